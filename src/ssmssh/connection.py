@@ -1,0 +1,172 @@
+"""The service's side of one session: start it, open its WebSocket, resume it, end it.
+
+Everything here blocks, and is called from a thread of its own (`ssmssh.background`). Each call ends by
+itself: the API calls have time-outs and a bounded number of attempts, the opening of the WebSocket has
+one deadline for names, TCP, proxy, TLS and upgrade together.
+
+A lost WebSocket, whatever the reason, is resumed like a dropped phone call: fresh credentials from the same
+provider chain, ResumeSession, the *new* StreamUrl (the old one's ``cell-number`` may have expired), a signed
+open. The sequence numbers are the data channel's and are not touched here.
+"""
+
+import logging
+import random
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssmssh import __version__
+from ssmssh.aws import proxies, sessions, signing
+from ssmssh.aws.client import AwsClient, AwsSettings
+from ssmssh.aws.sessions import StartedSession
+from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
+from ssmssh.websocket import WebSocket, tls_context
+
+OPEN_SECONDS = 10.0
+"""For one open of the WebSocket; a healthy one takes 3 to 4 round trips, a lost SYN costs 1 and 3 s."""
+
+OPEN_ATTEMPTS = 3
+"""Of the first open, with the same token: a front end that is being replaced answers the next time."""
+
+RESUME_SECONDS = 100.0
+"""For all attempts to resume together: the keep-alive of the block we write ends ssh after 120 s."""
+
+RESUME_DELAY_SECONDS = (0.1, 5.0)
+"""First and longest delay between attempts; they double, with jitter, as the official programs' do."""
+
+TERMINATE_SECONDS = 2.0
+"""What the end of a session may take: ssh has gone by then, and nobody waits for us."""
+
+_USER_AGENT = f"ssmssh/{__version__}"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What to ask StartSession for.
+
+    `parameters` are the document's, always lists. `patience_seconds` bounds the retries while the target
+    is not connected (yet) or the service throttles.
+    """
+
+    target: str
+    document_name: str
+    parameters: Mapping[str, list[str]]
+    reason: str | None
+    patience_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open WebSocket and the token that its first message must carry."""
+
+    token: str
+    websocket: WebSocket
+
+    def __repr__(self) -> str:
+        return f"Connection({self.websocket!r})"
+
+
+class Service:
+    """One session, as the service sees it. Blocks; use from one thread at a time."""
+
+    def __init__(self, settings: AwsSettings, request: SessionRequest) -> None:
+        self._settings = settings
+        self._request = request
+        self._client: AwsClient | None = None
+        self._tls: ssl.SSLContext | None = None
+        self.session_id: str | None = None
+        """Known from the moment the service has created the session, before its WebSocket is open."""
+
+    def start(self) -> Connection:
+        """Find credentials, StartSession, open the WebSocket.
+
+        Raises:
+            SsmsshError: Whatever kept it from starting, with the target, region and profile named.
+        """
+        client = self._client = AwsClient(self._settings)
+        request = self._request
+        started = sessions.start_session(
+            client,
+            request.target,
+            document_name=request.document_name,
+            parameters=request.parameters,
+            reason=request.reason,
+            patience_seconds=request.patience_seconds,
+        )
+        self.session_id = started.session_id
+        _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
+        for attempt in range(1, OPEN_ATTEMPTS + 1):
+            try:
+                return self._open(client, started, OPEN_SECONDS)
+            except NetworkError as error:
+                _log.warning("attempt %d to open the data channel: %s", attempt, error)
+                if attempt == OPEN_ATTEMPTS:
+                    raise
+            time.sleep(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last attempt returns or raises")
+
+    def resume(self) -> Connection:
+        """ResumeSession and open its WebSocket, with attempts for `RESUME_SECONDS`.
+
+        Raises:
+            SessionEndedError: The service no longer knows the session.
+            SsmsshError: The last attempt's failure.
+        """
+        client, session_id = self._client, self.session_id
+        if client is None or session_id is None:
+            raise AssertionError("resume() follows start()")
+        gives_up_at = time.monotonic() + RESUME_SECONDS
+        delay, longest = RESUME_DELAY_SECONDS
+        while True:
+            try:
+                started = sessions.resume_session(client, session_id)
+                if started is None:
+                    raise SessionEndedError(
+                        f"The service no longer holds the session with {self._request.target}",
+                        "connect again; a session ends when it was idle or cut off for too long",
+                    )
+                return self._open(client, started, OPEN_SECONDS)
+            except SessionEndedError:
+                raise
+            except SsmsshError as error:
+                # AccessDenied and credential errors are tried again too: credentials that have just
+                # expired may be renewed (by a login in another window) while ssh is still waiting.
+                _log.warning("resume: %s", error)
+                delay = min(delay * 2, longest)
+                pause = delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+                if time.monotonic() + pause >= gives_up_at:
+                    raise
+            time.sleep(pause)
+
+    def terminate(self) -> None:
+        """TerminateSession, for what has been started; a failure is logged only: nobody is left to act on it."""
+        if self._client is None or self.session_id is None:
+            return
+        try:
+            sessions.terminate_session(self._client, self.session_id)
+        except SsmsshError as error:
+            _log.warning("session %s is left open: %s", self.session_id, error)
+        else:
+            _log.info("terminated session %s", self.session_id)
+
+    def _open(self, client: AwsClient, started: StartedSession, timeout_seconds: float) -> Connection:
+        url = signing.check_stream_url(started.stream_url, client)
+        if self._tls is None and url.startswith("wss:"):
+            self._tls = tls_context(client.ca_bundle)
+        try:
+            websocket = WebSocket.open(
+                url,
+                headers=signing.stream_headers(url, client.region, client.credentials()),
+                tls=self._tls,
+                proxy_url=proxies.proxy_for(url),
+                timeout_seconds=timeout_seconds,
+                user_agent=_USER_AGENT,
+            )
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                f"{error.sentence} (target {self._request.target}, region {client.region})",
+                "allow ssmmessages:OpenDataChannel and check this computer's clock",
+            ) from error
+        return Connection(started.token, websocket)

@@ -1,0 +1,236 @@
+"""``ssmssh-proxy HOST PORT``, the ProxyCommand: standard input and output become a port of HOST.
+
+ssh starts it dozens of times an hour and never shows what it prints, so it imports next to nothing and is
+silent while it is healthy. Standard input and output are the SSH stream and nothing else's: before anything
+else runs they are moved to private descriptors, and what reads or writes descriptors 0 and 1 from then on
+(a ``credential_process``, a prompt, a stray print) meets /dev/null and stderr.
+
+A failure is one line on stderr. If the far side has said nothing yet, the same line goes to standard
+output too, ended by CR LF: before the server's version line SSH clients skip such lines, and
+``ssh -v`` shows them (RFC 4253, 4.2). stderr alone would be lost on ssh's ControlPersist and in editors.
+
+ssh ends us with SIGHUP and does not wait. The handlers set a flag and wake the loop, nothing more.
+"""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from ssmssh.errors import ExitStatus, SsmsshError, UsageError
+from ssmssh.streams import InputPump, OutputPump, Wakeup
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ssmssh.connection import Service
+    from ssmssh.connectionlog import ConnectionLog
+    from ssmssh.target import Target
+
+PATIENCE_SECONDS = 8.0
+"""For retries of StartSession: ansible, libssh and netmiko want the first byte within 10 s."""
+
+DEFAULT_DOCUMENT = "AWS-StartSSHSession"
+
+_PROGRAM = "ssmssh-proxy"
+
+
+def main() -> NoReturn:
+    """Run the program and end the process; the exit statuses are those of `ExitStatus`, or 128 + signal."""
+    if {"--version", "--help", "-h"}.intersection(sys.argv[1:2]):
+        parse_arguments(sys.argv[1:])  # typed by a person: prints to standard output and leaves
+    gc.disable()  # nothing that lives this long is garbage before the session runs: 10 ms of start-up
+    source_fd, sink_fd = take_standard_streams()
+    stop = StopRequest()
+    wakeup = Wakeup()
+    stop.install(wakeup)
+    source, sink = InputPump(source_fd, wakeup), OutputPump(sink_fd, wakeup)
+    try:
+        status = run(sys.argv[1:], source, sink, wakeup, stop)
+    except SystemExit as leave:  # argparse: --help, --version and usage errors, printed to stderr
+        status = leave.code if isinstance(leave.code, int) else int(ExitStatus.USAGE)
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    # The threads that are left block in reads of the standard input or in calls that nobody waits for.
+    os._exit(128 + stop.signal_number if stop.signal_number else status)
+
+
+def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: Wakeup, stop: "StopRequest") -> int:
+    """Connect as `arguments` say, until either side ends; the exit status. Failures have been reported."""
+    log: ConnectionLog | None = None
+    try:
+        options = parse_arguments(arguments)
+        log = _start_log(options)
+        target, service = _prepare(options)
+        from ssmssh.session import Session
+
+        source.start()
+        sink.start()
+        Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), target=describe(target)).run()
+    except SsmsshError as error:
+        if not stop:
+            _report(str(error), sink, log)
+        return error.exit_status
+    except Exception as error:  # the last resort: a defect of ours is one line and a log, too
+        if log is not None:
+            import logging
+
+            logging.getLogger(__name__).exception("unexpected failure")
+        _report(f"Unexpected failure, please report it: {type(error).__name__}: {error}", sink, log)
+        return ExitStatus.UNEXPECTED
+    return ExitStatus.DONE
+
+
+def take_standard_streams() -> tuple[int, int]:
+    """Move standard input and output to private descriptors, and close whatever else was inherited.
+
+    libssh leaks the other end of our own input to us: left open, its end would never be seen.
+    """
+    os.closerange(3, 256)
+    null = os.open(os.devnull, os.O_RDWR)
+    while null < 3:  # a caller that closed standard streams: descriptors below 3 stay what they are for
+        null = os.dup(null)
+    source_fd, sink_fd = os.dup(0), os.dup(1)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return source_fd, sink_fd
+
+
+class StopRequest:
+    """Whether a signal asked us to end, and which was the first."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+
+    def __bool__(self) -> bool:
+        return self.signal_number != 0
+
+    def install(self, wakeup: Wakeup) -> None:
+        """Catch what ends a ProxyCommand, and wake the loop: PEP 475 would restart a blocked wait."""
+        for name in ("SIGHUP", "SIGTERM", "SIGINT"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None:
+                signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(wakeup.signal_fd, warn_on_full_buffer=False)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.signal_number = self.signal_number or number
+
+
+def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
+    """The command line; raises UsageError."""
+    import argparse
+
+    from ssmssh import __version__
+
+    def port(text: str) -> int:
+        if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port number from 1 to 65535")
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise UsageError(message[:200], f"see {_PROGRAM} --help")
+
+    parser = Parser(
+        prog=_PROGRAM,
+        description="The ProxyCommand of ssmssh: connects standard input and output to a port of an instance.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("host", metavar="HOST", help="i-… or mi-…, then optional .region and .profile words")
+    parser.add_argument("port", metavar="PORT", type=port, help="TCP port on the instance")
+    parser.add_argument("--profile", help="AWS profile")
+    parser.add_argument("--region", help="AWS region")
+    parser.add_argument("--document-name", metavar="NAME", help=f"session document, {DEFAULT_DOCUMENT} by default")
+    parser.add_argument(
+        "--parameter", metavar="NAME=VALUE", action="append", default=[], help="parameter of the document, repeatable"
+    )
+    parser.add_argument("--reason", help="noted in the account's session history")
+    parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of the ssm API")
+    parser.add_argument("--stream-endpoint-url", metavar="URL", help="endpoint of the ssmmessages service")
+    parser.add_argument("--log-file", metavar="PATH", help="log everything there")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    return parser.parse_args(arguments)
+
+
+def describe(target: "Target") -> str:
+    """The target as messages name it."""
+    words = [target.instance_id]
+    if target.region:
+        words.append(f"in {target.region}")
+    if target.profile:
+        words.append(f"with profile {target.profile}")
+    return " ".join(words)
+
+
+def _prepare(options: "argparse.Namespace") -> "tuple[Target, Service]":
+    """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
+    from ssmssh import settings
+    from ssmssh.aws.client import AwsSettings, is_region, profile_names
+    from ssmssh.connection import Service, SessionRequest
+    from ssmssh.target import Target, parse_target
+
+    environment = settings.from_environment()
+    typed = parse_target(options.host, is_region=is_region, profile_names=profile_names)
+    target = Target(
+        typed.instance_id,
+        typed.region or options.region or environment.region,
+        typed.profile or options.profile or environment.profile,
+    )
+    request = SessionRequest(
+        target=target.instance_id,
+        document_name=options.document_name or environment.document_name or DEFAULT_DOCUMENT,
+        parameters={"portNumber": [str(options.port)]} | _parameters(options.parameter),
+        reason=options.reason or environment.reason,
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    aws_settings = AwsSettings(
+        profile=target.profile,
+        region=target.region,
+        endpoint_url=options.endpoint_url or environment.endpoint_url,
+        stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
+    )
+    return target, Service(aws_settings, request)
+
+
+def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """``name=value`` options as StartSession wants them: a repeated name makes a longer list."""
+    parameters: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name or not value:
+            raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
+        parameters.setdefault(name, []).append(value)
+    return parameters
+
+
+def _start_log(options: "argparse.Namespace") -> "ConnectionLog":
+    from pathlib import Path
+
+    from ssmssh import settings
+    from ssmssh.connectionlog import ConnectionLog
+
+    path = options.log_file or settings.from_environment().log_file
+    log = ConnectionLog(
+        Path(path).expanduser() if path else None,
+        is_immediate=bool(path) or options.verbose,
+        echo=sys.stderr if options.verbose else None,
+    )
+    log.install()
+    return log
+
+
+def _report(sentence: str, sink: OutputPump, log: "ConnectionLog | None") -> None:
+    """One line for a person: on stderr, and on standard output as long as it holds nothing else."""
+    where = log.save() if log is not None else None
+    line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    sink.put_first_line(line)

@@ -1,0 +1,87 @@
+"""What the environment says, and where files go: the only reader of the environment.
+
+The order of precedence is the same for every setting: words in the typed host name, then options (what
+the block in the ssh config pins), then ``SSMSSH_*`` variables, then AWS's own configuration. This module
+answers for the third step and for ``AWS_REGION``, which botocore does not read though other AWS programs do.
+
+Files: ssh itself reads nothing from here (those files live under ``~/.ssh/ssmssh``). Cache, state and logs
+are where platformdirs puts them, unless ``SSMSSH_HOME`` names one directory for all three, as test
+suites and the sandbox do to stay away from the user's own.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+APPLICATION = "ssmssh"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of the environment; None where it is silent.
+
+    `profile`, `region`, `endpoint_url` (for the ``ssm`` API), `stream_endpoint_url` (for ``ssmmessages``),
+    `document_name`, `reason` and `log_file` have the meaning of the options of the same names.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    stream_endpoint_url: str | None = None
+    document_name: str | None = None
+    reason: str | None = None
+    log_file: str | None = None
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read ``SSMSSH_*``; a variable that is set but empty counts as not set, as it does for AWS programs."""
+    environment = read() if environment is None else environment
+
+    def value(name: str) -> str | None:
+        return environment.get(f"SSMSSH_{name}") or None
+
+    return Settings(
+        profile=value("PROFILE"),
+        region=value("REGION"),
+        endpoint_url=value("ENDPOINT_URL"),
+        stream_endpoint_url=value("STREAM_ENDPOINT_URL"),
+        document_name=value("DOCUMENT_NAME"),
+        reason=value("REASON"),
+        log_file=value("LOG_FILE"),
+    )
+
+
+def read() -> Mapping[str, str]:
+    """The process's environment, for handing it to a child or picking a variable that is not ours."""
+    return os.environ  # noqa: TID251 - the one place
+
+
+def aws_region() -> str | None:
+    """``AWS_REGION``, which the AWS CLI and the other SDKs prefer to the ``AWS_DEFAULT_REGION`` botocore reads."""
+    return read().get("AWS_REGION") or None
+
+
+def cache_directory() -> Path:
+    """What can be made again at any time; not created here."""
+    return _directory("cache", "user_cache_path")
+
+
+def state_directory() -> Path:
+    """What must outlive a run: open sessions, backups; not created here."""
+    return _directory("state", "user_state_path")
+
+
+def log_directory() -> Path:
+    """One small file per failed connection; not created here."""
+    return _directory("log", "user_log_path")
+
+
+def _directory(kind: str, finder: str) -> Path:
+    home = read().get("SSMSSH_HOME")
+    if home:
+        return Path(home) / kind
+    import platformdirs  # noqa: PLC0415 - 3 ms that most connections need not spend
+
+    path: Path = getattr(platformdirs, finder)(APPLICATION, appauthor=False)
+    return path

@@ -1,0 +1,263 @@
+r"""The two ends towards the local program, and what wakes the loop between them.
+
+Theory of operation. The session runs in one thread, around a selector that can watch sockets only: neither
+`asyncio` nor `select` can wait for a pipe on Windows, and making a shared file description non-blocking
+would surprise whoever else holds it. So standard input and output are each given a small thread that
+blocks in their stead:
+
+    stdin --read--> InputPump  --take-->  loop  --put-->  OutputPump --write--> stdout
+                        \______ Wakeup ______/  \______ Wakeup ______/
+
+Both queues are bounded. A full input queue stops the reading thread, so that the pipe fills and the local
+program waits. A full output queue is for the loop to see (`OutputPump.is_full`): it then stops reading the
+WebSocket, and TCP holds the service back.
+
+The threads are daemons: one that blocks in a read of an idle pipe cannot be ended, only left behind.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import threading
+from collections import deque
+
+READ_BYTES = 256 * 1024
+"""One read of stdin. A pipe holds 64 KiB by default; a socket may give more."""
+
+INPUT_QUEUE_BYTES = 1024 * 1024
+"""Read ahead of the data channel: enough that its window (below this at usual delays) never waits for a read."""
+
+OUTPUT_QUEUE_BYTES = 8 * 1024 * 1024
+"""More than the window of an ssh channel (2 MiB in OpenSSH) lets a server send ahead of its reader, several
+times over for multiplexed channels: an ssh that pauses is absorbed here and its uploads stay acknowledged."""
+
+WRITE_BYTES = 256 * 1024
+"""One write of stdout: few system calls for a download, no long hold of the data for anything else."""
+
+FIRST_LINE_BYTES = 1024
+"""Of a failure's line on stdout: OpenSSH takes lines of up to 8192 bytes before the version line."""
+
+_CAN_POLL_PIPES = os.name == "posix"
+
+
+class Wakeup:
+    """A socket that becomes readable when another thread, or a signal, has something for the loop."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """For the selector."""
+        return self._reader.fileno()
+
+    @property
+    def signal_fd(self) -> int:
+        """For `signal.set_wakeup_fd`: the interpreter writes one byte there for each signal."""
+        return self._writer.fileno()
+
+    def wake(self) -> None:
+        """Make the loop look. Never blocks; a full socket buffer means it will look anyway."""
+        try:
+            self._writer.send(b"\0")
+        except (BlockingIOError, OSError):
+            return
+
+    def drain(self) -> None:
+        """Take note of every wake so far, before looking at what they were for."""
+        try:
+            while len(self._reader.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Release both sockets."""
+        self._reader.close()
+        self._writer.close()
+
+
+class InputPump:
+    """Reads a file descriptor in a thread, at most `INPUT_QUEUE_BYTES` ahead of who takes it."""
+
+    def __init__(self, fd: int, wakeup: Wakeup) -> None:
+        self._fd = fd
+        self._wakeup = wakeup
+        self._changed = threading.Condition()
+        self._chunks: deque[memoryview] = deque()
+        self._queued_bytes = 0
+        self._at_eof = False
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._run, name="stdin", daemon=True).start()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Read and not yet taken."""
+        return self._queued_bytes
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the other side has closed and everything it wrote has been taken."""
+        return self._at_eof and not self._queued_bytes
+
+    def has_more(self) -> bool:
+        """Whether something that was already written to us is still to be taken.
+
+        For the end of a session: a client that signals us and keeps the pipe open gives no end of file.
+        """
+        with self._changed:  # a chunk is read and queued under this lock: it cannot be in between
+            return bool(self._queued_bytes) or (not self._at_eof and _is_readable(self._fd, 0))
+
+    def take(self, limit_bytes: int) -> memoryview:
+        """Up to `limit_bytes` of what was read, empty if there is nothing; never blocks, copies nothing."""
+        with self._changed:
+            if not self._chunks or limit_bytes <= 0:
+                return memoryview(b"")
+            chunk = self._chunks.popleft()
+            if len(chunk) > limit_bytes:
+                self._chunks.appendleft(chunk[limit_bytes:])
+                chunk = chunk[:limit_bytes]
+            self._queued_bytes -= len(chunk)
+            self._changed.notify()
+            return chunk
+
+    def _run(self) -> None:
+        while not self._at_eof:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queued_bytes < INPUT_QUEUE_BYTES)
+            if _CAN_POLL_PIPES:
+                _is_readable(self._fd, None)
+                with self._changed:
+                    self._queue(self._read())
+            else:
+                chunk = self._read()
+                with self._changed:
+                    self._queue(chunk)
+            self._wakeup.wake()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._fd, READ_BYTES)
+        except OSError:
+            return b""  # a terminal that went away (EIO), a reset socket: no more input either way
+
+    def _queue(self, chunk: bytes) -> None:
+        if chunk:
+            self._chunks.append(memoryview(chunk))
+            self._queued_bytes += len(chunk)
+        else:
+            self._at_eof = True
+
+
+class OutputPump:
+    """Writes what it is given to a file descriptor, in a thread and in order."""
+
+    def __init__(self, fd: int, wakeup: Wakeup) -> None:
+        self._fd = fd
+        self._wakeup = wakeup
+        self._changed = threading.Condition()
+        self._chunks: list[bytes] = []
+        self._queued_bytes = 0
+        self._is_broken = False
+        self.has_written = False
+        """Whether a byte has been passed on, after which nothing but the far side's bytes may follow."""
+
+    def start(self) -> None:
+        """Begin to write."""
+        threading.Thread(target=self._run, name="stdout", daemon=True).start()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Given and not yet written."""
+        return self._queued_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the giver should hold back."""
+        return self._queued_bytes >= OUTPUT_QUEUE_BYTES
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the local program no longer reads (EPIPE); what is put from then on is dropped."""
+        return self._is_broken
+
+    def put(self, chunks: list[bytes]) -> None:
+        """Queue `chunks`; never blocks, whatever the fill: the giver looks at `is_full`."""
+        with self._changed:
+            self.has_written = True
+            if self._is_broken:
+                return
+            self._chunks.extend(chunks)
+            self._queued_bytes += sum(map(len, chunks))
+            self._changed.notify()
+
+    def put_first_line(self, line: str) -> None:
+        """Write `line` and CR LF at once, unless anything was put before; does not wait for a reader.
+
+        RFC 4253, 4.2: such a line may come before the version line and must not begin with ``SSH-``.
+        """
+        if self.has_written or self._is_broken:
+            return
+        text = line.encode("ascii", "replace")[:FIRST_LINE_BYTES]
+        if not _CAN_POLL_PIPES or select.select([], [self._fd], [], 0)[1]:
+            with contextlib.suppress(OSError):
+                os.write(self._fd, text + b"\r\n")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._chunks)
+                chunks, self._chunks = self._chunks, []
+            for piece in _join(chunks):
+                if not self._write(piece):
+                    with self._changed:
+                        self._is_broken = True
+                        self._chunks.clear()
+                        self._queued_bytes = 0
+                    self._wakeup.wake()
+                    return
+
+    def _write(self, piece: bytes) -> bool:
+        view = memoryview(piece)
+        while view:
+            try:
+                written = os.write(self._fd, view)
+            except BlockingIOError:
+                select.select([], [self._fd], [])  # the description was made non-blocking by somebody else
+                continue
+            except OSError:
+                return False
+            view = view[written:]
+            with self._changed:
+                was_full = self.is_full
+                self._queued_bytes -= written
+                wants_wake = not self._queued_bytes or (was_full and not self.is_full)
+            if wants_wake:
+                self._wakeup.wake()
+        return True
+
+
+def _join(chunks: list[bytes]) -> list[bytes]:
+    """Join neighbours up to `WRITE_BYTES`."""
+    if len(chunks) == 1:
+        return chunks
+    pieces = []
+    start = size = 0
+    for index, chunk in enumerate(chunks):
+        if size + len(chunk) > WRITE_BYTES and size:
+            pieces.append(b"".join(chunks[start:index]))
+            start, size = index, 0
+        size += len(chunk)
+    pieces.append(b"".join(chunks[start:]))
+    return pieces
+
+
+def _is_readable(fd: int, timeout_seconds: float | None) -> bool:
+    """Wait until a read of `fd` would not block: data, end of file or an error."""
+    if not _CAN_POLL_PIPES:
+        return False  # what the reading thread has taken so far must do
+    return bool(select.select([fd], [], [], timeout_seconds)[0])
