@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Everything a contributor runs, by one word: ``python3 tasks.py check|test|bench|docs``.
+
+Needs Python 3.11 or later and pip, nothing else: the first call makes ``.venv`` in this directory. ``test``
+needs a few programs too; it installs the Debian packages of those that are missing when it may (as root,
+or with a sudo that asks nothing), and names them otherwise. Words after the task go to what it runs, as in
+``python3 tasks.py test tests/protocol -k ack``.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+
+PROGRAMS = {
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
+    "rsync": "rsync",
+    "git": "git",
+}
+"""What the tests run, and the Debian package that has it."""
+
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+
+
+def main() -> int:
+    """Run one task; the exit status of the first command that failed."""
+    task, *words = sys.argv[1:] or ["help"]
+    tasks = {"check": check, "test": test, "bench": bench, "docs": docs}
+    if task not in tasks:
+        print(__doc__)
+        return 0 if task in ("help", "-h", "--help") else 2
+    return tasks[task](words)
+
+
+def check(words: list[str]) -> int:
+    """Lint, formatting, types and the floors of the architecture."""
+    prepare_environment()
+    for command in CHECKS:
+        print("+", *command, *words, flush=True)
+        status = run(command[0], *command[1:], *words)
+        if status:
+            return status
+    return 0
+
+
+def test(words: list[str]) -> int:
+    """The whole test suite, or the part that `words` choose."""
+    if not prepare_programs():
+        return 1
+    prepare_environment()
+    return run("pytest", *words)
+
+
+def bench(words: list[str]) -> int:
+    """The benchmarks, or the one that `words` name."""
+    prepare_environment()
+    return run("python", str(ROOT / "benchmarks"), *words)
+
+
+def docs(words: list[str]) -> int:
+    """Check that the documents name only files, options and links that exist."""
+    prepare_environment()
+    return run("pytest", "tests/test_documents.py", *words)
+
+
+def run(program: str, *arguments: str) -> int:
+    """Run a program of the environment in this directory."""
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return subprocess.run(
+        [BIN / program, *arguments], cwd=ROOT, env={**os.environ, "PATH": path}, check=False
+    ).returncode
+
+
+def prepare_environment() -> None:
+    """Make `.venv`, or bring it up to date with pyproject.toml."""
+    stamp = ENVIRONMENT / "made-from"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    venv.create(ENVIRONMENT, with_pip=True, clear=True)
+    subprocess.run([BIN / "pip", "install", "--quiet", "--editable", f"{ROOT}[dev]"], check=True)
+    stamp.write_text(wanted)
+
+
+def prepare_programs() -> bool:
+    """Install what is missing where that is possible; otherwise say what to install."""
+    packages = sorted({package for program, package in PROGRAMS.items() if not find(program)})
+    if not packages:
+        return True
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if os.name == "posix" and os.geteuid() != 0:
+        install = ["sudo", "--non-interactive", *install]
+    may_install = shutil.which("apt-get") and shutil.which(install[0])
+    if may_install:
+        print("+", *install, flush=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        update = [*install[: install.index("apt-get")], "apt-get", "update"]
+        for command in (update, install):
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    missing = sorted({package for program, package in PROGRAMS.items() if not find(program)})
+    if missing:
+        print("The tests need these packages (Debian's names): " + " ".join(missing), file=sys.stderr)
+    return not missing
+
+
+def find(program: str) -> str | None:
+    """Where a program is; sshd is where only root's PATH looks."""
+    return shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin:/usr/local/sbin")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
