@@ -1,0 +1,68 @@
+"""What a `DataChannel` tells its caller, in the order in which it happened on the far side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssmssh.protocol.message import PayloadType
+from ssmssh.protocol.payloads import SessionType
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeCompleted:
+    """The channel is open: from now on data may be sent.
+
+    Attributes:
+        agent_version: As the agent states it; empty where the agent skipped the handshake (plain shells).
+        properties: The document's properties, for a `Port` session flat and made of strings, else empty.
+        customer_message: A text meant for the user; mostly empty.
+    """
+
+    agent_version: str
+    session_type: SessionType
+    properties: Mapping[str, object]
+    customer_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Bytes of the far side: in order, each once, never empty.
+
+    They have been acknowledged (or will be, with the next output): whoever gets this must keep them.
+
+    Attributes:
+        payload_type: `OUTPUT`, `STD_ERR` or `EXIT_CODE`.
+    """
+
+    payload: bytes
+    payload_type: PayloadType
+
+
+@dataclass(frozen=True, slots=True)
+class FlagReceived:
+    """The agent sent a flag, a `ControlFlag` where the number is known."""
+
+    flag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The service asked us to wait; nothing is sent until `Resumed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The far side is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed:
+    """The service ended the session; nothing follows.
+
+    Attributes:
+        output: The service's text for the user; empty for a normal end.
+    """
+
+    output: str
+
+
+Event = HandshakeCompleted | DataReceived | FlagReceived | Paused | Resumed | ChannelClosed
