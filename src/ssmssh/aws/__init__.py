@@ -1,0 +1,10 @@
+"""Everything that talks to AWS over HTTPS, and what is decided before a WebSocket is opened.
+
+`client` makes the one botocore session (profile, region, credentials, TLS and proxy settings are AWS's own,
+as for the AWS CLI); `sessions` calls StartSession, ResumeSession and TerminateSession; `signing` signs the
+opening of the WebSocket; `endpoints` decides which addresses may see that signature; `proxies` finds the way
+there; `regions` knows AWS's partitions; `caches` and `terminal` share role and MFA results with the AWS CLI;
+`errors` turns every foreign exception into one of ours.
+
+Only botocore is imported, and only when it is needed: this is on the path of every connection.
+"""

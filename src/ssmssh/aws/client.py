@@ -1,0 +1,214 @@
+"""The botocore session and `ssm` client of one region and one identity.
+
+Everything about *who* calls is botocore's: environment, shared files, roles, SSO, ``credential_process``,
+instance metadata. We add what a program behind ssh needs: a prompt that leaves standard input alone, the AWS
+CLI's cache, and time-outs of seconds, because the first SSH byte must be out within ten (botocore's own would
+wait a minute, five times).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
+from botocore.session import Session
+from botocore.utils import validate_region_name
+
+from ssmssh import __version__
+from ssmssh.aws.caches import share_with_aws_cli
+from ssmssh.aws.endpoints import check_endpoint_url, stream_base
+from ssmssh.aws.errors import UNREADABLE, Context, mapped
+from ssmssh.aws.regions import Partitions, load_partitions
+from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
+from ssmssh.errors import UsageError
+from ssmssh.target import excerpt, near_matches
+
+if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 5
+"""Per attempt and address: a healthy StartSession answers within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """What overrides AWS's own configuration; None leaves it to decide.
+
+    Args:
+        profile: Name of a profile, spelled as it is configured.
+        region: Name of a region. The caller puts ``AWS_REGION`` here, which botocore does not read.
+        endpoint_url: Of the ``ssm`` API: ``https``, or ``http`` on loopback.
+        stream_endpoint_url: Of ``ssmmessages``, instead of the one the service names (VPC endpoints).
+        ca_bundle: ``REQUESTS_CA_BUNDLE``, which botocore falls back to, for the WebSocket to do the same.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    stream_endpoint_url: str | None = None
+    ca_bundle: str | None = None
+
+
+class AwsClient:
+    """One identity in one region.
+
+    Making one reads files only; credentials are looked for by the first call that needs them, which may run a
+    helper, ask on the terminal, or call STS, IAM Identity Center or the metadata service.
+
+    Attributes:
+        settings: As given.
+        profile: The profile in use, wherever it was named; None for the default one.
+        region: The region in use.
+        ca_bundle: File or directory of CA certificates for API and WebSocket; None for botocore's default.
+        stream_base: What replaces scheme, host and port of StreamUrls, or None.
+
+    Raises:
+        UsageError: No region, an unknown profile, or a setting that cannot be used.
+    """
+
+    def __init__(self, settings: AwsSettings) -> None:
+        self.settings = settings
+        self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
+        if settings.endpoint_url:
+            check_endpoint_url(settings.endpoint_url)
+        self._session = new_session(settings.profile)
+        self.profile: str | None = None
+        with mapped(Context("read the AWS configuration", profile=settings.profile)):
+            self.profile = self._session.profile
+            self._check_profile()
+            region = settings.region or self._session.get_config_variable("region")
+            self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
+            if region:
+                validate_region_name(region)
+        if not region:
+            raise UsageError(
+                f"No region is set{f' for the profile {self.profile}' if self.profile else ''}",
+                "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure",
+            )
+        if self.ca_bundle and not Path(self.ca_bundle).exists():
+            raise UsageError(f"The CA bundle {self.ca_bundle} does not exist", "check AWS_CA_BUNDLE and ca_bundle")
+        self.region: str = region
+        self._ssm: Any = None  # botocore makes the class at run time
+        self._equip(ask=ask_for_mfa_code)
+
+    def __repr__(self) -> str:
+        return f"AwsClient(region={self.region!r}, profile={self.profile!r})"
+
+    def context(self, what: str, target: str | None = None, document_name: str | None = None) -> Context:
+        """What an error is to say besides its reason."""
+        return Context(what, self.region, self.profile, target, document_name)
+
+    def credentials(self) -> "ReadOnlyCredentials":
+        """The caller's credentials, refreshed if they are about to expire.
+
+        Blocks when they must be got first: for seconds at a service, for as long as it takes at a helper or a
+        person. A result of STS or IAM Identity Center is taken from the AWS CLI's cache where it is there.
+
+        Raises:
+            CredentialsError: None are found, or they cannot be obtained; the hint says how to log in.
+            SsmsshError: A service that was asked for them refused, or was not reached.
+        """
+        with mapped(self.context("get credentials")):
+            try:
+                credentials = self._session.get_credentials()
+                if credentials is None:
+                    raise NoCredentialsError
+                return credentials.get_frozen_credentials()
+            except (BotoCoreError, ClientError):
+                raise  # some of these are also of the kinds below
+            except OSError as error:  # the helper cannot be run; the text names it
+                raise CredentialRetrievalError(provider="credential_process", error_msg=str(error)) from None
+            except UNREADABLE as error:  # its output is not what it should be, and may be repeated in the text
+                reason = f"output that cannot be used ({type(error).__name__})"
+                raise CredentialRetrievalError(provider="credential_process", error_msg=reason) from None
+
+    @property
+    def ssm(self) -> Any:
+        """The ``ssm`` client of botocore, made when it is first needed; it makes one attempt per call.
+
+        Raises:
+            UsageError: The configured endpoint cannot be used.
+            SsmsshError: As `credentials`.
+        """
+        if self._ssm is None:
+            self.credentials()
+            with mapped(self.context("use the ssm API")):
+                client = self._session.create_client(
+                    "ssm",
+                    region_name=self.region,
+                    endpoint_url=self.settings.endpoint_url,
+                    verify=self.ca_bundle,
+                    config=Config(retries={"total_max_attempts": 1}),
+                )
+            check_endpoint_url(client.meta.endpoint_url)  # it may come from AWS_ENDPOINT_URL or ~/.aws/config
+            self._ssm = client
+        return self._ssm
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where `ssm` sends its requests. Raises as `ssm`."""
+        url: str = self.ssm.meta.endpoint_url
+        return url
+
+    @property
+    def dns_suffixes(self) -> frozenset[str]:
+        """What the names of the region's service hosts end with."""
+        return known_partitions().dns_suffixes(self.region)
+
+    def renew(self) -> None:
+        """Forget the credentials, so that the next call looks for them again everywhere.
+
+        For credentials that botocore cannot refresh: those a login in another window has just written to
+        ``~/.aws/credentials`` or to a cache. No question is asked any more: by now the terminal is the user's
+        session.
+        """
+        self._session = new_session(self.settings.profile)
+        self._ssm = None
+        with mapped(self.context("read the AWS configuration")):
+            self._check_profile()
+            self._equip(ask=_do_not_ask)
+
+    def _check_profile(self) -> None:
+        names = self._session.available_profiles
+        if self.profile is not None and self.profile not in names:
+            hint = near_matches(self.profile, names) or "see the names with: aws configure list-profiles"
+            raise UsageError(f"The profile {excerpt(self.profile)} is not in the AWS configuration", hint)
+
+    def _equip(self, ask: Callable[[str, str | None], str]) -> None:
+        """Give the session's credential chain the shared cache, and `ask` as its prompt for an MFA code."""
+        chain = self._session.get_component("credential_provider")
+        share_with_aws_cli(chain)
+        # botocore has no public way to replace the prompt; its own falls back to standard input.
+        chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
+
+
+def new_session(profile: str | None) -> Session:
+    """Make a botocore session: the one place where that is done. Reads nothing yet."""
+    session = Session(profile=profile)
+    session.user_agent_extra = f"ssmssh/{__version__}"
+    session.set_default_client_config(Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
+    return session
+
+
+@cache
+def known_partitions() -> Partitions:
+    """The partitions of the installed botocore."""
+    return load_partitions(new_session(None).get_component("data_loader"))
+
+
+def profile_names() -> list[str]:
+    """The names of all profiles in AWS's configuration and credentials files.
+
+    Raises:
+        UsageError: A file cannot be parsed.
+    """
+    with mapped(Context("read the AWS configuration")):
+        return list(new_session(None).available_profiles)
+
+
+def _do_not_ask(_question: str, profile: str | None) -> str:
+    raise mfa_needed(profile, "it cannot be asked for during a session")

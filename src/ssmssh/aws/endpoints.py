@@ -1,0 +1,181 @@
+"""Which addresses may be given a signed request.
+
+Two requests carry the caller's signature: the API call, whose address comes from the user or from botocore's
+rules, and the opening of the WebSocket, whose address comes in an answer from the network. Both go over TLS,
+or to this computer itself (a stand-in for tests). The second goes only to
+
+* the stream endpoint the user has named, or
+* a host ``ssmmessages…`` directly under the session's region and its partition's suffix, or
+* this computer, if the API endpoint is on it too.
+
+Host names are compared as they stand, in lower case: the service writes them so, and what looks similar is not
+the same. URLs are cut and joined, never parsed and rebuilt, because the path and the query are signed and must
+stay as they are, byte for byte.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ssmssh.errors import ProtocolError, UsageError
+from ssmssh.target import excerpt
+
+if TYPE_CHECKING:
+    from ssmssh.aws.client import AwsClient
+
+_LONGEST_URL = 8192
+"""Characters; real StreamUrls have about 200. Servers refuse request lines longer than this."""
+
+_URL = re.compile(
+    r"""(?P<scheme>[a-z]+)://
+        (?P<host>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])
+        (?P<port>:[0-9]{1,5})?
+        (?P<rest>(?:[/?][!-"$-\[\]-~]*)?)""",
+    re.VERBOSE,
+)
+"""No user information, fragment, backslash, blank, control or non-ASCII character; ``rest`` is path and query."""
+
+_STREAM_LABEL = r"ssmmessages(?:-[a-z0-9-]+)?"
+"""``ssmmessages`` and ``ssmmessages-fips``; AWS names variants of a service with a hyphen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Url:
+    scheme: str
+    host: str
+    port: str  # ":443", or ""
+    rest: str
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, as written in a URL, is this computer: ``localhost`` or a literal loopback address.
+
+    Other spellings that some resolvers accept (``127.1``, ``0x7f000001``, ``localhost.``) are not.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_endpoint_url(url: str) -> None:
+    """Refuse an API endpoint that is not ``https``, nor ``http`` on loopback.
+
+    Args:
+        url: From the user or AWS's own configuration, in any case of letters.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    _parse_endpoint(url, "the endpoint", {"https": "https", "http": "http"})
+
+
+def stream_base(url: str) -> str:
+    """The beginning, up to the path, of every URL to connect to instead of what StreamUrls say.
+
+    Args:
+        url: A stream endpoint as a person writes it: ``https`` or ``wss``, on loopback also ``http`` or
+            ``ws``; without a path; in any case of letters.
+
+    Returns:
+        ``wss://HOST[:PORT]`` or ``ws://HOST[:PORT]``.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    schemes = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
+    endpoint = _parse_endpoint(url, "the stream endpoint", schemes)
+    if endpoint.rest not in {"", "/"}:
+        raise UsageError(f"the stream endpoint {_quote(url)} has a path", "give only https://HOST[:PORT]")
+    return f"{schemes[endpoint.scheme]}://{endpoint.host}{endpoint.port}"
+
+
+def check_stream_url(url: str, client: "AwsClient") -> str:
+    """The URL to connect to for the StreamUrl `url` of a session of `client`: `stream_url`, which see."""
+    return stream_url(
+        url,
+        region=client.region,
+        dns_suffixes=client.dns_suffixes,
+        api_endpoint_url=client.endpoint_url,
+        base=client.stream_base,
+    )
+
+
+def stream_url(
+    url: str,
+    *,
+    region: str,
+    dns_suffixes: Collection[str],
+    api_endpoint_url: str,
+    base: str | None,
+) -> str:
+    """The URL to connect to for the StreamUrl `url`, once it is certain that it may see a signature.
+
+    Args:
+        url: The StreamUrl, as StartSession or ResumeSession gave it.
+        region: The session's region.
+        dns_suffixes: Those of the region's partition (`ssmssh.aws.regions`).
+        api_endpoint_url: Where the StreamUrl was asked for.
+        base: The `stream_base` of an endpoint that the user has named (a VPC endpoint, a stand-in), or None.
+
+    Returns:
+        `url` itself, or `base` with the path and query of `url`.
+
+    Raises:
+        ProtocolError: `url` is malformed, or its host is not the service's.
+    """
+    parsed = _parse(url)
+    if parsed is None or parsed.scheme not in {"wss", "ws"}:
+        raise ProtocolError("the StreamUrl is not a WebSocket URL", _foreign_hint(api_endpoint_url))
+    if base is not None:
+        return base + parsed.rest
+    api = _parse(api_endpoint_url.lower())
+    if parsed.is_loopback and api is not None and api.is_loopback:
+        return url
+    if parsed.scheme == "wss" and parsed.port in {"", ":443"} and _is_service(parsed.host, region, dns_suffixes):
+        return url
+    raise ProtocolError(
+        f"the StreamUrl leads to {_quote(f'{parsed.scheme}://{parsed.host}{parsed.port}')}, which is not the "
+        f"Session Manager service of {region}; nothing was sent there",
+        _foreign_hint(api_endpoint_url),
+    )
+
+
+def _is_service(host: str, region: str, dns_suffixes: Collection[str]) -> bool:
+    pattern = rf"{_STREAM_LABEL}\.{re.escape(region)}\.(?:{'|'.join(map(re.escape, dns_suffixes))})"
+    return re.fullmatch(pattern, host) is not None
+
+
+def _parse(url: str) -> _Url | None:
+    match = _URL.fullmatch(url) if len(url) <= _LONGEST_URL else None
+    if match is None:
+        return None
+    port = match["port"] or ""
+    if port and not 0 < int(port[1:]) < 65536:
+        return None
+    return _Url(match["scheme"], match["host"], port, match["rest"])
+
+
+def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> _Url:
+    parsed = _parse(url.lower())
+    if parsed is None or parsed.scheme not in schemes:
+        raise UsageError(f"{setting} {_quote(url)} is not a URL of an endpoint", "write https://HOST[:PORT]")
+    if parsed.scheme in {"http", "ws"} and not parsed.is_loopback:
+        raise UsageError(f"{setting} {_quote(url)} is not encrypted", "use https; http is for loopback only")
+    return parsed
+
+
+def _foreign_hint(api_endpoint_url: str) -> str:
+    return f"the answer came from {_quote(api_endpoint_url)}; --stream-endpoint-url names another address"
+
+
+def _quote(url: str) -> str:
+    return excerpt(url, 120)

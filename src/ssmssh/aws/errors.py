@@ -1,0 +1,249 @@
+"""One place where the exceptions of botocore become ours.
+
+A user needs five things from a failed call: what was tried, on which target, in which region, as which profile,
+and what to do now. botocore's exceptions have the first at most. The two tables below give the class (which is
+the exit status) and the last; the codes are those of the SSM model, of the errors common to all AWS APIs, and of
+STS and IAM Identity Center, which are asked for credentials on the way.
+
+What is quoted from elsewhere is cut to a length and cleared of anything that looks like a secret: the answer to a
+wrong signature repeats the request's headers, session token included, and a credential helper's stderr may say
+anything.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from ssmssh.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    NetworkError,
+    ProtocolError,
+    SessionEndedError,
+    SsmsshError,
+    TargetError,
+    UsageError,
+)
+
+THROTTLING_CODES = frozenset(
+    {
+        "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException",
+        "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "SlowDown", "429",
+    }
+)  # fmt: skip
+"""The service has refused the call before doing anything, because of its rate."""
+
+SERVICE_FAULT_CODES = frozenset(
+    {"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
+)
+
+NETWORK_ERRORS = (boto.HTTPClientError, boto.ConnectionError)
+"""Everything botocore raises when no complete answer came back."""
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""What botocore lets through when an answer, or a helper's output, is not what it expects."""
+
+FOREIGN_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError, *UNREADABLE)
+"""All that a call of botocore's may raise for reasons outside this program."""
+
+_LONGEST_QUOTE = 600
+"""Characters; AWS's longest useful sentence, an AccessDenied with two ARNs, has about 450."""
+
+_SECRET = re.compile(
+    r"""(?i)((?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?)
+        [^\s",;&]+ | (//)[^/@\s]+(?=@)""",
+    re.VERBOSE,
+)
+_DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was being done when an exception came; `what` completes "Cannot ...". None where it does not apply."""
+
+    what: str
+    region: str | None = None
+    profile: str | None = None
+    target: str | None = None
+    document_name: str | None = None
+
+    def sentence(self, reason: str) -> str:
+        """One sentence of all that is known and `reason`."""
+        where = [f"region {self.region}"] if self.region else []
+        where += [f"profile {self.profile}"] if self.profile else []
+        target = f" {self.target}" if self.target else ""
+        return f"Cannot {self.what}{target}{' (' + ', '.join(where) + ')' if where else ''}: {reason}"
+
+    @property
+    def profile_option(self) -> str:
+        """What to add to an ``aws`` command to use the same profile."""
+        return f" --profile {shlex.quote(self.profile)}" if self.profile else ""
+
+
+@contextmanager
+def mapped(context: Context) -> Iterator[None]:
+    """Raise what botocore raises as one of ours. For calls of botocore alone: it would hide mistakes of ours.
+
+    The cause is dropped: an exception may hold the document it could not read, which may be credentials.
+    """
+    try:
+        yield
+    except FOREIGN_ERRORS as error:
+        raise map_error(error, context) from None
+
+
+def map_error(error: Exception, context: Context) -> SsmsshError:
+    """The exception of ours for `error`, with class (exit status), sentence and hint.
+
+    Args:
+        error: Of botocore; or whatever else it let through while it read an answer or a helper's output.
+        context: What was being done.
+    """
+    if isinstance(error, boto.ClientError):
+        return _map_client_error(error, context)
+    for types, cls, hint in _BOTOCORE:
+        if isinstance(error, types):
+            return cls(context.sentence(_reason(error)), _fill(hint, context))
+    return SsmsshError(context.sentence(f"{type(error).__name__}: {_reason(error)}"))
+
+
+def error_code(error: Exception) -> str:
+    """The code of a refused API call: AWS's, or the HTTP status where the answer held none; "" for others."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto.ClientError) else ""
+
+
+def quote(text: str) -> str:
+    """A foreign text made fit to be shown: bounded, without what looks like a secret."""
+    text = _SECRET.sub(lambda m: (m[1] or m[2]) + "***", text[: 4 * _LONGEST_QUOTE])
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+
+
+_CHECK_TARGET = (
+    "check that the instance runs and its SSM agent is online, that its role has AmazonSSMManagedInstanceCore, "
+    "and that region and profile are the instance's"
+)
+_CHECK_DOCUMENT = "check --document-name: {document} must be a Session document of this account and region"
+_CHECK_PARAMETERS = "check the options and --parameter against the document {document}"
+_ASK_FOR_ACCESS = "ask for ssm:StartSession on the instance and on the document {document}"
+_LOG_IN_AGAIN = "log in again, for example: aws sso login{option}"
+_LOG_IN_SSO = "run: aws sso login{option}"
+_LOG_IN = "run: aws login{option}"
+_CHECK_KEYS = "check the keys of the profile; a region that is not enabled for the account answers the same"
+_CHECK_CLOCK = "check this computer's clock, then the secret key"
+NOT_AWS = "something else than AWS has answered: check proxy and endpoint"
+_TRY_AGAIN = "AWS is at fault or busy: try again in a moment"
+
+_CODES: tuple[tuple[frozenset[str], type[SsmsshError], str], ...] = (
+    (frozenset({"TargetNotConnected", "InvalidInstanceId", "InvalidTarget"}), TargetError, _CHECK_TARGET),
+    (frozenset({"InvalidDocument", "InvalidDocumentVersion", "InvalidDocumentContent"}), UsageError, _CHECK_DOCUMENT),
+    (
+        frozenset({"InvalidParameters", "ValidationException", "ValidationError", "BadRequest", "BadRequestException"}),
+        UsageError,
+        _CHECK_PARAMETERS,
+    ),
+    (THROTTLING_CODES, NetworkError, _TRY_AGAIN),
+    (SERVICE_FAULT_CODES, NetworkError, _TRY_AGAIN),
+    (frozenset({"DoesNotExistException"}), SessionEndedError, "the session has ended; connect again"),
+    (
+        frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "ForbiddenException", "403"}),
+        AccessDeniedError,
+        _ASK_FOR_ACCESS,
+    ),
+    (frozenset({"ExpiredTokenException", "ExpiredToken", "401"}), CredentialsError, _LOG_IN_AGAIN),
+    (
+        frozenset({
+            "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "OptInRequired",
+            "MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure",
+        }),
+        CredentialsError,
+        _CHECK_KEYS,
+    ),
+    (
+        frozenset({
+            "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature",
+            "IncompleteSignatureException", "RequestExpired", "RequestTimeTooSkewed",
+        }),
+        CredentialsError,
+        _CHECK_CLOCK,
+    ),
+)  # fmt: skip
+
+_BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...] = (
+    (
+        (boto.NoCredentialsError,),
+        CredentialsError,
+        "log in (aws sso login, aws login, aws configure), or name a profile with --profile",
+    ),
+    ((boto.PartialCredentialsError,), CredentialsError, "complete the keys of the profile"),
+    ((boto.SSOError, boto.TokenRetrievalError), CredentialsError, _LOG_IN_SSO),
+    ((boto.LoginError,), CredentialsError, _LOG_IN),
+    ((boto.CredentialRetrievalError,), CredentialsError, "run the profile's credential_process by hand to see why"),
+    (
+        (boto.MetadataRetrievalError, boto.MissingDependencyException, boto.RefreshWithMFAUnsupportedError),
+        CredentialsError,
+        _LOG_IN_AGAIN,
+    ),
+    ((boto.SSLError,), NetworkError, "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle"),
+    ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY"),
+    (NETWORK_ERRORS, NetworkError, "check the network, the region and any endpoint setting"),
+    (
+        (
+            boto.ParamValidationError, boto.ValidationError, boto.NoRegionError, boto.BaseEndpointResolverError,
+            boto.EndpointProviderError, boto.UnknownRegionError,
+        ),
+        UsageError,
+        "check the region, the options and any endpoint setting",
+    ),
+    (
+        (boto.InvalidConfigError, boto.ConfigParseError, boto.ConfigNotFound, boto.ProfileNotFound,
+         boto.UnknownCredentialError, boto.InvalidRetryConfigurationError, boto.InvalidDefaultsMode),
+        UsageError,
+        "correct the AWS configuration (~/.aws/config, AWS_* variables)",
+    ),
+    ((ResponseParserError, *UNREADABLE), ProtocolError, NOT_AWS),
+)  # fmt: skip
+
+
+def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
+    code = error_code(error)
+    message = quote(_without_request(str(error.response.get("Error", {}).get("Message", ""))))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    label = f"HTTP {code}" if code.isdecimal() else quote(code) or "no error code"
+    reason = f"{label}: {message}" if message else label
+    for codes, cls, hint in _CODES:
+        if code in codes:
+            denied = _DENIED.search(message) if cls is AccessDeniedError else None
+            on = f" on {denied['resource']}" if denied and denied["resource"] else ""
+            next_step = f"ask for {denied['action']}{on}" if denied else _fill(hint, context)
+            return cls(context.sentence(reason), next_step)
+    if code.isdecimal() or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return NetworkError(context.sentence(reason), "check proxy and endpoint, then try again")
+    return SsmsshError(context.sentence(reason))
+
+
+def _without_request(message: str) -> str:
+    """Drop the copy of the request that the answers to a wrong signature give, session token and all."""
+    for start in ("The Canonical String", "in Authorization header"):
+        message = message.partition(start)[0]
+    return message
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, boto.BotoCoreError):
+        # EndpointConnectionError keeps the reason (refused, unknown name) out of its text; urllib3's text
+        # ends with it.
+        inner = error.kwargs.get("error")
+        detail = str(inner).rpartition(": ")[2] if type(error) is boto.EndpointConnectionError and inner else ""
+        return quote(f"{error} ({detail})" if detail else str(error))
+    # The text of other exceptions may repeat what could not be parsed.
+    return f"the answer cannot be read ({type(error).__name__})"
+
+
+def _fill(hint: str, context: Context) -> str:
+    return hint.format(option=context.profile_option, document=context.document_name or "of the account")

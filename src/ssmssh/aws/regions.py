@@ -1,0 +1,55 @@
+"""AWS's partitions and regions, from the data that botocore installs.
+
+``partitions.json`` is the small file of the two that name regions, and the more recent one: ``endpoints.json``
+is 170 times its size and lags behind. A region that is newer than the installed botocore is not *known* here,
+so it is no word of a target; given explicitly it still works, with the suffixes of the partition whose pattern
+its name fits, as in botocore's own endpoint rules.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class DataLoader(Protocol):
+    """The part of botocore's data loader that is used here."""
+
+    def load_data(self, name: str) -> Mapping[str, Any]:
+        """The parsed JSON of one data file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """What is known about partitions; make it with `load_partitions`."""
+
+    partitions: tuple[Mapping[str, Any], ...]
+
+    def is_region(self, name: str) -> bool:
+        """Whether `name` is a region that botocore's data knows, of any partition.
+
+        Pseudo regions (``aws-global``) are not: they do not fit their partition's pattern.
+        """
+        return any(name in p["regions"] and re.search(p["regionRegex"], name) for p in self.partitions)
+
+    def regions(self) -> list[str]:
+        """The names of all known regions."""
+        return [name for p in self.partitions for name in p["regions"] if self.is_region(name)]
+
+    def dns_suffixes(self, region: str) -> frozenset[str]:
+        """The suffixes of service host names in `region`'s partition: the plain and the dual-stack one.
+
+        A region of no partition is taken for one of ``aws``, as botocore does.
+        """
+        for partition in self.partitions:
+            if region in partition["regions"] or re.search(partition["regionRegex"], region):
+                break
+        else:
+            partition = self.partitions[0]
+        outputs = partition["outputs"]
+        return frozenset({outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]})
+
+
+def load_partitions(loader: DataLoader) -> Partitions:
+    """Read the partitions through botocore's `loader`."""
+    return Partitions(tuple(loader.load_data("partitions")["partitions"]))

@@ -1,0 +1,117 @@
+"""The target grammar: an instance id, then perhaps a region and a profile, joined by dots.
+
+``i-040c0af6a7a4ba0a7.eu-west-1.prod`` says all that is needed to reach an instance in one word that ssh,
+scp, git and editors carry unchanged. What we are given may come from an ``ssh://`` link on a web page, so
+nothing but this grammar passes, and nothing is looked up, started or sent before it has.
+
+Two rules follow from ssh, which lower-cases ``%h`` and splits names for its known_hosts file: profile words
+are compared without regard to (ASCII) case, and a profile whose name holds anything but letters, digits,
+``_``, ``+`` and ``-`` cannot be written in a host name.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ssmssh.errors import UsageError
+
+_INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})|mi-[0-9a-f]{17}")
+"""EC2 ids have 17 digits, those made before 2016 have 8; ids of hybrid nodes have 17 (botocore: ssm model)."""
+
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")
+
+_REGION_SHAPE = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
+"""What a person would take for a region; decides the wording of an error only."""
+
+_LONGEST = 253
+"""Characters of a DNS name (RFC 1035): no ssh client carries a longer host name."""
+
+_EXCERPT = 40
+"""Characters of a refused text that an error repeats: enough to recognise it, too few to mislead."""
+
+_GRAMMAR_HINT = "a target is i-… or mi-…, then optionally a region and a profile: i-0123456789abcdef0.eu-west-1.prod"
+_PIN_HINT = "put --profile in the block instead: ssmssh install-config --profile NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parsed target. `region` and `profile` are None where the text does not name one."""
+
+    instance_id: str
+    region: str | None = None
+    profile: str | None = None
+
+
+def parse_target(
+    text: str,
+    *,
+    is_region: Callable[[str], bool],
+    profile_names: Callable[[], Iterable[str]],
+) -> Target:
+    """Parse `text`, strictly. Blocks only as long as the two callables do.
+
+    Args:
+        text: What the user, or ssh, or a link gave.
+        is_region: Whether a word is the name of an AWS region. Called only if there are words.
+        profile_names: The names of all profiles. Called only if a word is not a region.
+
+    Returns:
+        The target; its profile spelled as in the AWS configuration, not as in `text`.
+
+    Raises:
+        UsageError: `text` is not of the grammar, a word is neither a region nor a profile, two profiles
+            differ in case only, or a region or a profile is named twice.
+    """
+    if len(text) > _LONGEST:
+        raise UsageError(f"{excerpt(text)} is too long for a target", _GRAMMAR_HINT)
+    instance_id, *words = text.split(".")
+    if not _INSTANCE_ID.fullmatch(instance_id):
+        raise UsageError(f"{excerpt(text)} is not an instance id", _GRAMMAR_HINT)
+    if len(words) > 2 or not all(_WORD.fullmatch(word) for word in words):
+        raise UsageError(f"{excerpt(text)} is not a target", _GRAMMAR_HINT)
+    region: str | None = None
+    profile: str | None = None
+    for word in words:
+        if is_region(word):
+            if region is not None:
+                raise UsageError(f"{excerpt(text)} names two regions", _GRAMMAR_HINT)
+            region = word
+        else:
+            found = _find_profile(word, list(profile_names()), text)
+            if profile is not None:
+                raise UsageError(f"{excerpt(text)} names two profiles", _GRAMMAR_HINT)
+            profile = found
+    return Target(instance_id, region, profile)
+
+
+def excerpt(text: str, longest: int = _EXCERPT) -> str:
+    """At most `longest` characters of a text that is not trusted, quoted, in printable ASCII."""
+    return ascii(text if len(text) <= longest else text[:longest] + "...")
+
+
+def near_matches(word: str, known: Iterable[str]) -> str:
+    """The clause that suggests what `word` may have meant; empty if nothing comes close."""
+    import difflib  # noqa: PLC0415 - not needed until somebody mistypes
+
+    by_folded_name = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower()[:_LONGEST], by_folded_name, n=3)
+    return f"did you mean {' or '.join(excerpt(by_folded_name[name]) for name in close)}?" if close else ""
+
+
+def _find_profile(word: str, names: list[str], text: str) -> str:
+    matches = [name for name in names if name.isascii() and name.lower() == word.lower()]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        spelled = " and ".join(excerpt(name) for name in sorted(matches))
+        raise UsageError(f"{excerpt(text)} could mean the profiles {spelled}, which ssh cannot tell apart", _PIN_HINT)
+    kind = "a known AWS region" if _REGION_SHAPE.fullmatch(word) else "an AWS region or a profile"
+    # The profile "my.prod" arrives as the words "my" and "prod": say more than "no such profile".
+    pieces = {p for n in names if not _WORD.fullmatch(n) for p in re.split(r"[^a-z0-9_+-]+", n.lower())}
+    if word.lower() in pieces:
+        hint = (
+            f"a profile name with other characters than letters, digits, _, + and - fits in no host name; {_PIN_HINT}"
+        )
+    else:
+        hint = near_matches(word, names) or "see the names with: aws configure list-profiles"
+    raise UsageError(f"{excerpt(word)} in {excerpt(text)} is not {kind}", hint)
