@@ -77,6 +77,14 @@ class ConnectionLog(logging.Handler):
             self._write(self._records.popleft())
         return self._path if self._file is not None else None
 
+    def close(self) -> None:
+        """Release the file; nothing is written after that."""
+        self._can_write = False
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        super().close()
+
     def _write(self, line: str) -> None:
         if self._file is None and self._can_write:
             self._open()
