@@ -1,0 +1,20 @@
+"""One WebSocket to the message gateway: open, send, receive, close.
+
+`WebSocket.open` is the only thing here that blocks; it has one deadline and can be interrupted. From then on
+the socket belongs to one thread, which waits for it with a selector and calls `receive`, `send` and `flush`;
+none of them waits.
+
+Floor by floor, each file knowing only the ones above it:
+
+- `transport`: a non-blocking socket under any number of TLS layers, bytes in and bytes out;
+- `opening`: waiting for a transport, with a deadline and a way to be interrupted;
+- `tls`: which certificates are trusted, and what to say when one is not;
+- `http`: the head of an HTTP response, and a harmless piece of its body for error texts;
+- `dial`: name, TCP, proxy, TLS: from a URL to a transport;
+- `client`: the WebSocket itself.
+"""
+
+from ssmssh.websocket.client import WebSocket, WebSocketClosed
+from ssmssh.websocket.tls import tls_context
+
+__all__ = ["WebSocket", "WebSocketClosed", "tls_context"]
