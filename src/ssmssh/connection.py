@@ -11,17 +11,20 @@ open. The sequence numbers are the data channel's and are not touched here.
 
 import logging
 import random
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ssmssh import __version__
-from ssmssh.aws import proxies, sessions, signing
+from ssmssh.aws import endpoints, proxies, sessions, signing
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import StartedSession
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.websocket import WebSocket, tls_context
+
+if TYPE_CHECKING:
+    import ssl
 
 OPEN_SECONDS = 10.0
 """For one open of the WebSocket; a healthy one takes 3 to 4 round trips, a lost SYN costs 1 and 3 s."""
@@ -76,6 +79,7 @@ class Service:
         self._request = request
         self._client: AwsClient | None = None
         self._tls: ssl.SSLContext | None = None
+        self._stream_url = ""
         self.session_id: str | None = None
         """Known from the moment the service has created the session, before its WebSocket is open."""
 
@@ -108,7 +112,7 @@ class Service:
         raise AssertionError("the last attempt returns or raises")
 
     def resume(self) -> Connection:
-        """ResumeSession and open its WebSocket, with attempts for `RESUME_SECONDS`.
+        """ResumeSession and open its WebSocket; tries again for `RESUME_SECONDS`.
 
         Raises:
             SessionEndedError: The service no longer knows the session.
@@ -121,7 +125,7 @@ class Service:
         delay, longest = RESUME_DELAY_SECONDS
         while True:
             try:
-                started = sessions.resume_session(client, session_id)
+                started = sessions.resume_session(client, session_id, self._stream_url)
                 if started is None:
                     raise SessionEndedError(
                         f"The service no longer holds the session with {self._request.target}",
@@ -152,7 +156,8 @@ class Service:
             _log.info("terminated session %s", self.session_id)
 
     def _open(self, client: AwsClient, started: StartedSession, timeout_seconds: float) -> Connection:
-        url = signing.check_stream_url(started.stream_url, client)
+        self._stream_url = started.stream_url
+        url = endpoints.check_stream_url(started.stream_url, client)
         if self._tls is None and url.startswith("wss:"):
             self._tls = tls_context(client.ca_bundle)
         try:

@@ -13,7 +13,6 @@ ssh ends us with SIGHUP and does not wait. The handlers set a flag and wake the 
 """
 
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -43,7 +42,6 @@ def main() -> NoReturn:
     """Run the program and end the process; the exit statuses are those of `ExitStatus`, or 128 + signal."""
     if {"--version", "--help", "-h"}.intersection(sys.argv[1:2]):
         parse_arguments(sys.argv[1:])  # typed by a person: prints to standard output and leaves
-    gc.disable()  # nothing that lives this long is garbage before the session runs: 10 ms of start-up
     source_fd, sink_fd = take_standard_streams()
     stop = StopRequest()
     wakeup = Wakeup()
@@ -172,15 +170,17 @@ def describe(target: "Target") -> str:
 def _prepare(options: "argparse.Namespace") -> "tuple[Target, Service]":
     """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
     from ssmssh import settings
-    from ssmssh.aws.client import AwsSettings, is_region, profile_names
+    from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
     from ssmssh.connection import Service, SessionRequest
     from ssmssh.target import Target, parse_target
 
     environment = settings.from_environment()
-    typed = parse_target(options.host, is_region=is_region, profile_names=profile_names)
+    typed = parse_target(
+        options.host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names
+    )
     target = Target(
         typed.instance_id,
-        typed.region or options.region or environment.region,
+        typed.region or options.region or environment.region or settings.aws_region(),
         typed.profile or options.profile or environment.profile,
     )
     request = SessionRequest(
@@ -195,6 +195,7 @@ def _prepare(options: "argparse.Namespace") -> "tuple[Target, Service]":
         region=target.region,
         endpoint_url=options.endpoint_url or environment.endpoint_url,
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
+        ca_bundle=settings.requests_ca_bundle(),
     )
     return target, Service(aws_settings, request)
 

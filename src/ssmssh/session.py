@@ -137,8 +137,7 @@ class Session:
         self._wakeup.drain()
         now = time.monotonic()
         try:
-            self._take_connection(now)
-            if any(key.fileobj is self._websocket for key, _ in ready):
+            if self._take_connection(now) or any(key.fileobj is self._websocket for key, _ in ready):
                 self._receive(now)
             self._supervise(now)
             self._send(now)
@@ -180,16 +179,16 @@ class Session:
 
     # -- the link ---------------------------------------------------------------------------------------
 
-    def _take_connection(self, now: float) -> None:
-        """Take over what `Service.start` or `Service.resume` has brought about."""
+    def _take_connection(self, now: float) -> bool:
+        """Take over what `Service.start` or `Service.resume` has brought about; whether there was something."""
         if self._connecting is None or not self._connecting.is_done:
-            return
+            return False
         connection = self._connecting.result()
         self._connecting = None
         self._websocket = connection.websocket
-        self._keepalive.restart(now)
         connection.websocket.send_text(self._channel.open(connection.token, now))
         connection.websocket.ping()
+        self._keepalive.restart(now)
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
             self._expect_within(
@@ -199,6 +198,7 @@ class Session:
                     "check that the SSM Agent there is healthy and up to date",
                 ),
             )
+        return True
 
     def _lost(self, closed: WebSocketClosed, now: float) -> None:
         """Resume in the background; the input is held back meanwhile, output goes on."""

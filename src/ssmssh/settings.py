@@ -62,6 +62,11 @@ def aws_region() -> str | None:
     return read().get("AWS_REGION") or None
 
 
+def requests_ca_bundle() -> str | None:
+    """``REQUESTS_CA_BUNDLE``, which botocore falls back to when ``AWS_CA_BUNDLE`` and the profile name none."""
+    return read().get("REQUESTS_CA_BUNDLE") or None
+
+
 def cache_directory() -> Path:
     """What can be made again at any time; not created here."""
     return _directory("cache", "user_cache_path")
