@@ -21,10 +21,12 @@ from ssmssh.aws import endpoints, proxies, sessions, signing
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import StartedSession
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
+from ssmssh.journal import Entry, Journal, Owner, boot_id
 from ssmssh.websocket import WebSocket, tls_context
 
 if TYPE_CHECKING:
     import ssl
+    from pathlib import Path
 
 OPEN_SECONDS = 10.0
 """For one open of the WebSocket; a healthy one takes 3 to 4 round trips, a lost SYN costs 1 and 3 s."""
@@ -74,9 +76,12 @@ class Connection:
 class Service:
     """One session, as the service sees it. Blocks; use from one thread at a time."""
 
-    def __init__(self, settings: AwsSettings, request: SessionRequest) -> None:
+    def __init__(self, settings: AwsSettings, request: SessionRequest, journal_directory: "Path") -> None:
         self._settings = settings
         self._request = request
+        self._journal_directory = journal_directory
+        self._journal: Journal | None = None
+        self._entry: Entry | None = None
         self._client: AwsClient | None = None
         self._tls: ssl.SSLContext | None = None
         self._stream_url = ""
@@ -100,6 +105,9 @@ class Service:
             patience_seconds=request.patience_seconds,
         )
         self.session_id = started.session_id
+        owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
+        self._journal = Journal(self._journal_directory, owner)
+        self._entry = self._journal.record(started.session_id)
         _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
         for attempt in range(1, OPEN_ATTEMPTS + 1):
             try:
@@ -145,15 +153,27 @@ class Service:
             time.sleep(pause)
 
     def terminate(self) -> None:
-        """TerminateSession, for what has been started; a failure is logged only: nobody is left to act on it."""
+        """TerminateSession, for what has been started; what fails is left for a later run to end."""
         if self._client is None or self.session_id is None:
             return
-        try:
-            sessions.terminate_session(self._client, self.session_id)
-        except SsmsshError as error:
-            _log.warning("session %s is left open: %s", self.session_id, error)
-        else:
-            _log.info("terminated session %s", self.session_id)
+        if _terminate(self._client, self.session_id):
+            self.forget()
+
+    def forget(self) -> None:
+        """The session has ended: no later run needs to."""
+        if self._entry is not None:
+            self._entry.remove()
+
+    def end_stale_sessions(self) -> None:
+        """End what processes of ours that were killed have left open; for when our own session runs."""
+        if self._client is None or self._journal is None:
+            return
+        for entry in self._journal.stale():
+            _log.info("ending session %s, whose process is gone", entry.session_id)
+            if _terminate(self._client, entry.session_id):
+                entry.remove()
+            else:
+                entry.release()
 
     def _open(self, client: AwsClient, started: StartedSession, timeout_seconds: float) -> Connection:
         self._stream_url = started.stream_url
@@ -175,3 +195,13 @@ class Service:
                 "allow ssmmessages:OpenDataChannel and check this computer's clock",
             ) from error
         return Connection(started.token, websocket)
+
+
+def _terminate(client: AwsClient, session_id: str) -> bool:
+    try:
+        sessions.terminate_session(client, session_id)
+    except SsmsshError as error:
+        _log.warning("session %s is left open: %s", session_id, error)
+        return False
+    _log.info("terminated session %s", session_id)
+    return True

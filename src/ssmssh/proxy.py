@@ -197,7 +197,7 @@ def _prepare(options: "argparse.Namespace") -> "tuple[Target, Service]":
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
     )
-    return target, Service(aws_settings, request)
+    return target, Service(aws_settings, request, settings.state_directory() / "sessions")
 
 
 def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:

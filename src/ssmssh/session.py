@@ -104,11 +104,13 @@ class Session:
         self._watched = 0
         self._websocket: WebSocket | None = None
         self._connecting: Background[Connection] | None = None
+        self._reaping: Background[None] | None = None
         self._phase = Phase.STARTING
         self._deadline: tuple[float, SsmsshError] | None = None
         self._closing_until = math.inf
         self._flush_seconds = FLUSH_SECONDS
         self._acknowledged = 0
+        self._port_answered = False
         self._closed_by_service: ChannelClosed | None = None
 
     def run(self) -> None:
@@ -204,6 +206,8 @@ class Session:
         """Resume in the background; the input is held back meanwhile, output goes on."""
         _log.warning("lost the data channel: %s", closed)
         self._drop_websocket()
+        if not self._port_answered:
+            self._deadline = None  # a port cannot answer while nobody can hear it; a resume ends by itself
         self._channel.disconnected(now)
         self._connecting = Background("resume", self._service.resume, self._wakeup)
 
@@ -228,8 +232,11 @@ class Session:
                     for event in self._channel.receive(message, now):
                         self._handle(event, output)
             self._keepalive.heard(now)
+        except ProtocolError:
+            self._websocket.send(self._channel.take_output())  # tells the agent why
+            raise
         finally:
-            if output:  # acknowledged already: must reach the output even if the link broke just now
+            if output:
                 self._sink.put(output)
 
     def _handle(self, event: Event, output: list[bytes]) -> None:
@@ -239,6 +246,7 @@ class Session:
             case HandshakeCompleted():
                 _log.info("handshake complete, agent %s", event.agent_version)
                 self._deadline = None
+                self._reaping = Background("reap", self._service.end_stale_sessions, self._wakeup)
             case ChannelClosed():
                 _log.info("channel closed by the service: %s", event.output or "no reason given")
                 self._closed_by_service = event
@@ -296,11 +304,11 @@ class Session:
         self._send(now)
 
     def _check_flushed(self, now: float) -> None:
-        statistics = self._channel.statistics
+        channel, statistics = self._channel, self._channel.statistics
         if self._stop_requested() and self._flush_seconds > SIGNAL_FLUSH_SECONDS:
             self._flush_seconds = SIGNAL_FLUSH_SECONDS
             self._closing_until = now + SIGNAL_FLUSH_SECONDS
-        if self._channel.state is ChannelState.CLOSING and self._channel.is_flushed:
+        if channel.state is ChannelState.CLOSED or (channel.state is ChannelState.CLOSING and channel.is_flushed):
             self._phase = Phase.ENDED
         elif now >= self._closing_until:
             _log.warning("gave up flushing, %d bytes unacknowledged", statistics.unacknowledged_bytes)
@@ -311,10 +319,10 @@ class Session:
 
     def _check_silence(self, now: float) -> None:
         """Watch over the first answer of the port; raise when a deadline of the start has passed."""
-        if self._phase is Phase.RUNNING and self._channel.state is not ChannelState.HANDSHAKE:
+        if not self._port_answered and self._channel.state is ChannelState.OPEN:
             statistics = self._channel.statistics
-            answered = statistics.any_data_acknowledged or statistics.data_received
-            if answered or not statistics.unacknowledged_bytes or self._websocket is None:
+            self._port_answered = statistics.any_data_acknowledged or statistics.data_received
+            if self._port_answered or not statistics.unacknowledged_messages:
                 self._deadline = None
             elif self._deadline is None:
                 self._expect_within(
@@ -351,6 +359,8 @@ class Session:
             Background("terminate", self._service.terminate, self._wakeup).wait(
                 max(0.0, gives_up_at - time.monotonic())
             )
+        else:
+            self._service.forget()
         _log.info("%s", self._channel.statistics)
         self._selector.close()
 

@@ -1,0 +1,158 @@
+"""Which sessions this computer has open, so that one whose process was killed is ended by a later run.
+
+SIGKILL leaves no time for TerminateSession, and a session that nobody ends counts against the account's
+limits until it idles out. So each session has one small file in the state directory, locked with ``flock`` for
+as long as its process lives: the kernel drops the lock with the process, however it ends.
+
+    <state directory>/sessions/<hash of the session id>.json      locked: alive; not locked: left behind
+
+A later run ends what was left behind, but only what is certainly its own to end: files of this boot of this
+computer (another one that shares the home directory has another boot id, and locks do not always cross
+a network), of the same profile, region and endpoint. It takes the file's lock first, so that two runs do not
+both end the same session, and reads nothing from a file that others could have written.
+
+The files hold no token. Whatever fails here is logged and costs nothing else.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import platform
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+CAN_LOCK = os.name == "posix"
+"""Elsewhere nothing is noted, and sessions that are left behind idle out."""
+
+if CAN_LOCK:
+    import fcntl
+
+MAX_STALE = 8
+"""Sessions that one run ends for others: what is left is for the next one."""
+
+MAX_ENTRY_BYTES = 8 * 1024
+"""Of a file; a real one has below 1 KiB."""
+
+MAX_AGE_SECONDS = 24 * 60 * 60
+"""After which a file is only removed: no session idles for longer (the service's limit is an hour)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who may end a session: the same identity at the same endpoint, on the same boot of the same computer."""
+
+    profile: str | None
+    region: str
+    endpoint_url: str
+    boot_id: str
+
+
+class Entry:
+    """The locked file of one session."""
+
+    def __init__(self, path: Path, descriptor: int, session_id: str) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.session_id = session_id
+
+    def remove(self) -> None:
+        """The session has ended: forget it."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self.release()
+
+    def release(self) -> None:
+        """Leave the file for a later run."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Journal:
+    """The files of one owner in `directory`, which is made when it is needed. None of this raises OSError."""
+
+    def __init__(self, directory: Path, owner: Owner) -> None:
+        self._directory = directory
+        self._owner = owner
+
+    def record(self, session_id: str) -> Entry | None:
+        """Note a session that has just been started; None where that is not possible."""
+        if not CAN_LOCK:
+            return None
+        path = self._directory / f"{hashlib.sha256(session_id.encode()).hexdigest()[:32]}.json"
+        text = json.dumps({"session_id": session_id, "started": time.time(), **asdict(self._owner)})
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Locked before it has its name: nobody may find it there without its lock.
+            unnamed = path.with_suffix(f".{os.getpid()}")
+            descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            entry = Entry(path, descriptor, session_id)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.write(descriptor, text.encode())
+                unnamed.rename(path)
+            except OSError:
+                unnamed.unlink(missing_ok=True)
+                entry.release()
+                raise
+        except OSError as error:
+            _log.warning("the session is not noted in %s: %s", self._directory, error.strerror)
+            return None
+        return entry
+
+    def stale(self) -> Iterator[Entry]:
+        """Up to `MAX_STALE` sessions of this owner whose process is gone, each locked; remove or release them."""
+        if not CAN_LOCK:
+            return
+        found = 0
+        try:
+            paths = sorted(self._directory.glob("*.json"))
+        except OSError:
+            return
+        for path in paths:
+            with contextlib.suppress(OSError, ValueError):
+                entry = self._take(path)
+                if entry is not None:
+                    found += 1
+                    yield entry
+            if found == MAX_STALE:
+                return
+
+    def _take(self, path: Path) -> Entry | None:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: its process lives
+            status = os.fstat(descriptor)
+            if not _is_private(status) or not os.path.samestat(status, path.lstat()):
+                raise ValueError("not ours, or just removed by another run")
+            noted = json.loads(os.read(descriptor, MAX_ENTRY_BYTES))
+            owner = asdict(self._owner)
+            if not isinstance(noted, dict) or {name: noted.get(name) for name in owner} != owner:
+                raise ValueError("no entry, or another's")
+            entry = Entry(path, descriptor, str(noted["session_id"]))
+        except (OSError, ValueError, KeyError):
+            os.close(descriptor)
+            return None
+        if time.time() - status.st_mtime > MAX_AGE_SECONDS:
+            entry.remove()
+            return None
+        return entry
+
+
+def boot_id() -> str:
+    """What tells this boot of this computer from others, and from other computers with the same home."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return platform.node()  # elsewhere: at least the computer
+
+
+def _is_private(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022

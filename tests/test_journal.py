@@ -1,0 +1,149 @@
+"""The journal of open sessions: what may be ended by another run, and above all what may not."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ssmssh import journal
+from ssmssh.journal import MAX_AGE_SECONDS, MAX_STALE, Entry, Journal, Owner, boot_id
+
+OWNER = Owner(profile="prod", region="eu-west-1", endpoint_url="https://ssm.eu-west-1.amazonaws.com", boot_id=boot_id())
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "sessions"
+
+
+def leave(directory: Path, session_id: str, owner: Owner = OWNER) -> Path:
+    """An entry whose process has gone."""
+    before = set(directory.iterdir()) if directory.exists() else set()
+    entry = Journal(directory, owner).record(session_id)
+    assert entry is not None
+    entry.release()
+    (path,) = set(directory.iterdir()) - before
+    return path
+
+
+def stale_ids(directory: Path, owner: Owner = OWNER) -> list[str]:
+    entries = list(Journal(directory, owner).stale())
+    for entry in entries:
+        entry.release()
+    return sorted(entry.session_id for entry in entries)
+
+
+def test_a_live_session_is_never_taken(directory: Path) -> None:
+    entry = Journal(directory, OWNER).record("me-0123")
+    assert entry is not None
+    assert stale_ids(directory) == []
+    entry.remove()
+    assert list(directory.iterdir()) == []
+
+
+def test_what_a_killed_process_leaves_is_found_once(directory: Path) -> None:
+    script = (
+        "import sys, pathlib, dataclasses\n"
+        "from ssmssh.journal import *\n"
+        "owner = Owner('prod', 'eu-west-1', 'https://ssm.eu-west-1.amazonaws.com', boot_id())\n"
+        "entry = Journal(pathlib.Path(sys.argv[1]), owner).record('killed-1')\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        assert stale_ids(directory) == []
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (entry,) = Journal(directory, OWNER).stale()
+    assert entry.session_id == "killed-1"
+    assert stale_ids(directory) == [], "two runs must not end the same session"
+    entry.remove()
+    assert stale_ids(directory) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(OWNER, profile=None),
+        replace(OWNER, profile="dev"),
+        replace(OWNER, region="us-east-1"),
+        replace(OWNER, endpoint_url="https://127.0.0.1:1"),
+        replace(OWNER, boot_id="another computer, or before a restart"),
+    ],
+    ids=["no profile", "profile", "region", "endpoint", "boot"],
+)
+def test_what_belongs_to_others_is_left_alone(directory: Path, other: Owner) -> None:
+    path = leave(directory, "theirs-1", other)
+    assert stale_ids(directory) == []
+    assert path.exists()
+
+
+def test_files_and_directory_are_private(directory: Path) -> None:
+    path = leave(directory, "me-1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_a_file_that_others_can_write_is_not_believed(directory: Path) -> None:
+    path = leave(directory, "me-1")
+    path.chmod(0o622)
+    assert stale_ids(directory) == []
+
+
+def test_a_symlink_is_not_followed(directory: Path, tmp_path: Path) -> None:
+    path = leave(directory, "me-1")
+    elsewhere = path.rename(tmp_path / "elsewhere")
+    path.symlink_to(elsewhere)
+    assert stale_ids(directory) == []
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"session_id": 1}', b"\xff", b"x" * 100_000])
+def test_garbage_is_ignored(directory: Path, text: bytes) -> None:
+    path = leave(directory, "me-1")
+    path.write_bytes(text)
+    leave(directory, "me-2")
+    assert stale_ids(directory) == ["me-2"]
+
+
+def test_only_some_are_taken_at_a_time(directory: Path) -> None:
+    for number in range(MAX_STALE + 3):
+        leave(directory, f"me-{number}")
+    assert len(stale_ids(directory)) == MAX_STALE
+
+
+def test_an_old_file_is_only_removed(directory: Path) -> None:
+    path = leave(directory, "me-1")
+    long_ago = time.time() - MAX_AGE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    assert stale_ids(directory) == []
+    assert not path.exists()
+
+
+def test_a_directory_that_cannot_be_made_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal_there = Journal(tmp_path / "file" / "sessions", OWNER)
+    assert journal_there.record("me-1") is None
+    assert list(journal_there.stale()) == []
+
+
+def test_without_flock_nothing_is_noted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "CAN_LOCK", False)
+    assert Journal(directory, OWNER).record("me-1") is None
+    assert list(Journal(directory, OWNER).stale()) == []
+
+
+def test_removing_twice_is_harmless(directory: Path) -> None:
+    entry = Journal(directory, OWNER).record("me-1")
+    assert isinstance(entry, Entry)
+    entry.remove()
+    entry.remove()
