@@ -133,9 +133,7 @@ class Handshake:
     def _process(self, action: RequestedAction) -> ProcessedAction:
         if action.action_type != ActionType.SESSION_TYPE:
             name = action.action_type[:_MAX_ECHO]
-            return ProcessedAction(
-                action.action_type, ActionStatus.UNSUPPORTED, error=f"Unsupported action {name}"
-            )
+            return ProcessedAction(action.action_type, ActionStatus.UNSUPPORTED, error=f"Unsupported action {name}")
         stated = action.parameters.get("SessionType")
         error = ""
         if not isinstance(stated, str) or stated not in set(SessionType):

@@ -175,9 +175,7 @@ def parse_acknowledge(payload: bytes) -> int:
 
 def build_handshake_request(request: HandshakeRequest) -> bytes:
     """Return the payload of a HandshakeRequest."""
-    actions = [
-        {"ActionType": action.action_type, "ActionParameters": action.parameters} for action in request.actions
-    ]
+    actions = [{"ActionType": action.action_type, "ActionParameters": action.parameters} for action in request.actions]
     return _dump({"AgentVersion": request.agent_version, "RequestedClientActions": actions}).encode()
 
 

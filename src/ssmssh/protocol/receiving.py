@@ -51,8 +51,7 @@ class ReceiveStream:
             return ()
         size = len(message.payload)
         if not (
-            0 <= number < self.expected + self._max_early_messages
-            and self.early_bytes + size <= self._max_early_bytes
+            0 <= number < self.expected + self._max_early_messages and self.early_bytes + size <= self._max_early_bytes
         ):
             self.dropped += 1
             return None

@@ -1,0 +1,498 @@
+"""The client's side of a data channel: the parts joined, and the states they go through.
+
+A channel is CONNECTING until `open` gives the text that goes first on a new WebSocket. Then it is in the HANDSHAKE:
+the agent asks, we answer, and nothing else is sent, because the agent acknowledges data that comes too early and throws
+it away. When the agent completes the handshake (or, for a plain shell, skips it and sends output) the channel is OPEN,
+and data goes both ways. While the service says that the far side is away the channel is PAUSED: nothing is sent again
+and no new data is taken; the service's word, or anything from the agent, ends that. When the WebSocket is lost in
+any of these states, the channel is RESUMING until `open` is called again, with the counters and buffers of
+before; it goes on where it was, but no longer paused. `close` leads to CLOSING: no new data is taken, the agent
+is told to end the session behind everything sent before, what is unacknowledged is resent also in a pause,
+and what the agent still has to say is received. The channel is CLOSED when the service says so, when the far
+side made it impossible to go on, or when `close` is called before anything could have been said.
+
+One table, `_TABLE`, holds every pair of a state and a message or a call:
+
+===========  ================================================  ==========  ==================  ==============
+State        Messages that count (all others are ignored)      open()      disconnected()      close()
+===========  ================================================  ==========  ==================  ==============
+CONNECTING   none                                              HANDSHAKE   --                  CLOSED
+HANDSHAKE    output_stream_data, acknowledge, channel_closed   error       RESUMING            CLOSED
+OPEN         the same, and pause_publication                   error       RESUMING            CLOSING + flag
+PAUSED       the same as HANDSHAKE, and start_publication;     error       RESUMING, then as   CLOSING + flag
+             all but channel_closed lead to OPEN first                     from OPEN
+RESUMING     channel_closed                                    where it    --                  what the state
+                                                               was                             before says
+CLOSING      the same as HANDSHAKE                             error       RESUMING            --
+CLOSED       none                                              error       --                  --
+===========  ================================================  ==========  ==================  ==============
+
+`send`, `send_flag` and `send_size` are possible in OPEN only, as far as `send_capacity` says; elsewhere it is 0
+and they raise ValueError. Everything else can be called at any time.
+
+Messages while RESUMING are remains of the lost connection. Data among them could not be acknowledged any more,
+so it is left to be sent again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Final, NamedTuple
+
+from ssmssh.errors import ProtocolError
+from ssmssh.protocol.events import (
+    ChannelClosed,
+    DataReceived,
+    Event,
+    FlagReceived,
+    HandshakeCompleted,
+    Paused,
+    Resumed,
+)
+from ssmssh.protocol.handshake import CLIENT_VERSION, TERMINATE_SESSION_AFTER, Handshake, supports
+from ssmssh.protocol.message import (
+    ACKNOWLEDGE_FLAGS,
+    MESSAGE_OVERHEAD_BYTES,
+    AgentMessage,
+    ControlFlag,
+    MessageError,
+    MessageType,
+    PayloadType,
+    encode,
+    hyphenated,
+    parse,
+    random_message_id,
+)
+from ssmssh.protocol.payloads import (
+    OpenDataChannelInput,
+    SessionType,
+    TerminalSize,
+    build_acknowledge,
+    build_flag,
+    build_open_data_channel,
+    build_size,
+    parse_acknowledge,
+    parse_channel_closed,
+    parse_flag,
+)
+from ssmssh.protocol.receiving import ReceiveStream
+from ssmssh.protocol.sending import SendStream
+from ssmssh.protocol.statistics import Statistics
+from ssmssh.protocol.window import Window
+
+DEFAULT_PAYLOAD_BYTES: Final = 1024
+"""What both official programs send, so what the service is known to carry."""
+
+MAX_INVALID_IN_A_ROW: Final = 100
+"""Single messages that cannot be understood are dropped, as the official client does. As many without one that can
+be come from something that does not speak this protocol, and dropping them would be an endless silence."""
+
+
+class ChannelState(Enum):
+    """Where a channel is in its life; the module's text tells the story."""
+
+    CONNECTING = "connecting"
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a channel may hold.
+
+    Attributes:
+        initial_window_bytes: RFC 6928's ten segments, in messages: small enough for any path's queues.
+        max_window_bytes: 20 MB/s over 100 ms. All of it may be resent after a lost connection.
+        early_messages: As many as the official client keeps.
+        early_bytes: Room for these at the usual size, with some to spare.
+    """
+
+    initial_window_bytes: int = 16 * 1024
+    max_window_bytes: int = 2 * 1024 * 1024
+    early_messages: int = 10_000
+    early_bytes: int = 16 * 1024 * 1024
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+_Handler = Callable[["DataChannel", AgentMessage, float, list[Event]], None]
+
+
+class _Row(NamedTuple):
+    """One state's part of the table: what to do with messages, and where calls lead."""
+
+    messages: Mapping[str, _Handler]
+    can_open: bool
+    after_resuming: ChannelState | None
+    """Where to go on when a lost WebSocket was replaced; None where none can be lost."""
+    after_close: ChannelState
+
+
+class DataChannel:
+    """One session's channel on the client's side; see the module's text for its states.
+
+    The caller owns the WebSocket, the clock and all waiting. After every call it sends what `take_output` returns, in
+    order, one frame each, and calls `handle_timeout` when `next_deadline` has come. `now` is a monotonic
+    time in seconds that never falls.
+
+    Args:
+        client_id: A UUID, the same for every connection of this channel.
+        wall_clock_offset_seconds: What makes Unix time out of `now`.
+        expected_session_type: Refuse a session of another type; None takes every type.
+        payload_bytes: How much data one message carries at most.
+        limits: Bounds on what is held.
+        new_message_id: Makes sixteen bytes that are unique.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        wall_clock_offset_seconds: float,
+        expected_session_type: SessionType | None = None,
+        payload_bytes: int = DEFAULT_PAYLOAD_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        new_message_id: Callable[[], bytes] = random_message_id,
+    ) -> None:
+        self._client_id = client_id
+        self._wall_clock_offset = wall_clock_offset_seconds
+        self._payload_bytes = payload_bytes
+        self._new_message_id = new_message_id
+        self._state = ChannelState.CONNECTING
+        self._state_before = ChannelState.HANDSHAKE
+        """Where a channel that is CONNECTING or RESUMING goes on once it is open."""
+        self._handshake = Handshake(expected_session_type)
+        self._agent_version = ""
+        # One message must always fit, whatever its size is set to.
+        least = payload_bytes + MESSAGE_OVERHEAD_BYTES
+        self._sending = SendStream(
+            MessageType.INPUT_STREAM_DATA,
+            window=Window(
+                initial_bytes=max(limits.initial_window_bytes, least),
+                max_bytes=max(limits.max_window_bytes, least),
+            ),
+            new_message_id=new_message_id,
+        )
+        self._receiving = ReceiveStream(max_early_messages=limits.early_messages, max_early_bytes=limits.early_bytes)
+        self._output: list[bytes] = []
+        self._received = self._ignored = self._invalid = self._invalid_in_a_row = 0
+        self._data_received = False
+
+    @property
+    def state(self) -> ChannelState:
+        """Where the channel is in its life."""
+        return self._state
+
+    @property
+    def is_flushed(self) -> bool:
+        """Whether the agent has acknowledged everything sent; in CLOSING that includes the last flag."""
+        return not self._sending.unacknowledged
+
+    @property
+    def statistics(self) -> Statistics:
+        """A snapshot of the counters."""
+        sending, receiving = self._sending, self._receiving
+        return Statistics(
+            sent=sending.next_number,
+            received=self._received,
+            resent=sending.resent,
+            acknowledged=sending.acknowledged,
+            duplicates=receiving.duplicates,
+            dropped=receiving.dropped,
+            ignored=self._ignored,
+            invalid=self._invalid,
+            srtt_seconds=sending.round_trip.srtt,
+            rto_seconds=sending.round_trip.rto,
+            window_bytes=sending.window.size_bytes,
+            unacknowledged_messages=len(sending.unacknowledged),
+            unacknowledged_bytes=sending.unacknowledged_bytes,
+            early_messages=len(receiving.early),
+            early_bytes=receiving.early_bytes,
+            any_data_acknowledged=sending.is_first_acknowledged,
+            data_received=self._data_received,
+        )
+
+    # -- the connection ---------------------------------------------------------------------------------
+
+    def open(self, token: str, now: float) -> str:
+        """Begin to use a new WebSocket; return the text frame that must be the first thing sent on it.
+
+        The text holds the token, a secret. What was unacknowledged on the WebSocket before is due at once.
+
+        Raises:
+            ValueError: A WebSocket is in use, or the channel is closed.
+        """
+        if not self._TABLE[self._state].can_open:
+            raise ValueError(f"a channel that is {self._state.value} cannot be opened")
+        self._state = self._state_before
+        self._sending.release(now)
+        return build_open_data_channel(
+            OpenDataChannelInput(
+                token=token,
+                client_id=self._client_id,
+                request_id=hyphenated(self._new_message_id()),
+                client_version=CLIENT_VERSION,
+            )
+        )
+
+    def disconnected(self, now: float) -> None:  # noqa: ARG002 - every call tells the time
+        """The WebSocket is gone, whatever the reason: nothing is produced until `open` is called again."""
+        state_after = self._TABLE[self._state].after_resuming
+        if state_after is None:
+            return
+        self._state_before, self._state = state_after, ChannelState.RESUMING
+        self._sending.hold()
+        self._output.clear()
+
+    def close(self, now: float) -> None:
+        """End the session in good order: nothing more is sent but what was, and the flag that says so.
+
+        An agent too old to know the flag is not sent it. Done when `is_flushed`; the caller bounds the wait,
+        and ends the session through the API if it did not come to that.
+        """
+        resuming = self._state is ChannelState.RESUMING
+        state = self._state_before if resuming else self._state
+        state_after = self._TABLE[state].after_close
+        if state_after is state:
+            return
+        if state_after is ChannelState.CLOSED:
+            self._close()
+            return
+        if resuming:
+            self._state_before = state_after
+        else:
+            self._state = state_after
+        if state is ChannelState.PAUSED:
+            self._sending.release(now)
+        if supports(self._agent_version, TERMINATE_SESSION_AFTER):
+            self._transmit(PayloadType.FLAG, build_flag(ControlFlag.TERMINATE_SESSION), now)
+
+    # -- sending ----------------------------------------------------------------------------------------
+
+    def send_capacity(self) -> int:
+        """Return how many bytes `send` takes now: 0 unless the channel is OPEN and the window has room."""
+        if self._state is not ChannelState.OPEN:
+            return 0
+        return self._sending.capacity(self._payload_bytes)
+
+    def send(self, data: bytes | memoryview, now: float) -> None:
+        """Send data to the far side's port or terminal; `data` is copied.
+
+        Raises:
+            ValueError: There is none, or more than `send_capacity`.
+        """
+        self._check_capacity(len(data))
+        if len(data) <= self._payload_bytes:
+            self._transmit(PayloadType.OUTPUT, data, now)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), self._payload_bytes):
+            self._transmit(PayloadType.OUTPUT, view[start : start + self._payload_bytes], now)
+
+    def send_flag(self, flag: ControlFlag, now: float) -> None:
+        """Send a flag behind the data sent before; raise ValueError if `send_capacity` is less than four."""
+        payload = build_flag(flag)
+        self._check_capacity(len(payload))
+        self._transmit(PayloadType.FLAG, payload, now)
+
+    def send_size(self, columns: int, rows: int, now: float) -> None:
+        """Tell the size of the terminal; raise ValueError if `send_capacity` is 0."""
+        payload = build_size(TerminalSize(columns, rows))
+        self._check_capacity(len(payload))
+        self._transmit(PayloadType.SIZE, payload, now)
+
+    def take_output(self) -> list[bytes]:
+        """Return what must be sent now, and forget it."""
+        output, self._output = self._output, []
+        return output
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` must be called, or None; may change with every other call."""
+        return self._sending.next_deadline()
+
+    def handle_timeout(self, now: float) -> None:
+        """Resend what is due; does nothing before the deadline."""
+        self._output.extend(self._sending.handle_timeout(now))
+
+    # -- receiving --------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes | memoryview, now: float) -> list[Event]:
+        """Take in one binary message; return what happened, in order.
+
+        A message that cannot be understood is dropped and counted. Data among the events has been
+        acknowledged: the caller must keep it.
+
+        Raises:
+            ProtocolError: There is no way to go on: the handshake failed, or nothing but nonsense comes. The
+                channel is CLOSED. What `take_output` returns should still be sent: it tells the agent why.
+        """
+        events: list[Event] = []
+        try:
+            message = parse(data)
+            handler = self._TABLE[self._state].messages.get(message.message_type)
+            if handler is None:
+                self._ignored += 1
+            else:
+                handler(self, message, now, events)
+        except MessageError as error:
+            self._drop_invalid(error)
+        except ProtocolError:
+            self._close()
+            raise
+        else:
+            self._received += 1
+            self._invalid_in_a_row = 0
+        return events
+
+    def _drop_invalid(self, error: MessageError) -> None:
+        self._invalid += 1
+        self._invalid_in_a_row += 1
+        if self._invalid_in_a_row >= MAX_INVALID_IN_A_ROW and self._state is not ChannelState.CLOSED:
+            self._close()
+            raise ProtocolError(
+                f"{self._invalid_in_a_row} messages in a row could not be understood, the last because {error}"
+            ) from error
+
+    def _take_stream_data(self, message: AgentMessage, now: float, events: list[Event]) -> None:
+        ready = self._receiving.receive(message)
+        if ready is None:
+            return
+        self._output.append(
+            encode(
+                MessageType.ACKNOWLEDGE,
+                0,
+                PayloadType.UNSET,
+                build_acknowledge(message.message_type, message.message_id, message.sequence_number),
+                self._new_message_id(),
+                self._unix_ms(now),
+                ACKNOWLEDGE_FLAGS,
+            )
+        )
+        for each in ready:
+            if each.payload:
+                self._deliver(each, now, events)
+
+    def _deliver(self, message: AgentMessage, now: float, events: list[Event]) -> None:
+        """Act on a message whose turn it is."""
+        if self._state is ChannelState.HANDSHAKE:
+            self._shake_hands(message, now, events)
+        payload_type = _DATA_TYPES.get(message.payload_type)
+        if payload_type is not None:
+            self._data_received = True
+            events.append(DataReceived(message.payload, payload_type))
+        elif message.payload_type == PayloadType.FLAG:
+            self._take_flag(message, events)
+
+    def _take_flag(self, message: AgentMessage, events: list[Event]) -> None:
+        try:
+            events.append(FlagReceived(parse_flag(message.payload)))
+        except MessageError:
+            self._invalid += 1
+
+    def _shake_hands(self, message: AgentMessage, now: float, events: list[Event]) -> None:
+        try:
+            if message.payload_type == PayloadType.HANDSHAKE_REQUEST:
+                answer = self._handshake.answer(message.payload)
+                self._transmit(PayloadType.HANDSHAKE_RESPONSE, answer.payload, now)
+                if answer.refusal is not None:
+                    raise answer.refusal
+            elif message.payload_type == PayloadType.HANDSHAKE_COMPLETE:
+                self._complete_handshake(self._handshake.complete(message.payload), events)
+            elif message.payload_type == PayloadType.OUTPUT:
+                self._complete_handshake(self._handshake.skip(), events)
+        except MessageError as error:
+            raise ProtocolError(f"The agent's part of the handshake cannot be read: {error}") from error
+
+    def _complete_handshake(self, completed: HandshakeCompleted, events: list[Event]) -> None:
+        self._state = ChannelState.OPEN
+        self._agent_version = completed.agent_version
+        events.append(completed)
+
+    def _take_acknowledge(self, message: AgentMessage, now: float, _events: list[Event]) -> None:
+        self._sending.acknowledge(parse_acknowledge(message.payload), now)
+
+    def _take_channel_closed(self, message: AgentMessage, _now: float, events: list[Event]) -> None:
+        self._close()
+        try:
+            events.append(ChannelClosed(parse_channel_closed(message.payload)))
+        except MessageError:  # the end all the same, as for the official client
+            events.append(ChannelClosed(""))
+
+    def _pause(self, _message: AgentMessage, _now: float, events: list[Event]) -> None:
+        self._state = ChannelState.PAUSED
+        self._sending.hold()
+        events.append(Paused())
+
+    def _start(self, message: AgentMessage, now: float, events: list[Event]) -> None:
+        """End a pause, and take the message that does; what ends it by itself means nothing in OPEN."""
+        self._state = ChannelState.OPEN
+        self._sending.release(now)
+        events.append(Resumed())
+        handler = self._TABLE[self._state].messages.get(message.message_type)
+        if handler is not None:
+            handler(self, message, now, events)
+
+    # -- common -----------------------------------------------------------------------------------------
+
+    def _check_capacity(self, size: int) -> None:
+        if not 0 < size <= self.send_capacity():
+            raise ValueError(f"{size} bytes to send, where 1 to {self.send_capacity()} are possible")
+
+    def _transmit(self, payload_type: PayloadType, payload: bytes | memoryview, now: float) -> None:
+        message = self._sending.send(payload_type, payload, self._unix_ms(now), now)
+        if message is not None:
+            self._output.append(message)
+
+    def _unix_ms(self, now: float) -> int:
+        return int((now + self._wall_clock_offset) * 1000)
+
+    def _close(self) -> None:
+        self._state = ChannelState.CLOSED
+        self._sending.hold()
+
+    # -- the table --------------------------------------------------------------------------------------
+
+    _STREAM: ClassVar[Mapping[str, _Handler]] = {
+        MessageType.OUTPUT_STREAM_DATA: _take_stream_data,
+        MessageType.ACKNOWLEDGE: _take_acknowledge,
+        MessageType.CHANNEL_CLOSED: _take_channel_closed,
+    }
+    _UNPAUSE: ClassVar[Mapping[str, _Handler]] = {
+        MessageType.OUTPUT_STREAM_DATA: _start,
+        MessageType.ACKNOWLEDGE: _start,
+        MessageType.START_PUBLICATION: _start,
+        MessageType.CHANNEL_CLOSED: _take_channel_closed,
+    }
+    _TABLE: ClassVar[Mapping[ChannelState, _Row]] = {
+        ChannelState.CONNECTING: _Row({}, can_open=True, after_resuming=None, after_close=ChannelState.CLOSED),
+        ChannelState.HANDSHAKE: _Row(
+            _STREAM, can_open=False, after_resuming=ChannelState.HANDSHAKE, after_close=ChannelState.CLOSED
+        ),
+        ChannelState.OPEN: _Row(
+            {**_STREAM, MessageType.PAUSE_PUBLICATION: _pause},
+            can_open=False,
+            after_resuming=ChannelState.OPEN,
+            after_close=ChannelState.CLOSING,
+        ),
+        ChannelState.PAUSED: _Row(
+            _UNPAUSE, can_open=False, after_resuming=ChannelState.OPEN, after_close=ChannelState.CLOSING
+        ),
+        ChannelState.RESUMING: _Row(
+            {MessageType.CHANNEL_CLOSED: _take_channel_closed},
+            can_open=True,
+            after_resuming=None,
+            after_close=ChannelState.RESUMING,
+        ),
+        ChannelState.CLOSING: _Row(
+            _STREAM, can_open=False, after_resuming=ChannelState.CLOSING, after_close=ChannelState.CLOSING
+        ),
+        ChannelState.CLOSED: _Row({}, can_open=False, after_resuming=None, after_close=ChannelState.CLOSED),
+    }
+
+
+_DATA_TYPES: Final = {int(kind): kind for kind in (PayloadType.OUTPUT, PayloadType.STD_ERR, PayloadType.EXIT_CODE)}

@@ -1,0 +1,228 @@
+"""The sending half of the reliability layer: every message is kept until it is acknowledged, and resent until then.
+
+A message is stored before it is handed out, so that no acknowledgement can be too early; the official
+programs store afterwards and then resend what was acknowledged in between.
+
+**When a message is resent.** Its time-out runs from its last transmission: first the RTO, then doubled with every
+resend. Any acknowledgement shows that the far side lives, and ends all doubling. Every message whose time is up is
+resent, not only the oldest one; but at most `RESEND_BURST_BYTES` at a time. What is due beyond that waits for an
+acknowledgement or, in silence, for another time-out, doubled each time. So a far side that stopped reading (the agent
+does while its target is slow) is not buried under copies.
+
+**The first message for the target** has a shorter time-out, once: the agent completes the handshake before it has
+connected the port, and leaves what arrives in between unacknowledged ("handler not ready"). It takes up what comes
+behind it, so one message sent again soon is all that is needed. This is no sign of loss.
+
+**Round trips** are measured on messages that were sent once only (Karn's rule): the acknowledgement of a
+message that was sent twice may belong to either copy.
+
+**Holding.** While nothing can be sent (no connection, or the far side is paused) messages are only stored.
+Afterwards everything unacknowledged is due at once, in bursts as above, and the window begins anew.
+
+A resend hands out the same bytes object again, for it must be the same message: same id, same date.
+
+Inside, the unacknowledged messages stand in queues by the number of doublings, each in the order of
+transmission. So the next deadline is that of one of a few queue heads, and no timer walks through the window.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from ssmssh.protocol.message import MESSAGE_OVERHEAD_BYTES, MessageType, PayloadType, encode
+from ssmssh.protocol.window import MAX_DOUBLINGS, RoundTrip, Window
+
+RESEND_BURST_BYTES: Final = 64 * 1024
+"""What is resent at once: some sixty messages, where the official programs resend one."""
+
+RESEND_INTERVAL_SECONDS: Final = 0.02
+"""Between two bursts: resends whose time-outs differ by less go together, which saves wake-ups."""
+
+FIRST_MESSAGE_SECONDS: Final = 0.03
+"""What the first message waits beyond a round trip: the agent has dialled a port of its own machine by then."""
+
+_FIRST_QUEUE: Final = 0
+_RTO_QUEUE: Final = 1
+_LAST_QUEUE: Final = _RTO_QUEUE + MAX_DOUBLINGS
+
+_HANDSHAKE_TYPES: Final = frozenset({PayloadType.HANDSHAKE_RESPONSE, PayloadType.ENC_CHALLENGE_RESPONSE})
+
+
+class _Sent:
+    """A message that is not acknowledged yet."""
+
+    __slots__ = ("message", "number", "queue", "sent_at", "sent_once")
+
+    def __init__(self, number: int, message: bytes, queue: int, sent_at: float) -> None:
+        self.number = number
+        self.message = message
+        self.queue = queue
+        self.sent_at = sent_at
+        self.sent_once = True
+
+
+class SendStream:
+    """One direction's messages: numbered, stored, resent.
+
+    Args:
+        message_type: What the messages of this direction are.
+        window: Bounds what may be unacknowledged; the caller keeps to it, `send` does not check.
+        new_message_id: Makes sixteen bytes that are unique.
+    """
+
+    def __init__(self, message_type: MessageType, *, window: Window, new_message_id: Callable[[], bytes]) -> None:
+        self._message_type = message_type
+        self._new_message_id = new_message_id
+        self.window = window
+        self.round_trip = RoundTrip()
+        self.next_number = 0
+        self.unacknowledged: dict[int, _Sent] = {}
+        self.unacknowledged_bytes = 0
+        """With their envelopes."""
+        self.acknowledged = 0
+        """How many messages were acknowledged."""
+        self.resent = 0
+        """How many times a message was sent again."""
+        self._queues: list[OrderedDict[int, _Sent]] = [OrderedDict() for _ in range(_LAST_QUEUE + 1)]
+        self._first_number: int | None = None
+        self._is_held = False
+        self._doubled = False
+        self._burst_at = -math.inf
+        self._not_before = -math.inf
+        self._full_bursts = 0
+
+    @property
+    def is_first_acknowledged(self) -> bool:
+        """Whether the first message for the target, behind the handshake's, was acknowledged."""
+        return self._first_number is not None and self._first_number not in self.unacknowledged
+
+    def capacity(self, payload_bytes: int) -> int:
+        """Return how many payload bytes the window takes now, in whole messages of `payload_bytes`."""
+        free = self.window.size_bytes - self.unacknowledged_bytes
+        return max(0, free // (payload_bytes + MESSAGE_OVERHEAD_BYTES)) * payload_bytes
+
+    def send(
+        self, payload_type: PayloadType, payload: bytes | memoryview, created_date_ms: int, now: float
+    ) -> bytes | None:
+        """Number and store a message; return it to be sent now, or None while sending is held."""
+        number = self.next_number
+        message = encode(self._message_type, number, payload_type, payload, self._new_message_id(), created_date_ms)
+        queue = _RTO_QUEUE
+        if self._first_number is None and payload_type not in _HANDSHAKE_TYPES:
+            self._first_number = number
+            queue = _FIRST_QUEUE
+        sent = _Sent(number, message, queue, now)
+        self._queues[queue][number] = sent
+        self.unacknowledged[number] = sent
+        self.unacknowledged_bytes += len(message)
+        self.next_number = number + 1
+        return None if self._is_held else message
+
+    def acknowledge(self, number: int, now: float) -> bool:
+        """Forget a message; return False if there is none of this number that is unacknowledged."""
+        sent = self.unacknowledged.pop(number, None)
+        if sent is None:
+            return False
+        del self._queues[sent.queue][number]
+        in_flight = self.unacknowledged_bytes
+        size = len(sent.message)
+        self.unacknowledged_bytes -= size
+        self.acknowledged += 1
+        sample = None
+        if sent.sent_once:
+            sample = now - sent.sent_at
+            self.round_trip.update(sample)
+        self.window.acknowledged(number, size, in_flight, self.next_number, sample)
+        if self._doubled:
+            self._end_doubling()
+        return True
+
+    def next_deadline(self) -> float | None:
+        """Return when to call `handle_timeout`; None if there is nothing to wait for."""
+        if self._is_held:
+            return None
+        due = [
+            next(iter(queue.values())).sent_at + self._timeout(index)
+            for index, queue in enumerate(self._queues)
+            if queue
+        ]
+        return max(min(due), self._not_before) if due else None
+
+    def handle_timeout(self, now: float) -> list[bytes]:
+        """Return the messages to be sent again now; none if it is too early."""
+        messages: list[bytes] = []
+        if self._is_held or now < self._not_before:
+            return messages
+        budget = RESEND_BURST_BYTES
+        # From the most doubled on, where the oldest messages are: all else waits for those on the far side.
+        for index in range(_LAST_QUEUE, _FIRST_QUEUE - 1, -1):
+            queue = self._queues[index]
+            latest = now - self._timeout(index)
+            while queue and (sent := next(iter(queue.values()))).sent_at <= latest:
+                budget -= len(sent.message)
+                if budget < 0 and messages:
+                    self._end_burst(now, is_full=True)
+                    return messages
+                messages.append(sent.message)
+                self._sent_again(sent, now)
+        if messages:
+            self._end_burst(now, is_full=False)
+        return messages
+
+    def hold(self) -> None:
+        """Stop sending; `send` only stores from now on."""
+        self._is_held = True
+        for sent in self.unacknowledged.values():
+            sent.sent_once = False
+
+    def release(self, now: float) -> None:
+        """Go on sending: everything unacknowledged is due now, oldest first."""
+        self._is_held = False
+        for queue in self._queues:
+            queue.clear()
+        for number, sent in self.unacknowledged.items():
+            sent.queue = _RTO_QUEUE
+            sent.sent_at = -math.inf
+            sent.sent_once = False
+            self._queues[_RTO_QUEUE][number] = sent
+        self.window.restart(self.next_number)
+        self._doubled = False
+        self._full_bursts = 0
+        self._not_before = now
+
+    def _timeout(self, queue: int) -> float:
+        if queue != _FIRST_QUEUE:
+            return self.round_trip.timeout(queue - _RTO_QUEUE)
+        return min(self.window.fastest_seconds + FIRST_MESSAGE_SECONDS, self.round_trip.timeout(0))
+
+    def _sent_again(self, sent: _Sent, now: float) -> None:
+        if sent.sent_at > -math.inf and sent.number != self._first_number:
+            self.window.lost(sent.number, self.next_number, again=sent.queue > _RTO_QUEUE)
+        del self._queues[sent.queue][sent.number]
+        sent.queue = min(sent.queue + 1, _LAST_QUEUE)
+        sent.sent_at = now
+        sent.sent_once = False
+        self._queues[sent.queue][sent.number] = sent
+        self._doubled = True
+        self.resent += 1
+
+    def _end_burst(self, now: float, *, is_full: bool) -> None:
+        self._burst_at = now
+        self._not_before = now + RESEND_INTERVAL_SECONDS
+        if is_full:
+            self._not_before = now + self.round_trip.timeout(self._full_bursts)
+            self._full_bursts += 1
+
+    def _end_doubling(self) -> None:
+        """Put all that was resent back among what waits for the RTO, counted from its last transmission."""
+        self._doubled = False
+        self._full_bursts = 0
+        self._not_before = min(self._not_before, self._burst_at + RESEND_INTERVAL_SECONDS)
+        waiting = [sent for queue in self._queues[_RTO_QUEUE:] for sent in queue.values()]
+        for queue in self._queues[_RTO_QUEUE:]:
+            queue.clear()
+        waiting.sort(key=lambda sent: sent.sent_at)
+        for sent in waiting:
+            sent.queue = _RTO_QUEUE
+            self._queues[_RTO_QUEUE][sent.number] = sent
