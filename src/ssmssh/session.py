@@ -193,6 +193,7 @@ class Session:
         self._keepalive.restart(now)
         if self._phase is Phase.STARTING:
             self._phase = Phase.RUNNING
+        if self._channel.state is ChannelState.HANDSHAKE:
             self._expect_within(
                 HANDSHAKE_SECONDS,
                 NetworkError(
