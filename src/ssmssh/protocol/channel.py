@@ -163,7 +163,7 @@ class DataChannel:
         self._wall_clock_offset = wall_clock_offset_seconds
         self._payload_bytes = payload_bytes
         self._new_message_id = new_message_id
-        self._state = ChannelState.CONNECTING
+        self._enter(ChannelState.CONNECTING)
         self._state_before = ChannelState.HANDSHAKE
         """Where a channel that is CONNECTING or RESUMING goes on once it is open."""
         self._handshake = Handshake(expected_session_type)
@@ -229,7 +229,7 @@ class DataChannel:
         """
         if not self._TABLE[self._state].can_open:
             raise ValueError(f"a channel that is {self._state.value} cannot be opened")
-        self._state = self._state_before
+        self._enter(self._state_before)
         self._sending.release(now)
         return build_open_data_channel(
             OpenDataChannelInput(
@@ -245,7 +245,8 @@ class DataChannel:
         state_after = self._TABLE[self._state].after_resuming
         if state_after is None:
             return
-        self._state_before, self._state = state_after, ChannelState.RESUMING
+        self._state_before = state_after
+        self._enter(ChannelState.RESUMING)
         self._sending.hold()
         self._output.clear()
 
@@ -266,7 +267,7 @@ class DataChannel:
         if resuming:
             self._state_before = state_after
         else:
-            self._state = state_after
+            self._enter(state_after)
         if state is ChannelState.PAUSED:
             self._sending.release(now)
         if supports(self._agent_version, TERMINATE_SESSION_AFTER):
@@ -334,7 +335,7 @@ class DataChannel:
         events: list[Event] = []
         try:
             message = parse(data)
-            handler = self._TABLE[self._state].messages.get(message.message_type)
+            handler = self._messages.get(message.message_type)
             if handler is None:
                 self._ignored += 1
             else:
@@ -379,14 +380,18 @@ class DataChannel:
 
     def _deliver(self, message: AgentMessage, now: float, events: list[Event]) -> None:
         """Act on a message whose turn it is."""
+        payload_type = _DATA_TYPES.get(message.payload_type)
         if self._state is ChannelState.HANDSHAKE:
             self._shake_hands(message, now, events)
-        payload_type = _DATA_TYPES.get(message.payload_type)
+            if message.payload_type != PayloadType.OUTPUT:
+                return
         if payload_type is not None:
             self._data_received = True
             events.append(DataReceived(message.payload, payload_type))
         elif message.payload_type == PayloadType.FLAG:
             self._take_flag(message, events)
+        else:
+            self._ignored += 1
 
     def _take_flag(self, message: AgentMessage, events: list[Event]) -> None:
         try:
@@ -405,11 +410,13 @@ class DataChannel:
                 self._complete_handshake(self._handshake.complete(message.payload), events)
             elif message.payload_type == PayloadType.OUTPUT:
                 self._complete_handshake(self._handshake.skip(), events)
+            else:
+                self._ignored += 1
         except MessageError as error:
             raise ProtocolError(f"The agent's part of the handshake cannot be read: {error}") from error
 
     def _complete_handshake(self, completed: HandshakeCompleted, events: list[Event]) -> None:
-        self._state = ChannelState.OPEN
+        self._enter(ChannelState.OPEN)
         self._agent_version = completed.agent_version
         events.append(completed)
 
@@ -424,16 +431,16 @@ class DataChannel:
             events.append(ChannelClosed(""))
 
     def _pause(self, _message: AgentMessage, _now: float, events: list[Event]) -> None:
-        self._state = ChannelState.PAUSED
+        self._enter(ChannelState.PAUSED)
         self._sending.hold()
         events.append(Paused())
 
     def _start(self, message: AgentMessage, now: float, events: list[Event]) -> None:
         """End a pause, and take the message that does; what ends it by itself means nothing in OPEN."""
-        self._state = ChannelState.OPEN
+        self._enter(ChannelState.OPEN)
         self._sending.release(now)
         events.append(Resumed())
-        handler = self._TABLE[self._state].messages.get(message.message_type)
+        handler = self._messages.get(message.message_type)
         if handler is not None:
             handler(self, message, now, events)
 
@@ -452,8 +459,12 @@ class DataChannel:
         return int((now + self._wall_clock_offset) * 1000)
 
     def _close(self) -> None:
-        self._state = ChannelState.CLOSED
+        self._enter(ChannelState.CLOSED)
         self._sending.hold()
+
+    def _enter(self, state: ChannelState) -> None:
+        self._state = state
+        self._messages = self._TABLE[state].messages
 
     # -- the table --------------------------------------------------------------------------------------
 

@@ -158,8 +158,8 @@ class SendStream:
         # From the most doubled on, where the oldest messages are: all else waits for those on the far side.
         for index in range(_LAST_QUEUE, _FIRST_QUEUE - 1, -1):
             queue = self._queues[index]
-            latest = now - self._timeout(index)
-            while queue and (sent := next(iter(queue.values()))).sent_at <= latest:
+            timeout = self._timeout(index)
+            while queue and (sent := next(iter(queue.values()))).sent_at + timeout <= now:
                 budget -= len(sent.message)
                 if budget < 0 and messages:
                     self._end_burst(now, is_full=True)
@@ -197,14 +197,15 @@ class SendStream:
         return min(self.window.fastest_seconds + FIRST_MESSAGE_SECONDS, self.round_trip.timeout(0))
 
     def _sent_again(self, sent: _Sent, now: float) -> None:
-        if sent.sent_at > -math.inf and sent.number != self._first_number:
-            self.window.lost(sent.number, self.next_number, again=sent.queue > _RTO_QUEUE)
         del self._queues[sent.queue][sent.number]
-        sent.queue = min(sent.queue + 1, _LAST_QUEUE)
+        if sent.sent_at > -math.inf:  # else it was held, which says nothing about the path
+            if sent.number != self._first_number:
+                self.window.lost(sent.number, self.next_number, again=sent.queue > _RTO_QUEUE)
+            sent.queue = min(sent.queue + 1, _LAST_QUEUE)
+            self._doubled = True
         sent.sent_at = now
         sent.sent_once = False
         self._queues[sent.queue][sent.number] = sent
-        self._doubled = True
         self.resent += 1
 
     def _end_burst(self, now: float, *, is_full: bool) -> None:
