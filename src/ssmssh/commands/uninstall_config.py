@@ -1,0 +1,16 @@
+"""``ssmssh uninstall-config``: remove our block from the ssh config."""
+
+from pathlib import Path
+
+import click
+
+from ssmssh.commands import _config
+from ssmssh.sshconfig import install
+
+
+@click.command("uninstall-config")
+@_config.common_options
+def uninstall_config(*, name: str, config_file: Path | None, dry_run: bool, check: bool, yes: bool) -> int:
+    """Remove the block; the file is then what it was before."""
+    where = _config.place(config_file)
+    return _config.run(install.Removal(name), where, dry_run=dry_run, check=check, yes=yes, capture=False)

@@ -1,0 +1,58 @@
+"""A unified diff of two versions of a config, for people to read.
+
+The texts share all but a few lines, so their common beginning and end are cut off first: difflib takes seconds for
+files of tens of thousands of lines. Bytes that are not UTF-8 and characters that would act on a terminal are escaped.
+"""
+
+import difflib
+from collections.abc import Iterator
+
+_CONTEXT = 3
+
+
+def unified_diff(path: str, before: bytes | None, after: bytes | None) -> Iterator[str]:
+    """The lines of a unified diff, without newlines; None stands for a file that is not there."""
+    old, new = _lines(before), _lines(after)
+    yield f"--- {path if before is not None else '/dev/null'}"
+    yield f"+++ {path if after is not None else '/dev/null'}"
+    skipped = 0
+    while skipped < min(len(old), len(new)) and old[skipped] == new[skipped]:
+        skipped += 1
+    end = 0
+    while end < min(len(old), len(new)) - skipped and old[-1 - end] == new[-1 - end]:
+        end += 1
+    start = max(0, skipped - _CONTEXT)
+    tail = max(0, end - _CONTEXT)
+    old, new = old[start : len(old) - tail], new[start : len(new) - tail]
+    for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
+        yield _header(start, group)
+        for tag, old_from, old_to, new_from, new_to in group:
+            if tag == "equal":
+                yield from (f" {line}" for line in old[old_from:old_to])
+            else:
+                yield from (f"-{line}" for line in old[old_from:old_to])
+                yield from (f"+{line}" for line in new[new_from:new_to])
+
+
+def _header(start: int, group: list[tuple[str, int, int, int, int]]) -> str:
+    old = _range(start + group[0][1], group[-1][2] - group[0][1])
+    new = _range(start + group[0][3], group[-1][4] - group[0][3])
+    return f"@@ -{old} +{new} @@"
+
+
+def _range(first: int, length: int) -> str:
+    return f"{first + 1 if length else first},{length}"
+
+
+def _lines(data: bytes | None) -> list[str]:
+    """The lines of a text, visibly: a line that is not ended, or ended by CR LF, shows it."""
+    if not data:
+        return []
+    lines = [_visible(line) for line in data.split(b"\n")]
+    last = lines.pop()
+    return [*lines, f"{last} (no newline at the end)"] if last else lines
+
+
+def _visible(line: bytes) -> str:
+    text = line.decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in text)

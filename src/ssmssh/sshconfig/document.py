@@ -1,0 +1,272 @@
+"""An ssh config as bytes, lines and keywords, exactly as ssh reads them.
+
+A `Document` never loses or invents a byte: its lines, joined, are the data it was made of, whatever that
+was. Nothing is decoded and no line is rewritten; whoever wants another document splices bytes and scans again.
+
+The reading follows ``process_config_line_depth`` of OpenSSH's readconf.c (9.2p1) and its helpers
+``strdelim`` and ``argv_split``: lines end at LF only, a NUL hides the rest of its line, a keyword may be
+quoted, followed by ``=`` or preceded by blanks, and its case does not matter. ``Host`` and ``Match`` open a
+section that lasts until the next one or the end of the file; what stands before the first is global.
+
+Our own text stands between *markers*, comment lines that carry the block's name. Every line that looks like
+a marker must be one, and they must pair up; otherwise nothing may be written (`Document.blocks` raises).
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from ssmssh.errors import FileError
+
+SECTION_KEYWORDS = frozenset({"host", "match"})
+
+FILE_CREATED = "file created"
+"""A flag of a begin marker: there was no file before, so it goes again when nothing else is in it."""
+
+NEWLINE_ADDED = "newline added"
+"""A flag of a begin marker: the last line had no newline, and the one before our block is ours."""
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+"""Names of blocks: words that can stand in a marker, in a host pattern and on a command line."""
+
+_BLANKS = b" \t\r\n"
+_DELIMITER = re.compile(rb'[ \t\r\n"=]')
+_PLAIN_LINE = re.compile(rb"[ \t]*([A-Za-z0-9]+)[ \t]+([^=\s\0][^\0]*)")
+_BEGIN = re.compile(rb"# >>> ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? >>>(?: \([^()]*\))?((?: \[[a-z ]+\])*)")
+_END = re.compile(rb"# <<< ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? <<<")
+_LIKE_MARKER = re.compile(rb"[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*ssmssh\b")
+_OPTIONS = re.compile(rb"# options:(.*)")
+
+
+class Line(NamedTuple):
+    """One line of a document.
+
+    `number` counts from 1; the line is ``data[start:end]``, its LF included. `keyword` is in lower case, and
+    empty for blank lines, comments and what ssh skips; `rest` is what follows the keyword, still quoted.
+    """
+
+    number: int
+    start: int
+    end: int
+    keyword: str
+    rest: bytes
+
+    @property
+    def is_section(self) -> bool:
+        """Whether the line opens a section, that is, is a ``Host`` or ``Match`` line."""
+        return self.keyword in SECTION_KEYWORDS
+
+    def arguments(self) -> tuple[bytes, ...] | None:
+        """The words after the keyword, unquoted, without a trailing comment; None if a quote is open."""
+        return split_arguments(self.rest)
+
+
+class Block(NamedTuple):
+    """A block of ours as found in a document: ``data[start:end]``, markers and their newlines included.
+
+    `first` and `last` are the numbers of the marker lines, `name` is empty for the unnamed block, `options`
+    is the text of its options line (None if it has none), `closed` tells whether it ends with ``Host *``.
+    """
+
+    name: str
+    start: int
+    end: int
+    first: int
+    last: int
+    flags: frozenset[str]
+    options: str | None
+    closed: bool
+
+
+class Document:
+    """The bytes of an ssh config; immutable."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """Every line, in order; joined they are `data`."""
+        return tuple(_scan(self.data))
+
+    @cached_property
+    def newline(self) -> bytes:
+        """How the file ends its lines, judged by the first one: LF or CR LF."""
+        end = self.data.find(b"\n")
+        return b"\r\n" if end > 0 and self.data[end - 1 : end] == b"\r" else b"\n"
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether text can be added at the end without joining the last line."""
+        return not self.data or self.data.endswith(b"\n")
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Our blocks, in order.
+
+        Raises:
+            FileError: A marker is malformed, alone, doubled or inside another block; the line is named.
+        """
+        return tuple(_find_blocks(self))
+
+    def block(self, name: str) -> Block | None:
+        """The block of that name; raises as `blocks` does."""
+        return next((block for block in self.blocks if block.name == name), None)
+
+    def own_lines(self) -> frozenset[int]:
+        """The numbers of the lines that belong to our blocks, markers included."""
+        return frozenset(number for block in self.blocks for number in range(block.first, block.last + 1))
+
+    def text(self, line: Line) -> bytes:
+        """The bytes of a line, its LF included."""
+        return self.data[line.start : line.end]
+
+    def splice(self, start: int, end: int, text: bytes) -> "Document":
+        """A document in which `text` stands for ``data[start:end]``."""
+        return Document(self.data[:start] + text + self.data[end:])
+
+
+def begin_marker(name: str, flags: frozenset[str]) -> str:
+    """The line above a block: how to change and to remove it, and what must be undone with it."""
+    option = f" --name {name}" if name else ""
+    how = f'managed: change with "ssmssh install-config{option}", remove with "ssmssh uninstall-config{option}"'
+    return f"# >>> ssmssh{' ' + name if name else ''} >>> ({how})" + "".join(f" [{flag}]" for flag in sorted(flags))
+
+
+def end_marker(name: str) -> str:
+    """The line below a block."""
+    return f"# <<< ssmssh{' ' + name if name else ''} <<<"
+
+
+def tokenise(raw: bytes) -> tuple[str, bytes]:
+    """The keyword of a line in lower case, and the text after it; both empty where ssh skips the line."""
+    plain = _PLAIN_LINE.match(raw)
+    if plain is not None:
+        return plain[1].lower().decode("ascii"), plain[2].rstrip(b" \t\r\n\f")
+    text = raw.split(b"\0", 1)[0]
+    text = text[:1] + text[1:].rstrip(b" \t\r\n\f")  # ssh leaves the first byte alone
+    token, rest = _delimit(text)
+    if token == b"" and rest is not None:  # leading blanks
+        token, rest = _delimit(rest)
+    if not token or token[:1] in b"\n#":
+        return "", b""
+    return token.lower().decode("latin-1"), (rest or b"").lstrip(_BLANKS)
+
+
+def split_arguments(text: bytes) -> tuple[bytes, ...] | None:
+    """Split `text` into words as ``argv_split`` does: quotes of both kinds, four escapes, ``#`` ends it.
+
+    Returns None when a quote is never closed; ssh refuses such a line.
+    """
+    words: list[bytes] = []
+    at, size = 0, len(text)
+    while at < size:
+        if text[at] in b" \t":
+            at += 1
+            continue
+        if text[at : at + 1] == b"#":
+            break
+        word, at = _word(text, at)
+        if word is None:
+            return None
+        words.append(word)
+    return tuple(words)
+
+
+def _word(text: bytes, at: int) -> tuple[bytes | None, int]:
+    """One word of `split_arguments` from `at` on, and where it ends; None if its quote stays open."""
+    word = bytearray()
+    quote = b""
+    while at < len(text):
+        byte = text[at : at + 1]
+        following = text[at + 1 : at + 2]
+        if byte == b"\\" and following and (following in b"'\"\\" or (not quote and following == b" ")):
+            word += following
+            at += 1
+        elif not quote and byte in b" \t":
+            break
+        elif not quote and byte in b"\"'":
+            quote = byte
+        elif byte == quote:
+            quote = b""
+        else:
+            word += byte
+        at += 1
+    return (None if quote else bytes(word)), at
+
+
+def _delimit(text: bytes) -> tuple[bytes | None, bytes | None]:
+    """OpenSSH's ``strdelim``: the first token and what follows it.
+
+    The token is None where a quote is never closed; the rest is None where nothing ended the token.
+    """
+    found = _DELIMITER.search(text)
+    if found is None:
+        return text, None
+    at = found.start()
+    if found[0] == b'"':
+        closing = text.find(b'"', at + 1)
+        if closing < 0:
+            return None, None
+        return text[:at] + text[at + 1 : closing], text[closing + 1 :].lstrip(_BLANKS)
+    rest = text[at + 1 :].lstrip(_BLANKS)
+    if found[0] != b"=" and rest.startswith(b"="):  # one "=" is skipped, no more
+        rest = rest[1:].lstrip(_BLANKS)
+    return text[:at], rest
+
+
+def _scan(data: bytes) -> Iterator[Line]:
+    start = 0
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        end = min(start + len(raw) + 1, len(data))
+        if start == end:
+            return  # what follows the last LF is not a line
+        yield Line(number, start, end, *tokenise(raw))
+        start = end
+
+
+def _find_blocks(document: Document) -> Iterator[Block]:
+    begun: tuple[Line, str, frozenset[str]] | None = None
+    seen: dict[str, int] = {}
+    for line in document.lines:
+        raw = document.text(line)
+        if not _LIKE_MARKER.match(raw):
+            continue
+        text = raw.rstrip(_BLANKS)
+        begin, end = _BEGIN.fullmatch(text), _END.fullmatch(text)
+        name = ((begin or end or {1: None})[1] or b"").decode("ascii")
+        if begin is not None:
+            if begun is not None:
+                raise _malformed(line, f"a block begins inside the one that began at line {begun[0].number}")
+            if name in seen:
+                raise _malformed(line, f"the block of line {seen[name]} begins a second time")
+            seen[name] = line.number
+            begun = line, name, frozenset(flag.decode("ascii") for flag in re.findall(rb"\[([a-z ]+)\]", begin[2]))
+        elif end is None:
+            raise _malformed(line, "it looks like a marker of ssmssh but is not one")
+        elif begun is None or begun[1] != name:
+            raise _malformed(line, "a block ends that did not begin")
+        else:
+            yield _block(document, begun, line)
+            begun = None
+    if begun is not None:
+        raise _malformed(begun[0], "the block that begins here does not end")
+
+
+def _block(document: Document, begun: tuple[Line, str, frozenset[str]], end: Line) -> Block:
+    begin, name, flags = begun
+    inner = document.lines[begin.number : end.number - 1]
+    options = None
+    if inner and (found := _OPTIONS.fullmatch(document.text(inner[0]).rstrip(_BLANKS))) is not None:
+        options = found[1].decode("utf-8", "surrogateescape").strip()
+    last = next((line for line in reversed(inner) if line.keyword), None)
+    closed = last is not None and last.keyword == "host" and last.rest == b"*"
+    return Block(name, begin.start, end.end, begin.number, end.number, flags, options, closed)
+
+
+def _malformed(line: Line, why: str) -> FileError:
+    return FileError(
+        f"line {line.number} of the ssh config: {why}",
+        "nothing was changed; repair or delete the lines between the ssmssh markers by hand and try again",
+    )

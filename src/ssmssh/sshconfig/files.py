@@ -1,0 +1,232 @@
+"""Reading and replacing the files: whole or not at all, and never one that should be left alone.
+
+A file is replaced by writing a new one beside it and renaming it over the old: whoever reads meets the old
+bytes or the new ones, also after a crash. Symbolic links are followed first and stay as they are. What the
+rename would lose (owner, mode, extended attributes with the ACLs, other hard links) is carried over, or the
+file is left alone.
+Only "not there" counts as an empty file; every other failure to read stops us.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmssh.errors import FileError
+
+LOCK_SECONDS = 60.0
+"""How long to wait for another run to finish; each holds the lock for a second or two."""
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""A thousand times the largest config seen; what is larger is not an ssh config."""
+
+KEPT_BACKUPS = 10
+
+_TEMPORARY_SUFFIX = ".ssmssh-new"
+
+
+class Found(NamedTuple):
+    """A file as it was read: where links lead (`resolved`), its bytes (None: not there) and its status."""
+
+    path: Path
+    resolved: Path
+    data: bytes | None
+    status: os.stat_result | None
+
+
+def read(path: Path) -> Found:
+    """Read a file.
+
+    Raises:
+        FileError: It is there and cannot be read, is no regular file, or is reached through a loop of links.
+    """
+    resolved = Path(os.path.realpath(path))
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Found(path, resolved, None, None)
+    except OSError as error:
+        raise _failed("read", path, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError(f"{path} is not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise FileError(f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB")
+    try:
+        return Found(path, resolved, resolved.read_bytes(), status)
+    except OSError as error:
+        raise _failed("read", path, error) from None
+
+
+def check_replaceable(found: Found) -> None:
+    """Refuse to replace a file that is read-only, somebody else's or has other names; FileError says why."""
+    if found.status is None:
+        return
+    if not found.status.st_mode & stat.S_IWUSR:
+        raise FileError(
+            f"{found.resolved} is read-only",
+            "whatever manages it must change it; 'ssmssh install-config --print' shows the block",
+        )
+    if found.status.st_uid != os.geteuid():
+        raise FileError(f"{found.resolved} belongs to another user (uid {found.status.st_uid})")
+    if found.status.st_nlink > 1:
+        raise FileError(
+            f"{found.resolved} has {found.status.st_nlink} hard links, which replacing it would part",
+            "'ssmssh install-config --print' shows the block to put in by hand",
+        )
+
+
+def replace(found: Found, data: bytes | None) -> None:
+    """Put `data` in the place of a file that was read before; None removes it.
+
+    Raises:
+        FileError: It could not be done, or the file has changed since it was read. Nothing was changed.
+    """
+    check_replaceable(found)
+    try:
+        if data is None:
+            _check_unchanged(found)
+            found.resolved.unlink()
+        else:
+            _make_directory(found.resolved.parent)
+            _remove_leftovers(found.resolved)
+            _write_and_rename(found, data)
+        _sync_directory(found.resolved.parent)
+    except OSError as error:
+        raise _failed("write", found.resolved, error) from None
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other runs of ours out; waits for them at most `LOCK_SECONDS`, then raises FileError."""
+    path = directory / "config.lock"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _failed("open", path, error) from None
+    try:
+        _wait_for_lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def keep_backup(found: Found, directory: Path, now: datetime) -> None:
+    """Copy a file to `directory` before its first change of the day; the newest `KEPT_BACKUPS` of it are kept.
+
+    Raises:
+        FileError: The copy could not be made.
+    """
+    if found.data is None:
+        return
+    prefix = f"{found.resolved.name}-{hashlib.sha256(os.fsencode(found.resolved)).hexdigest()[:8]}-"
+    path = directory / f"{prefix}{now:%Y%m%d}"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            return
+        descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(found.data)
+        Path(temporary).replace(path)
+        for old in sorted(directory.glob(f"{prefix}*"))[:-KEPT_BACKUPS]:
+            old.unlink()
+    except OSError as error:
+        raise _failed("write", path, error) from None
+
+
+def _wait_for_lock(descriptor: int, path: Path) -> None:
+    patience = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise FileError(f"another ssmssh has held {path} for a minute") from None
+            time.sleep(0.02)  # flock has no time limit of its own
+        except OSError as error:
+            raise _failed("lock", path, error) from None
+        else:
+            return
+
+
+def _make_directory(directory: Path) -> None:
+    if not directory.exists():
+        directory.mkdir(mode=0o700)
+        _sync_directory(directory.parent)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a killed run left beside the target; we hold the lock, so nobody is using it."""
+    for path in target.parent.glob(f".{glob_escape(target.name)}.*{_TEMPORARY_SUFFIX}"):
+        path.unlink()
+
+
+def glob_escape(name: str) -> str:
+    """`name` as a glob pattern that matches nothing else."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+
+
+def _write_and_rename(found: Found, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{found.resolved.name}.", suffix=_TEMPORARY_SUFFIX, dir=found.resolved.parent
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if found.status is not None:
+                _carry_over(found, found.status, file.fileno())
+            os.fsync(file.fileno())
+        _check_unchanged(found)
+        Path(temporary).replace(found.resolved)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _carry_over(found: Found, status: os.stat_result, descriptor: int) -> None:
+    """Give the new file the group, mode and extended attributes of the old one."""
+    if os.fstat(descriptor).st_gid != status.st_gid:
+        os.fchown(descriptor, -1, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    if not hasattr(os, "listxattr"):
+        return
+    for name in os.listxattr(found.resolved):
+        try:
+            os.setxattr(descriptor, name, os.getxattr(found.resolved, name))
+        except OSError:
+            if not name.startswith(("security.", "trusted.")):  # the system sets those, and lets only root do it
+                raise
+
+
+def _check_unchanged(found: Found) -> None:
+    current = found.resolved.read_bytes() if found.resolved.exists() else None
+    if current != found.data:
+        raise FileError(f"{found.resolved} was changed by another program meanwhile", "run it again")
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(what: str, path: Path, error: OSError) -> FileError:
+    hints = {
+        errno.ENOSPC: "the disk is full",
+        errno.EROFS: "the file system is mounted read-only",
+        errno.ENOLCK: "the file system has no locks",
+    }
+    why = error.strerror or type(error).__name__
+    return FileError(f"could not {what} {path}: {why}", hints.get(error.errno or 0, ""))

@@ -1,0 +1,182 @@
+"""Read, plan, prove, ask, apply: the order in which the config is changed.
+
+Everything between reading and writing happens under a lock. A question to a person does not: the lock is let go, and
+after the answer everything is read and planned again. If that gives the plan that was agreed to, it is applied,
+else the new one is shown and asked about.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmssh.errors import FileError
+from ssmssh.sshconfig import files, verify
+from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
+from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig.patterns import list_matches, probes, sample
+from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
+from ssmssh.sshconfig.position import Reader, concrete_names
+
+MAX_ROUNDS = 5
+"""How often a question is asked anew because the file changed while it was open."""
+
+Show = Callable[[Plan, str], None]
+"""Shows a plan, and what could not be proved about it; may raise to stop it."""
+
+Ask = Callable[[Plan], bool]
+"""Asks a person whether to go on with the plan shown last."""
+
+
+class Place(NamedTuple):
+    """Where the files are: the user's config, our state directory, and the directory ssh takes includes from."""
+
+    config: Path
+    state: Path
+    ssh_directory: Path
+
+    @property
+    def own(self) -> Path:
+        """Our own file, for ``--include``."""
+        return self.config.parent / "ssmssh" / "config"
+
+    @property
+    def own_name(self) -> str:
+        """How the Include line names it."""
+        is_default = self.config == self.ssh_directory / "config"
+        return "~/.ssh/ssmssh/config" if is_default else str(self.own)
+
+
+class Installation(NamedTuple):
+    """A block to be installed: its name, the options given, whether to forget earlier ones, the program."""
+
+    name: str
+    options: BlockOptions
+    reset: bool
+    script: str
+
+    def text(self, current: Files) -> BlockText:
+        """The block with the options that an earlier run chose and this one did not change."""
+        earlier = None if self.reset else remembered(current, self.name)
+        options = recall(earlier or "").changed_by(self.options)
+        return BlockText(self.name, options, self.script)
+
+    def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
+        """What would change, and what could not be proved about it. Raises FileError and UsageError."""
+        ssh = verify.find_ssh()
+        text = self.text(current)
+        verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
+        plan = plan_install(current, text, _reader(place, current))
+        if not plan.changes:
+            return plan, ""
+        ours = {host: text.deciding() for host in probes(text.patterns)}
+        theirs = [host for host in _foreign_hosts(place, plan) if not list_matches(text.patterns, host)]
+        return plan, _prove(ssh, place, plan, ours, theirs)
+
+
+class Removal(NamedTuple):
+    """A block to be removed."""
+
+    name: str
+
+    def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
+        """What would change, and what could not be proved about it. Raises FileError."""
+        plan = plan_uninstall(current, self.name)
+        if not plan.changes:
+            return plan, ""
+        return plan, _prove(verify.find_ssh(), place, plan, {}, _foreign_hosts(place, plan))
+
+
+def preview(job: Installation | Removal, place: Place) -> tuple[Plan, str]:
+    """What `carry_out` would do, without doing it; raises the same."""
+    return job.plan(place, _read(place)[0])
+
+
+def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | None) -> Plan | None:
+    """Change the files as the job wants.
+
+    Args:
+        job: What to do.
+        place: Where.
+        show: Called with the plan, and again if it changed while the question was open.
+        ask: Called without the lock; None: nobody needs to be asked.
+
+    Returns:
+        What was done, or None if `ask` said no.
+
+    Raises:
+        FileError: A file could not be read or written safely; nothing was changed.
+        UsageError: What is asked for cannot be written.
+    """
+    agreed: Plan | None = None
+    for _ in range(MAX_ROUNDS):
+        with files.locked(place.state):
+            current, found = _read(place)
+            plan, doubt = job.plan(place, current)
+            if not plan.changes:
+                return plan
+            for file in found:
+                files.check_replaceable(file)
+            if plan != agreed:
+                show(plan, doubt)
+            if ask is None or plan == agreed:
+                _apply(place, plan, found)
+                return plan
+        if not ask(plan):
+            return None
+        agreed = plan
+    raise FileError(f"{place.config} keeps changing while the question is open", "nothing was changed")
+
+
+def block(job: Installation, place: Place) -> bytes:
+    """The text of the block, as it would be written into an empty file."""
+    text = job.text(_read(place)[0])
+    rendered = text.render(b"\n", frozenset(), closed=False)
+    verify.check_block(verify.find_ssh(), rendered)
+    return rendered
+
+
+def chosen_user(job: Installation, place: Place) -> str | None:
+    """The user that the block will name, empty for "none"; None if nobody ever chose."""
+    return job.text(_read(place)[0]).options.user
+
+
+def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
+    main, own = files.read(place.config), files.read(place.own)
+    return Files(str(place.config), main.data, place.own_name, own.data), (main, own)
+
+
+def _reader(place: Place, current: Files) -> Reader:
+    return Reader(place.ssh_directory, {str(place.own): Document(current.own or b"")})
+
+
+def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
+    """Hosts that the user's files name and that are not ours, spread over the files, and one nobody names."""
+    before = Document(plan.before.main or b"")
+    names = list(concrete_names(before, plan.before.main_path, _reader(place, plan.before)))
+    names += (
+        sample(word.decode("utf-8", "surrogateescape"))
+        for line in before.lines
+        if line.keyword == "host" and line.number not in before.own_lines()
+        for word in line.arguments() or ()
+        if not word.startswith((b"!", b"*"))
+    )
+    usable = [name for name in dict.fromkeys(names) if name.isprintable() and name.isascii() and name[:1].isalnum()]
+    step = max(1, len(usable) // verify.MAX_FOREIGN_HOSTS)
+    return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
+
+
+def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]], theirs: Sequence[str]) -> str:
+    before = verify.Config(plan.before.main or b"", plan.before.own, place.own_name)
+    after = verify.Config(plan.main or b"", plan.own, place.own_name)
+    return verify.prove(ssh, before, after, ours, theirs)
+
+
+def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:
+    """Write our own file before the line that includes it, and remove it after that line."""
+    main, own = found
+    files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
+    steps = [(own, plan.own), (main, plan.main)]
+    for file, data in steps if plan.own is not None else reversed(steps):
+        if data != file.data:
+            files.replace(file, data)

@@ -1,0 +1,62 @@
+"""Host patterns: what ssh's ``match_pattern`` matches, and host names that stand for a pattern.
+
+Patterns know ``*`` and ``?`` only, and match case-sensitively against the name as it was typed. A list of
+patterns matches if one of them does and none of those that begin with ``!`` does.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+SAMPLE_IDS = ("i-0123456789abcdef0", "mi-0123456789abcdef0", "i-0fedcba9")
+"""Instance ids that stand for all of them: new form, hybrid node, the short form of before 2016."""
+
+
+@lru_cache(maxsize=4096)  # the patterns of one config, looked at for each of a few hosts
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"([*?]+)", pattern)
+    # A run of wildcards is matched in one go: ssh's "**" means "*", and the expression cannot blow up.
+    expression = (_wildcards(part) if part[:1] in ("*", "?") else re.escape(part) for part in parts)
+    return re.compile("".join(expression), re.DOTALL)
+
+
+def _wildcards(run: str) -> str:
+    return f".{{{run.count('?')},{'' if '*' in run else run.count('?')}}}"
+
+
+def matches(pattern: str, host: str) -> bool:
+    """Whether one pattern without ``!`` matches a host name as typed."""
+    return _compiled(pattern).fullmatch(host) is not None
+
+
+def list_matches(patterns: Iterable[str], host: str) -> bool:
+    """Whether the patterns of a ``Host`` line match a host name."""
+    positive = False
+    for pattern in patterns:
+        if pattern.startswith("!"):
+            if matches(pattern[1:], host):
+                return False
+        elif matches(pattern, host):
+            positive = True
+    return positive
+
+
+def is_concrete(pattern: str) -> bool:
+    """Whether a pattern is the name of one host."""
+    return not pattern.startswith("!") and "*" not in pattern and "?" not in pattern
+
+
+def sample(pattern: str) -> str:
+    """A host name that the pattern matches."""
+    return pattern.replace("*", "x").replace("?", "x")
+
+
+def probes(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Host names that stand for all that the patterns of a block match: instance ids where they match one."""
+    found: list[str] = []
+    for pattern in patterns:
+        _, _, suffix = pattern.partition("*")
+        candidates = [*SAMPLE_IDS, *(name + suffix for name in SAMPLE_IDS if suffix and "*" not in suffix)]
+        own = [name for name in candidates if matches(pattern, name)] or [sample(pattern)]
+        found += (name for name in own if name not in found)
+    return tuple(found)

@@ -1,0 +1,225 @@
+"""What would change: from the bytes of the files and a wish to the bytes that should be there.
+
+Two files take part: *main*, the user's config, and *own*, a file of ours beside it that is used only with
+``--include``; then main begins with one ``Include`` line that names it. A block lives in one of the two, and
+installing it in one takes it out of the other. Nothing is written here, and nothing is read but the files that
+main includes.
+
+A begin marker carries what must be undone with its block: a newline added to an unterminated file, a file that
+was not there before. When such a block goes while others of ours stay, the duty passes on to one of them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ssmssh.errors import FileError, UsageError
+from ssmssh.sshconfig.block import BlockText
+from ssmssh.sshconfig.document import FILE_CREATED, NEWLINE_ADDED, Block, Document, begin_marker
+from ssmssh.sshconfig.patterns import list_matches, probes
+from ssmssh.sshconfig.position import Reader, Sighting, concrete_names, needs_closing, place, shadow
+
+_INCLUDABLE = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
+
+
+class Files(NamedTuple):
+    """The two files as they are: their names for people and for ssh, and their bytes (None: not there)."""
+
+    main_path: str
+    main: bytes | None
+    own_path: str
+    own: bytes | None
+
+
+class Plan(NamedTuple):
+    """What to do: the bytes that should be there (None: no file), and what to tell about it.
+
+    `notes` say why; `captured` are the user's host names that the block would newly answer for.
+    """
+
+    before: Files
+    main: bytes | None
+    own: bytes | None
+    notes: tuple[str, ...] = ()
+    captured: Mapping[str, Sighting] = {}
+
+    @property
+    def changes(self) -> bool:
+        """Whether a file would change."""
+        return (self.main, self.own) != (self.before.main, self.before.own)
+
+
+def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
+    """Plan to write the block `text`, in place if it is there.
+
+    Raises:
+        FileError: The markers are damaged, or ssh could not read the file anyway.
+        UsageError: The block cannot be written as asked.
+    """
+    text.check()
+    main, own = _opened(files)
+    previous = main.block(text.name) or own.block(text.name)
+    was_captured = _patterns(own if main.block(text.name) is None else main, previous)
+    notes: list[str] = []
+    flags = (previous.flags if previous else frozenset()) & {FILE_CREATED}
+    if files.main is None:
+        flags |= {FILE_CREATED}
+    if text.options.include:
+        main, _ = _without(main, text.name)
+        own = _with(own, text, flags, reader, files.own_path, notes)
+        main = _with_include(main, files.own_path)
+    else:
+        own, _ = _without(own, text.name)
+        if not own.blocks:
+            main = _without_include(main, files.own_path)
+        main = _with(main, text, flags, reader, files.main_path, notes)
+    _check_overlap(main, own, text)
+    names = concrete_names(Document(files.main or b""), files.main_path, reader)
+    captured = {
+        name: sighting
+        for name, sighting in names.items()
+        if sighting.path != files.own_path
+        and list_matches(text.patterns, name)
+        and not list_matches(was_captured, name)
+    }
+    return Plan(files, main.data, own.data or None, tuple(notes), captured)
+
+
+def plan_uninstall(files: Files, name: str) -> Plan:
+    """Plan to remove the block of that name; no change if there is none. Raises FileError as `plan_install`."""
+    main, own = _opened(files)
+    main, main_flags = _without(main, name)
+    own, own_flags = _without(own, name)
+    if not own.blocks:
+        main = _without_include(main, files.own_path)
+    created = FILE_CREATED in main_flags | own_flags
+    gone = created and not main.data
+    return Plan(files, None if gone or files.main is None else main.data, own.data or None)
+
+
+def remembered(files: Files, name: str) -> str | None:
+    """The options that the block of that name remembers; None if there is no such block."""
+    main, own = _opened(files)
+    block = main.block(name) or own.block(name)
+    return None if block is None else block.options or ""
+
+
+def include_line(own_path: str) -> bytes:
+    """The line that names our own file. UsageError if no spelling of it suits every ssh client."""
+    if not _INCLUDABLE.fullmatch(own_path):
+        raise UsageError(
+            f"{own_path} cannot stand in an Include line that every ssh client reads", "leave out --include"
+        )
+    return f"Include {own_path}".encode()
+
+
+def _opened(files: Files) -> tuple[Document, Document]:
+    for data, path in ((files.main, files.main_path), (files.own, files.own_path)):
+        if data is not None and data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+            raise FileError(
+                f"{path} begins with a byte order mark, which ssh does not read", "save it as UTF-8 without one"
+            )
+    return Document(files.main or b""), Document(files.own or b"")
+
+
+def _with(
+    document: Document, text: BlockText, flags: frozenset[str], reader: Reader, path: str, notes: list[str]
+) -> Document:
+    """`document` with the block in it: in its place, or in a new one if it has none or is shadowed."""
+    hosts = probes(text.patterns)
+    block = document.block(text.name)
+    if block is not None:
+        found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
+        if found is None:
+            newline = b"\r\n" if document.data[: block.end].endswith(b"\r\n") else b"\n"
+            kept = block.flags | flags
+            return document.splice(block.start, block.end, text.render(newline, kept, closed=block.closed))
+        notes.append(f"the block moves because {found} decides before it")
+        document, removed = _without(document, text.name)
+        flags |= removed & {FILE_CREATED}
+    where = place(document, path, reader, text.deciding(), hosts, first=bool(text.name))
+    if where.reason:
+        notes.append(where.reason)
+    newline = document.newline
+    offset = where.offset
+    if offset == len(document.data) and not document.is_terminated:
+        document = document.splice(offset, offset, newline)
+        offset += len(newline)
+        flags |= {NEWLINE_ADDED}
+    closed = needs_closing(document, offset)
+    return document.splice(offset, offset, text.render(newline, flags, closed=closed))
+
+
+def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
+    """`document` without the block of that name, and the block's flags; what it had added goes with it."""
+    block = document.block(name)
+    if block is None:
+        return document, frozenset()
+    heirs = [other for other in document.blocks if block.start in (other.end, other.start) or other.start == block.end]
+    heirs = [other for other in heirs if other.name != name]
+    strip = 0
+    passed_on: dict[str, frozenset[str]] = {}
+    if NEWLINE_ADDED in block.flags:
+        if heirs:
+            passed_on[heirs[0].name] = frozenset({NEWLINE_ADDED})
+        elif block.end == len(document.data):
+            ending = b"\r\n" if document.data.endswith(b"\r\n") else b"\n"
+            strip = len(ending) if document.data[: block.start].endswith(ending) else 0
+    others = [other for other in document.blocks if other.name != name]
+    if FILE_CREATED in block.flags and others:
+        passed_on[others[0].name] = passed_on.get(others[0].name, frozenset()) | {FILE_CREATED}
+    result = document.splice(block.start - strip, block.end, b"")
+    for heir, flags in passed_on.items():
+        result = _flagged(result, heir, flags)
+    return result, block.flags
+
+
+def _flagged(document: Document, name: str, flags: frozenset[str]) -> Document:
+    """`document` with `flags` added to the begin marker of a block."""
+    block = document.block(name)
+    if block is None:
+        return document
+    line = document.lines[block.first - 1]
+    newline = b"\r\n" if document.text(line).endswith(b"\r\n") else b"\n"
+    return document.splice(line.start, line.end, begin_marker(name, block.flags | flags).encode() + newline)
+
+
+def _with_include(document: Document, own_path: str) -> Document:
+    wanted = include_line(own_path)
+    if document.lines and document.text(document.lines[0]).rstrip(b" \t\r\n") == wanted:
+        return document
+    document = _without_include(document, own_path)
+    return document.splice(0, 0, wanted + document.newline)
+
+
+def _without_include(document: Document, own_path: str) -> Document:
+    """`document` without our Include line among the global lines."""
+    wanted = f"Include {own_path}".encode()
+    for line in document.lines:
+        if line.is_section:
+            break
+        if document.text(line).rstrip(b" \t\r\n") == wanted:
+            return document.splice(line.start, line.end, b"")
+    return document
+
+
+def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
+    """What the ``Host`` line of a block says."""
+    if block is None:
+        return ()
+    inner = document.lines[block.first : block.last - 1]
+    host = next((line for line in inner if line.keyword == "host"), None)
+    return tuple(word.decode("utf-8", "surrogateescape") for word in (host.arguments() if host else None) or ())
+
+
+def _check_overlap(main: Document, own: Document, text: BlockText) -> None:
+    """Refuse a block that hides another one of ours, or is hidden by it."""
+    ordered = [(block.name, _patterns(document, block)) for document in (own, main) for block in document.blocks]
+    for at, (earlier, patterns) in enumerate(ordered):
+        for later, hidden in ordered[at + 1 :]:
+            if text.name in (earlier, later) and any(list_matches(patterns, host) for host in probes(hidden)):
+                other = earlier if text.name == later else later
+                raise UsageError(
+                    f"the block {other or 'without a name'} answers for some of the same hosts",
+                    f"one of the two must have another --host-pattern than {' '.join(patterns)}",
+                )

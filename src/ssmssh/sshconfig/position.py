@@ -1,0 +1,232 @@
+"""Where a block belongs in a document, and what stands in its way.
+
+ssh takes the first value it meets, so the block must come before the sections of the user, and a section
+lasts until the next one, so it must not swallow global lines. Hence the place *before the first Host or
+Match line*, the comment that belongs to that line included. What is read earlier, global lines and the files they
+include, may still win. If something there decides a value of ours, the block goes to the *very top*.
+There global lines follow it, and a bare ``Host *`` inside our markers keeps them global.
+
+"Decides" is asked for a few host names that stand for the block's patterns. Lines are walked in the order in which
+ssh reads them, through the files they include; a ``Match`` whose criteria cannot be judged without ssh
+counts as matching: the very top is always a safe place.
+"""
+
+import glob
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmssh.errors import FileError
+from ssmssh.sshconfig.document import Document, Line
+from ssmssh.sshconfig.patterns import is_concrete, list_matches
+
+MAX_INCLUDE_DEPTH = 16
+"""As in ssh (READCONF_MAX_DEPTH), which gives up on the whole configuration beyond it."""
+
+MAX_INCLUDED_FILES = 1000
+"""More than anyone has; keeps files that include each other twice from being read for ever."""
+
+ACCUMULATING = frozenset(
+    {"identityfile", "certificatefile", "localforward", "remoteforward", "dynamicforward", "sendenv"}
+)
+"""Keywords whose earlier lines do not hide later ones."""
+
+Source = Callable[[str], Document | None]
+"""Reads an included file by its path; None where there is none."""
+
+Judge = Callable[[str, Line], bool]
+"""Whether the section that a line of a file opens holds for the host in question."""
+
+
+class Place(NamedTuple):
+    """Where a block goes: the offset in the document, and why it is not the usual one (empty if it is)."""
+
+    offset: int
+    reason: str
+
+
+class Sighting(NamedTuple):
+    """A line and the file it stands in."""
+
+    path: str
+    line: Line
+
+    def __str__(self) -> str:
+        return f"line {self.line.number} of {self.path}"
+
+
+class Reader:
+    """Reads included files once; `directory` is where ssh looks for relative ones, the user's ``~/.ssh``."""
+
+    def __init__(self, directory: Path, replaced: Mapping[str, Document] | None = None) -> None:
+        self._directory = directory
+        self._documents: dict[str, Document | None] = dict(replaced or {})
+
+    def included(self, line: Line) -> Iterator[tuple[str, Document]]:
+        """The files that an Include line names, in ssh's order; those that cannot be read are left to ssh."""
+        for argument in line.arguments() or ():
+            path = argument.decode("utf-8", "surrogateescape")
+            if path.startswith("~/"):
+                path = str(self._directory.parent / path[2:])
+            elif not path.startswith(("/", "~")):
+                path = str(self._directory / path)
+            for name in sorted(glob.glob(path)):  # noqa: PTH207 - absolute and relative patterns
+                document = self._read(name)
+                if document is not None:
+                    yield name, document
+
+    def _read(self, path: str) -> Document | None:
+        if path not in self._documents:
+            if len(self._documents) >= MAX_INCLUDED_FILES:
+                raise FileError(f"the ssh config includes more than {MAX_INCLUDED_FILES} files")
+            try:
+                self._documents[path] = Document(Path(path).read_bytes())
+            except OSError:
+                self._documents[path] = None
+        return self._documents[path]
+
+
+def walk(
+    document: Document, path: str, reader: Reader, judge: Judge, *, stop: int | None = None, depth: int = 0
+) -> Iterator[Sighting]:
+    """The lines that hold for a host, in the order in which ssh reads them, sections left out.
+
+    Args:
+        document: What to walk, up to the offset `stop`.
+        path: Its name, for the sightings.
+        reader: Where included files come from.
+        judge: Decides which sections hold.
+        stop: Lines from this offset on are not looked at; None: to the end.
+        depth: How many Includes led here.
+
+    Raises:
+        FileError: Includes are nested deeper than ssh allows, most likely in a circle.
+    """
+    if depth > MAX_INCLUDE_DEPTH:
+        raise FileError(
+            f"{path} is included more than {MAX_INCLUDE_DEPTH} levels deep", "ssh refuses such a configuration"
+        )
+    active = True
+    for line in document.lines:
+        if stop is not None and line.start >= stop:
+            return
+        if line.is_section:
+            active = judge(path, line)
+        elif active and line.keyword:
+            yield Sighting(path, line)
+            if line.keyword == "include":
+                for name, included in reader.included(line):
+                    yield from walk(included, name, reader, judge, depth=depth + 1)
+
+
+def statically(host: str) -> Judge:
+    """Judges sections without ssh: ``Host`` exactly; ``Match`` holds unless it begins with a host that is another."""
+
+    def judge(path: str, line: Line) -> bool:  # noqa: ARG001 - the signature of a Judge
+        words = [word.decode("utf-8", "surrogateescape") for word in line.arguments() or ()]
+        if line.keyword == "host":
+            return list_matches(words, host)
+        if len(words) > 1 and words[0].lower() in ("host", "originalhost"):
+            return list_matches(words[1].split(","), host)
+        return True
+
+    return judge
+
+
+def decider(sightings: Iterable[Sighting], keyword: str, value: bytes | None) -> Sighting | None:
+    """The first line that decides a keyword otherwise than `value`; None if there is none.
+
+    ``ProxyJump`` and ``ProxyCommand`` decide each other, whichever comes first.
+    """
+    rivals = {"proxycommand", "proxyjump"} if keyword == "proxycommand" else {keyword}
+    for sighting in sightings:
+        if sighting.line.keyword in rivals:
+            return None if value is not None and sighting.line.rest.strip(b'"') == value else sighting
+    return None
+
+
+def shadow(
+    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], stop: int
+) -> Sighting | None:
+    """The first line before `stop` that decides one of our `settings` otherwise, for one of `hosts`."""
+    for host in hosts:
+        sightings = list(walk(document, path, reader, statically(host), stop=stop))
+        for keyword, value in settings.items():
+            if keyword not in ACCUMULATING and (found := decider(sightings, keyword, value)) is not None:
+                return found
+    return None
+
+
+def place(
+    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], *, first: bool
+) -> Place:
+    """Where a new block with these `settings` for these `hosts` goes.
+
+    `first` tells whether it goes before blocks of ours that stand there already, or after them.
+    """
+    hosts = tuple(hosts)
+    offset = _before_first_section(document)
+    found = shadow(document, path, reader, settings, hosts, stop=offset)
+    reason = ""
+    if found is not None:
+        reason = f"it goes to the very top because {found} decides {_spelling(found)} before it"
+        offset = 0
+    return Place(offset if first else _after_own_blocks(document, offset), reason)
+
+
+def needs_closing(document: Document, offset: int) -> bool:
+    """Whether a section put in at `offset` would swallow lines of the user: then ``Host *`` must end it."""
+    own = document.own_lines()
+    for line in document.lines:
+        if line.start >= offset and line.keyword and line.number not in own:
+            return not line.is_section
+    return False
+
+
+def concrete_names(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
+    """The host names that ``Host`` lines spell out outside our blocks, each with where it stands first."""
+    names: dict[str, Sighting] = {}
+    seen = {path}
+    waiting = [(path, document, document.own_lines())]
+    while waiting:
+        here, current, own = waiting.pop(0)
+        for line in current.lines:
+            if line.keyword == "host" and line.number not in own:
+                for word in line.arguments() or ():
+                    name = word.decode("utf-8", "surrogateescape")
+                    if name and is_concrete(name):
+                        names.setdefault(name, Sighting(here, line))
+            elif line.keyword == "include":
+                fresh = [(name, included) for name, included in reader.included(line) if name not in seen]
+                seen.update(name for name, _ in fresh)
+                waiting += ((name, included, frozenset()) for name, included in fresh)
+    return names
+
+
+def _before_first_section(document: Document) -> int:
+    """The offset before the first section and the comment right above it; the end if there is no section."""
+    own = document.own_lines()
+    first = next((line for line in document.lines if line.is_section), None)
+    if first is None:
+        return len(document.data)
+    for block in document.blocks:
+        if block.first <= first.number <= block.last:
+            return block.start
+    offset = first.start
+    for line in reversed(document.lines[: first.number - 1]):
+        is_comment = document.text(line).lstrip(b" \t").startswith(b"#")
+        if not is_comment or line.number in own:
+            break
+        offset = line.start
+    return offset
+
+
+def _after_own_blocks(document: Document, offset: int) -> int:
+    for block in document.blocks:
+        if block.start == offset:
+            offset = block.end
+    return offset
+
+
+def _spelling(sighting: Sighting) -> str:
+    return {"proxycommand": "ProxyCommand", "proxyjump": "ProxyJump"}.get(sighting.line.keyword, sighting.line.keyword)

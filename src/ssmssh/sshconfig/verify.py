@@ -1,0 +1,185 @@
+"""The proof: what the installed ssh says about hosts before and after, through ``ssh -G``.
+
+Both versions are put into a private directory and handed to ``ssh -G -F``; nothing of the user's is
+touched. ``-F`` leaves out the system's config, which ssh reads last and which therefore decides nothing here.
+For our hosts our values must be in force; for hosts that are not ours every line of the answer must be the same
+as before.
+
+``ssh -G`` runs the user's ``Match exec`` commands and may look up names, so each call is limited in time,
+with all it started.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmssh.errors import FileError, UsageError
+
+CALL_SECONDS = 10.0
+"""For one ``ssh -G``: as long as the most impatient client gives a whole connection."""
+
+MAX_FOREIGN_HOSTS = 6
+"""Each costs two calls; a change of meaning that spares all of them and a host named nowhere is hard to make."""
+
+NEUTRAL_HOST = "host.example"
+"""A host that no config names."""
+
+_COMPARED = frozenset({"proxycommand", "user", "serveraliveinterval", "serveralivecountmax"})
+"""Of our settings, those that ``ssh -G`` prints as they are written."""
+
+
+class Config(NamedTuple):
+    """One version of the files: main, and our own one that it may include under the name `own_path`."""
+
+    main: bytes
+    own: bytes | None
+    own_path: str
+
+
+class _UnansweredError(Exception):
+    """ssh did not answer in time."""
+
+
+class _RefusedError(Exception):
+    """ssh did not accept the configuration; the text is its reason."""
+
+
+def find_ssh() -> str | None:
+    """The path of the installed ssh, if there is one."""
+    return shutil.which("ssh")
+
+
+def prove(
+    ssh: str | None, before: Config, after: Config, ours: Mapping[str, Mapping[str, bytes]], theirs: Sequence[str]
+) -> str:
+    """Ask ssh about both versions; the empty text if all is well, or why it could not be asked.
+
+    Blocks for at most `CALL_SECONDS` a call.
+
+    Args:
+        ssh: The program; None if there is none.
+        before: What is there now.
+        after: What is to be written.
+        ours: For each host that must be ours the settings it must have, by lower-case keyword.
+        theirs: Hosts that must not notice.
+
+    Raises:
+        FileError: ssh refuses the files, ours does not win, or another host would notice.
+    """
+    if ssh is None:
+        return "no ssh was found, so what it makes of the file could not be proved"
+    with _written(before) as old, _written(after) as new:
+        try:
+            for host, settings in ours.items():
+                _check_ours(host, settings, _ask(ssh, new, host))
+            for host in theirs:
+                _check_theirs(host, ssh, old, new)
+        except _UnansweredError:
+            return (
+                f"ssh did not answer within {CALL_SECONDS:.0f} s, so what it makes of the file could not be proved; "
+                "a Match exec command or a name look-up in your ssh config takes that long"
+            )
+        except _RefusedError as refusal:
+            raise FileError(f"ssh refuses the file: {refusal}", "nothing was changed") from None
+    return ""
+
+
+def check_block(ssh: str | None, block: bytes) -> None:
+    """Let ssh look at a block alone; UsageError if it refuses a key or value in it."""
+    if ssh is None:
+        return
+    with _written(Config(block, None, "")) as path, contextlib.suppress(_UnansweredError):
+        try:
+            _ask(ssh, path, NEUTRAL_HOST)
+        except _RefusedError as refusal:
+            raise UsageError(f"ssh does not take one of the options: {refusal}", "nothing was changed") from None
+
+
+def _check_ours(host: str, settings: Mapping[str, bytes], answer: Mapping[str, list[str]]) -> None:
+    for keyword in _COMPARED & settings.keys():
+        wanted = settings[keyword].decode()
+        if answer.get(keyword) != [wanted]:
+            said = ", ".join(answer.get(keyword, ["nothing"]))
+            raise FileError(
+                f"the block would not decide {keyword} of {host}: ssh says {said} instead of {wanted}",
+                "nothing was changed",
+            )
+    if answer.get("proxyusefdpass") == ["yes"]:
+        raise FileError(
+            "your ssh config sets ProxyUseFdpass for our hosts, and the proxy does not pass descriptors",
+            "add --option 'ProxyUseFdpass no'",
+        )
+    if answer.get("hostname", [host]) != [host] and "hostname" not in settings:
+        raise FileError(
+            f"your ssh config turns {host} into {answer['hostname'][0]}, which names no instance",
+            "add --option 'HostName %h'",
+        )
+
+
+def _check_theirs(host: str, ssh: str, old: Path, new: Path) -> None:
+    try:
+        before = _ask(ssh, old, host)
+    except _RefusedError:
+        _ask(ssh, new, host)  # it was broken, by a block of ours if this passes
+        return
+    after = _ask(ssh, new, host)
+    if before != after:
+        changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        raise FileError(
+            f"the change would alter {', '.join(changed)} of {host}, which is not ours", "nothing was changed"
+        )
+
+
+def _ask(ssh: str, config: Path, host: str) -> dict[str, list[str]]:
+    """The settings that ssh arrives at for a host, by lower-case keyword."""
+    with subprocess.Popen(
+        [ssh, "-G", "-F", str(config), "--", host],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, complaint = process.communicate(timeout=CALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise _UnansweredError from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # ssh and what its Match exec commands left behind
+    if process.returncode != 0:
+        raise _RefusedError(_reason(complaint, config))
+    answer: dict[str, list[str]] = {}
+    for line in output.decode("utf-8", "surrogateescape").splitlines():
+        key, _, value = line.partition(" ")
+        answer.setdefault(key, []).append(value)
+    return answer
+
+
+def _reason(complaint: bytes, config: Path) -> str:
+    """What ssh complained of first, with the copy's name replaced by words."""
+    lines = complaint.decode("utf-8", "replace").replace(str(config), "the file").splitlines()
+    telling = [line for line in lines if re.search(r"\bline \d+|:", line)] or lines
+    return telling[0].strip() if telling else "without a reason"
+
+
+@contextlib.contextmanager
+def _written(config: Config) -> Iterator[Path]:
+    """A version of the files in a directory of its own, with the Include line leading to the copy."""
+    with tempfile.TemporaryDirectory(prefix="ssmssh-") as name:
+        main, own = Path(name) / "config", Path(name) / "own"
+        wanted = f"Include {config.own_path}".encode()
+        first, _, rest = config.main.partition(b"\n")
+        text = config.main
+        if config.own_path and first.rstrip(b" \t\r") == wanted:
+            text = f"Include {own}\n".encode() + rest
+        main.write_bytes(text)
+        own.write_bytes(config.own or b"")
+        own.chmod(0o600)
+        yield main

@@ -1,0 +1,146 @@
+"""The plan, over bytes: nothing outside the block changes, and removing gives back what was there."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.sshconfig.test_document import CONFIGS
+
+from ssmssh.errors import FileError, UsageError
+from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
+from ssmssh.sshconfig.position import Reader
+
+MAINS = CONFIGS.filter(lambda data: not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")))
+READER = Reader(Path("/nonexistent/.ssh"))
+SCRIPT = "/opt/bin/ssmssh-proxy"
+OPTIONS = st.builds(
+    BlockOptions,
+    user=st.none() | st.just("ec2-user"),
+    profile=st.none() | st.just("my profile"),
+    include=st.booleans(),
+    server_alive=st.none() | st.just(0),
+)
+
+
+def install(files: Files, name: str = "", **options: object) -> Plan:
+    return plan_install(files, BlockText(name, BlockOptions(**options), SCRIPT), READER)  # type: ignore[arg-type]
+
+
+def test_a_byte_order_mark_is_refused() -> None:
+    with pytest.raises(FileError, match="byte order mark"):
+        install(given_files(b"\xef\xbb\xbfHost a\n"))
+
+
+def given_files(main: bytes | None) -> Files:
+    return Files("/nonexistent/.ssh/config", main, "~/.ssh/ssmssh/config", None)
+
+
+def after(plan: Plan) -> Files:
+    return plan.before._replace(main=plan.main, own=plan.own)
+
+
+def text(main: bytes | None, **options: object) -> str:
+    return (install(given_files(main), "", **options).main or b"").decode()
+
+
+@given(st.none() | MAINS, OPTIONS)
+def test_installing_and_removing_is_the_identity(main: bytes | None, options: BlockOptions) -> None:
+    files = given_files(main)
+    installed = after(plan_install(files, BlockText("", options, SCRIPT), READER))
+    again = plan_install(installed, BlockText("", options, SCRIPT), READER)
+    assert not again.changes
+    assert after(plan_uninstall(installed, "")) == files
+
+
+@given(st.none() | MAINS, st.permutations(["", "prod", "dev"]), st.permutations(["", "prod", "dev"]), st.booleans())
+def test_several_blocks_in_any_order(main: bytes | None, order: list[str], back: list[str], include: bool) -> None:
+    files = given_files(main)
+    for name in order:
+        files = after(install(files, name, include=include))
+    for name in order:
+        assert not install(files, name, include=include).changes
+    for name in back:
+        files = after(plan_uninstall(files, name))
+    assert files == given_files(main)
+
+
+@given(MAINS, OPTIONS, OPTIONS)
+def test_only_the_block_changes(main: bytes, first: BlockOptions, second: BlockOptions) -> None:
+    files = given_files(main)
+    for options in (first, second):
+        files = after(plan_install(files, BlockText("", options, SCRIPT), READER))
+        document = Document(files.main or b"")
+        rest = document.data
+        for block in document.blocks:
+            rest = document.splice(block.start, block.end, b"").data
+        if options.include:
+            line = document.text(document.lines[0])
+            assert line.strip() == b"Include ~/.ssh/ssmssh/config"
+            rest = rest.removeprefix(line)
+        assert rest in (main, main + b"\n", main + b"\r\n")
+    assert after(plan_uninstall(files, "")) == given_files(main)
+
+
+def test_the_block_goes_before_the_first_section_and_its_comment() -> None:
+    result = text(b"AddKeysToAgent yes\n\n# work\n# more\nHost work\n  User me\n")
+    assert result.startswith("AddKeysToAgent yes\n\n# >>> ssmssh >>>")
+    assert result.endswith("# <<< ssmssh <<<\n# work\n# more\nHost work\n  User me\n")
+
+
+def test_globals_that_decide_push_it_to_the_top() -> None:
+    plan = install(given_files(b"# mine\nUser me\nHost work\n"), user="ec2-user")
+    assert plan.main is not None
+    assert plan.main.startswith(b"# >>> ssmssh >>>")
+    assert b"Host *\n# <<< ssmssh <<<\n# mine\nUser me\n" in plan.main
+    assert "line 2 of /nonexistent/.ssh/config decides user" in plan.notes[0]
+
+
+@pytest.mark.parametrize("line", [b"ProxyJump gate", b"proxycommand=none", b'"ServerAliveInterval" 60'])
+def test_any_rival_counts(line: bytes) -> None:
+    assert text(line + b"\n").startswith("# >>>")
+
+
+@pytest.mark.parametrize("line", [b"ServerAliveInterval 30", b"IdentityFile ~/.ssh/x", b"User me"])
+def test_what_is_no_rival_does_not_count(line: bytes) -> None:
+    assert text(line + b"\n").startswith(line.decode())
+
+
+def test_a_shadowed_block_moves() -> None:
+    installed = install(given_files(b"Host work\n")).main or b""
+    moved = install(given_files(b"Host *\n  ProxyJump gate\n" + installed))
+    assert (moved.main or b"").startswith(b"# >>> ssmssh >>>")
+    assert (moved.main or b"").endswith(b"<<<\nHost *\n  ProxyJump gate\nHost work\n")
+    assert "line 2 of" in moved.notes[0]
+
+
+def test_a_block_that_is_not_shadowed_stays() -> None:
+    installed = install(given_files(b"Host work\n")).main or b""
+    assert not install(given_files(b"Host other\n  ProxyJump gate\n" + installed)).changes
+
+
+def test_line_endings_follow_the_file() -> None:
+    main = install(given_files(b"Host work\r\n")).main or b""
+    assert main.count(b"\n") == main.count(b"\r\n") == 7
+
+
+def test_names_that_the_patterns_capture_are_told_once() -> None:
+    plan = install(given_files(b"Host mi-server web\nHost *.example\n"))
+    assert list(plan.captured) == ["mi-server"]
+    assert plan.captured["mi-server"].line.number == 1
+    assert not install(after(plan), user="x").captured
+
+
+def test_blocks_that_hide_each_other_are_refused() -> None:
+    files = after(install(given_files(b"")))
+    with pytest.raises(UsageError, match="answers for some of the same hosts"):
+        install(files, "prod", host_pattern=("i-*",))
+
+
+def test_switching_modes_leaves_no_trace() -> None:
+    inline = install(given_files(b"Host work\n"))
+    included = install(after(inline), include=True)
+    assert included.main == b"Include ~/.ssh/ssmssh/config\nHost work\n"
+    assert after(install(after(included), include=False)) == after(inline)
