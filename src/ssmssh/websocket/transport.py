@@ -112,10 +112,12 @@ class Transport:
         self._socket.close()
 
     def _receive_through(self, layers: Iterable["_TlsLayer"]) -> list[bytes]:
+        if self.ended is not None:
+            return []
         try:
             count = self._socket.recv_into(self._buffer)
         except BlockingIOError:
-            self.ended = self.ended or self._unwritable or None
+            self.ended = self._unwritable or None
             return []
         except OSError as error:
             self.ended = error.strerror or str(error)

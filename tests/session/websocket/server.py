@@ -25,6 +25,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from ssmssh.errors import SsmsshError
 from ssmssh.websocket import WebSocket
 
 # Longer than anything takes on a busy machine: a test that waits so long has failed.
@@ -46,7 +47,7 @@ class Server:
         self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._threads = [threading.Thread(target=self._accept)]
         self._sockets: list[socket.socket] = []
-        self._failures: list[Exception] = []
+        self._failures: list[BaseException] = []
         self.connections = 0
         self.port: int = self._listener.getsockname()[1]
 
@@ -64,6 +65,11 @@ class Server:
         self._listener.close()
         if kind is None and self._failures:
             raise self._failures[0]
+
+    def join(self) -> None:
+        """Wait until every behaviour has come to its own end."""
+        for thread in self._threads[1:]:
+            thread.join(PATIENCE_SECONDS)
 
     def _accept(self) -> None:
         while True:
@@ -86,7 +92,7 @@ class Server:
             self._behaviour(sock)
         except OSError:
             pass
-        except Exception as error:  # noqa: BLE001  # handed to the test's thread
+        except BaseException as error:  # noqa: BLE001  # pytest's are such; handed to the test's thread
             self._failures.append(error)
         finally:
             sock.close()
@@ -117,7 +123,7 @@ class Peer:
         while not self._frames:
             try:
                 data = self._read()
-            except (EOFError, OSError):
+            except OSError:
                 return None
             self.protocol.receive_data(data)
             self._frames = [event for event in self.protocol.events_received() if isinstance(event, Frame)]
@@ -153,7 +159,7 @@ class Peer:
     def _read(self) -> bytes:
         data = self.sock.recv(256 * 1024)
         if not data:
-            raise EOFError
+            raise ConnectionResetError
         return data
 
 
@@ -205,10 +211,10 @@ def make_pki(directory: Path) -> Pki:
         name: x509.Name, key: ec.EllipticCurvePrivateKey, names: Iterable[x509.GeneralName], days: int
     ) -> x509.Certificate:
         builder = (
-            x509.CertificateBuilder(name_issuer := ca_name, name, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(ca_name, name, key.public_key(), x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=10))
             .not_valid_after(now + datetime.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=name == name_issuer, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=name == ca_name, path_length=None), critical=True)
         )
         if names := list(names):
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -236,15 +242,20 @@ def make_pki(directory: Path) -> Pki:
     )
 
 
-def turn(websocket: WebSocket) -> list[bytes | str]:
-    """Wait until `websocket` is ready, as its owner's loop does, then read and write once."""
+def wait_ready(websocket: WebSocket, events: int) -> int:
+    """Wait until `websocket` is ready for one of `events`; returns those it is ready for."""
     with selectors.DefaultSelector() as selector:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if websocket.wants_write else 0)
         selector.register(websocket, events)
         ready = selector.select(PATIENCE_SECONDS)
     assert ready, "nothing happens"
+    return ready[0][1]
+
+
+def turn(websocket: WebSocket) -> list[bytes | str]:
+    """Wait until `websocket` is ready, as its owner's loop does, then read and write once."""
+    ready = wait_ready(websocket, selectors.EVENT_READ | (selectors.EVENT_WRITE if websocket.wants_write else 0))
     websocket.flush()
-    return websocket.receive() if ready[0][1] & selectors.EVENT_READ else []
+    return websocket.receive() if ready & selectors.EVENT_READ else []
 
 
 def collect(websocket: WebSocket, count: int) -> list[bytes | str]:
@@ -255,19 +266,21 @@ def collect(websocket: WebSocket, count: int) -> list[bytes | str]:
     return messages
 
 
-def drain(websocket: WebSocket) -> list[bytes | str]:
-    """All messages until `receive` raises; the exception stays the test's business: call `receive` again."""
+def collect_until_end(websocket: WebSocket) -> tuple[list[bytes | str], SsmsshError]:
+    """All messages until `receive` raises, and what it raised."""
     messages: list[bytes | str] = []
-    with contextlib.suppress(Exception):
+    try:
         messages += websocket.receive()
         while True:
             messages += turn(websocket)
-    return messages
+    except SsmsshError as error:
+        return messages, error
 
 
 def until(condition: Callable[[], bool], websocket: WebSocket) -> None:
     """Keep `websocket`'s loop turning until `condition` holds."""
     end = time.monotonic() + PATIENCE_SECONDS
+    websocket.receive()
     while not condition():
         assert time.monotonic() < end
         turn(websocket)
