@@ -29,6 +29,9 @@ _LONGEST = 253
 _EXCERPT = 40
 """Characters of a refused text that an error repeats: enough to recognise it, too few to mislead."""
 
+_LISTED = 8
+"""Profile names that a hint shows; more would make it unreadable."""
+
 _GRAMMAR_HINT = "a target is i-… or mi-…, then optionally a region and a profile: i-0123456789abcdef0.eu-west-1.prod"
 _PIN_HINT = "put --profile in the block instead: ssmssh install-config --profile NAME"
 
@@ -89,13 +92,19 @@ def excerpt(text: str, longest: int = _EXCERPT) -> str:
     return ascii(text if len(text) <= longest else text[:longest] + "...")
 
 
-def near_matches(word: str, known: Iterable[str]) -> str:
-    """The clause that suggests what `word` may have meant; empty if nothing comes close."""
+def suggest(word: str, names: Iterable[str]) -> str:
+    """The hint for a profile that does not exist: the names that come close to `word`, else some of all."""
     import difflib  # noqa: PLC0415 - not needed until somebody mistypes
 
-    by_folded_name = {name.lower(): name for name in known}
+    by_folded_name = {name.lower(): name for name in names}
     close = difflib.get_close_matches(word.lower()[:_LONGEST], by_folded_name, n=3)
-    return f"did you mean {' or '.join(excerpt(by_folded_name[name]) for name in close)}?" if close else ""
+    if close:
+        return f"did you mean {' or '.join(excerpt(by_folded_name[name]) for name in close)}?"
+    if not by_folded_name:
+        return "no profile is configured"
+    listed = sorted(by_folded_name.values())[:_LISTED]
+    more = ", ..." if len(by_folded_name) > _LISTED else ""
+    return f"the profiles are {', '.join(map(excerpt, listed))}{more}"
 
 
 def _find_profile(word: str, names: list[str], text: str) -> str:
@@ -113,5 +122,5 @@ def _find_profile(word: str, names: list[str], text: str) -> str:
             f"a profile name with other characters than letters, digits, _, + and - fits in no host name; {_PIN_HINT}"
         )
     else:
-        hint = near_matches(word, names) or "see the names with: aws configure list-profiles"
+        hint = suggest(word, names)
     raise UsageError(f"{excerpt(word)} in {excerpt(text)} is not {kind}", hint)

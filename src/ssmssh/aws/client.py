@@ -24,7 +24,7 @@ from ssmssh.aws.errors import UNREADABLE, Context, mapped
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
 from ssmssh.errors import UsageError
-from ssmssh.target import excerpt, near_matches
+from ssmssh.target import excerpt, suggest
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -75,12 +75,12 @@ class AwsClient:
         self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
         if settings.endpoint_url:
             check_endpoint_url(settings.endpoint_url)
-        self._session = new_session(settings.profile)
+        self._session = new_session(settings.profile, settings.region)
         self.profile: str | None = None
         with mapped(Context("read the AWS configuration", profile=settings.profile)):
             self.profile = self._session.profile
             self._check_profile()
-            region = settings.region or self._session.get_config_variable("region")
+            region = self._session.get_config_variable("region")
             self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
             if region:
                 validate_region_name(region)
@@ -137,15 +137,17 @@ class AwsClient:
         if self._ssm is None:
             self.credentials()
             with mapped(self.context("use the ssm API")):
-                client = self._session.create_client(
-                    "ssm",
-                    region_name=self.region,
-                    endpoint_url=self.settings.endpoint_url,
-                    verify=self.ca_bundle,
-                    config=Config(retries={"total_max_attempts": 1}),
-                )
-            check_endpoint_url(client.meta.endpoint_url)  # it may come from AWS_ENDPOINT_URL or ~/.aws/config
-            self._ssm = client
+                try:
+                    self._ssm = self._session.create_client(
+                        "ssm",
+                        endpoint_url=self.settings.endpoint_url,
+                        verify=self.ca_bundle,
+                        config=Config(retries={"total_max_attempts": 1}),
+                    )
+                except BotoCoreError:
+                    raise  # some of these are ValueErrors too
+                except ValueError as error:
+                    raise UsageError(str(error), "check AWS_ENDPOINT_URL and endpoint_url") from None
         return self._ssm
 
     @property
@@ -166,7 +168,7 @@ class AwsClient:
         ``~/.aws/credentials`` or to a cache. No question is asked any more: by now the terminal is the user's
         session.
         """
-        self._session = new_session(self.settings.profile)
+        self._session = new_session(self.settings.profile, self.region)
         self._ssm = None
         with mapped(self.context("read the AWS configuration")):
             self._check_profile()
@@ -175,8 +177,8 @@ class AwsClient:
     def _check_profile(self) -> None:
         names = self._session.available_profiles
         if self.profile is not None and self.profile not in names:
-            hint = near_matches(self.profile, names) or "see the names with: aws configure list-profiles"
-            raise UsageError(f"The profile {excerpt(self.profile)} is not in the AWS configuration", hint)
+            sentence = f"The profile {excerpt(self.profile)} is not in the AWS configuration"
+            raise UsageError(sentence, suggest(self.profile, names))
 
     def _equip(self, ask: Callable[[str, str | None], str]) -> None:
         """Give the session's credential chain the shared cache, and `ask` as its prompt for an MFA code."""
@@ -186,10 +188,13 @@ class AwsClient:
         chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
 
 
-def new_session(profile: str | None) -> Session:
+def new_session(profile: str | None = None, region: str | None = None) -> Session:
     """Make a botocore session: the one place where that is done. Reads nothing yet."""
     session = Session(profile=profile)
+    if region:
+        session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
     session.user_agent_extra = f"ssmssh/{__version__}"
+    session.register("before-send", _refuse_unencrypted)
     session.set_default_client_config(Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
     return session
 
@@ -197,7 +202,7 @@ def new_session(profile: str | None) -> Session:
 @cache
 def known_partitions() -> Partitions:
     """The partitions of the installed botocore."""
-    return load_partitions(new_session(None).get_component("data_loader"))
+    return load_partitions(new_session().get_component("data_loader"))
 
 
 def profile_names() -> list[str]:
@@ -207,7 +212,14 @@ def profile_names() -> list[str]:
         UsageError: A file cannot be parsed.
     """
     with mapped(Context("read the AWS configuration")):
-        return list(new_session(None).available_profiles)
+        return list(new_session().available_profiles)
+
+
+def _refuse_unencrypted(**event: Any) -> None:
+    """Stop a request, to whichever service, that the AWS configuration would send without TLS."""
+    url: str = event["request"].url
+    if not url.startswith("https:"):
+        check_endpoint_url(url)
 
 
 def _do_not_ask(_question: str, profile: str | None) -> str:

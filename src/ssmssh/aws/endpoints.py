@@ -75,7 +75,7 @@ def check_endpoint_url(url: str) -> None:
     Raises:
         UsageError: With the reason.
     """
-    _parse_endpoint(url, "the endpoint", {"https": "https", "http": "http"})
+    _parse_endpoint(url, "The endpoint", {"https": "https", "http": "http"})
 
 
 def stream_base(url: str) -> str:
@@ -92,9 +92,9 @@ def stream_base(url: str) -> str:
         UsageError: With the reason.
     """
     schemes = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
-    endpoint = _parse_endpoint(url, "the stream endpoint", schemes)
+    endpoint = _parse_endpoint(url, "The stream endpoint", schemes)
     if endpoint.rest not in {"", "/"}:
-        raise UsageError(f"the stream endpoint {_quote(url)} has a path", "give only https://HOST[:PORT]")
+        raise UsageError(f"The stream endpoint {_quote(url)} has a path", "give only https://HOST[:PORT]")
     return f"{schemes[endpoint.scheme]}://{endpoint.host}{endpoint.port}"
 
 
@@ -134,7 +134,7 @@ def stream_url(
     """
     parsed = _parse(url)
     if parsed is None or parsed.scheme not in {"wss", "ws"}:
-        raise ProtocolError("the StreamUrl is not a WebSocket URL", _foreign_hint(api_endpoint_url))
+        raise ProtocolError("The StreamUrl is not a WebSocket URL", _foreign_hint(api_endpoint_url))
     if base is not None:
         return base + parsed.rest
     api = _parse(api_endpoint_url.lower())
@@ -143,7 +143,7 @@ def stream_url(
     if parsed.scheme == "wss" and parsed.port in {"", ":443"} and _is_service(parsed.host, region, dns_suffixes):
         return url
     raise ProtocolError(
-        f"the StreamUrl leads to {_quote(f'{parsed.scheme}://{parsed.host}{parsed.port}')}, which is not the "
+        f"The StreamUrl leads to {_quote(f'{parsed.scheme}://{parsed.host}{parsed.port}')}, which is not the "
         f"Session Manager service of {region}; nothing was sent there",
         _foreign_hint(api_endpoint_url),
     )

@@ -78,7 +78,7 @@ class Context:
         where = [f"region {self.region}"] if self.region else []
         where += [f"profile {self.profile}"] if self.profile else []
         target = f" {self.target}" if self.target else ""
-        return f"Cannot {self.what}{target}{' (' + ', '.join(where) + ')' if where else ''}: {reason}"
+        return f"Cannot {self.what}{target}{' (' + ', '.join(where) + ')' if where else ''}: {reason.rstrip('. ')}"
 
     @property
     def profile_option(self) -> str:
@@ -130,7 +130,10 @@ _CHECK_TARGET = (
 )
 _CHECK_DOCUMENT = "check --document-name: {document} must be a Session document of this account and region"
 _CHECK_PARAMETERS = "check the options and --parameter against the document {document}"
-_ASK_FOR_ACCESS = "ask for ssm:StartSession on the instance and on the document {document}"
+_ASK_FOR_ACCESS = (
+    "check account and role of the profile; a session needs ssm:StartSession on the instance and on the document "
+    "{document}"
+)
 _LOG_IN_AGAIN = "log in again, for example: aws sso login{option}"
 _LOG_IN_SSO = "run: aws sso login{option}"
 _LOG_IN = "run: aws login{option}"

@@ -46,7 +46,7 @@ def ask_for_mfa_code(question: str, profile: str | None) -> str:
 def mfa_needed(profile: str | None, reason: str) -> CredentialsError:
     """The error for a profile that needs an MFA code which cannot be had, for `reason`."""
     option = f" --profile {shlex.quote(profile)}" if profile else ""
-    named = f"profile {profile}" if profile else "the default profile"
+    named = f"The profile {profile}" if profile else "The default profile"
     return CredentialsError(
         f"{named} needs an MFA code, and {reason}",
         f"run this in a terminal, then try again (the result is shared): aws sts get-caller-identity{option}",

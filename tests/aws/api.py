@@ -1,0 +1,89 @@
+"""A little AWS on loopback: answers what it is told to, and keeps what it was asked."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ACCESS_KEY = "AKIDEXAMPLE"
+SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+STREAM_URL = "wss://ssmmessages.eu-west-1.amazonaws.com/v1/data-channel/me-0123?role=publish_subscribe&cell-number=AA+/"
+STARTED = {"SessionId": "me-0123456789abcdef0", "TokenValue": "t0ken", "StreamUrl": STREAM_URL}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to send: `status` and `body`; if `silent`, nothing; if `hang_up`, the end of the connection."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    silent: bool = False
+    hang_up: bool = False
+
+
+def ok(content: object) -> Answer:
+    return Answer(200, json.dumps(content).encode())
+
+
+def refusal(code: str, message: str = "no", status: int = 400) -> Answer:
+    return Answer(status, json.dumps({"__type": code, "Message": message}).encode())
+
+
+@dataclass(frozen=True)
+class Request:
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def target(self) -> str:
+        return self.headers.get("x-amz-target", "")
+
+    @property
+    def content(self) -> object:
+        return json.loads(self.body)
+
+
+@dataclass
+class Api:
+    url: str
+    answers: deque[Answer] = field(default_factory=deque)
+    """In order; the last one is given again and again."""
+    requests: list[Request] = field(default_factory=list)
+
+
+@contextmanager
+def serve() -> Iterator[Api]:
+    api = Api("")
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            api.requests.append(Request({k.lower(): v for k, v in self.headers.items()}, body))
+            answer = api.answers.popleft() if len(api.answers) > 1 else api.answers[0]
+            if answer.silent:
+                over.wait()
+            if answer.silent or answer.hang_up:
+                return
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        api.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield api
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()

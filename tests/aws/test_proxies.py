@@ -1,0 +1,37 @@
+"""The WebSocket goes through the proxy that the API call goes through."""
+
+import pytest
+
+from ssmssh.aws.proxies import proxy_for
+
+SERVICE = "wss://ssmmessages.eu-west-1.amazonaws.com/v1/data-channel/x"
+
+
+def test_none_by_default() -> None:
+    assert proxy_for(SERVICE) is None
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+def test_wss_goes_where_https_goes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://me:word@proxy.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://other.example")
+    assert proxy_for(SERVICE) == "http://me:word@proxy.example:3128"
+    assert proxy_for("https://ssm.eu-west-1.amazonaws.com") == "http://me:word@proxy.example:3128"
+    assert proxy_for("ws://192.0.2.1/x") == "http://other.example"
+
+
+def test_a_proxy_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    assert proxy_for(SERVICE) == "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize("value", ["amazonaws.com", ".amazonaws.com", "x, ssmmessages.eu-west-1.amazonaws.com", "*"])
+def test_no_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", value)
+    assert proxy_for(SERVICE) is None
+
+
+def test_other_settings_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
+    assert proxy_for(SERVICE) is None
