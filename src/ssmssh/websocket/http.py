@@ -89,5 +89,5 @@ def read_excerpt(transport: Transport, head: ResponseHead, deadline: Deadline, s
 
 def _recognisable(secrets: Iterable[str]) -> list[str]:
     """The secrets and their parts (`Credential=`, `Signature=`, the word after `Basic`), longest first."""
-    parts = {part for secret in secrets for part in (secret, *re.split(r"[\s,]+(?:\w+=)?", secret))}
+    parts = {part for secret in secrets for part in (secret, *re.split(r"[\s,]+(?:[A-Za-z]+=(?=[^=]))?", secret))}
     return sorted((part for part in parts if len(part) >= _SECRET_CHARACTERS), key=len, reverse=True)

@@ -5,7 +5,7 @@ there is any) and says what this far side does, well or badly. `Peer` is a far s
 """
 
 import contextlib
-import datetime
+import datetime as dt
 import ipaddress
 import selectors
 import socket
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -51,7 +51,7 @@ class Server:
         self.connections = 0
         self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
@@ -201,7 +201,7 @@ class Pki(NamedTuple):
 
 
 def make_pki(directory: Path) -> Pki:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
     here = [x509.DNSName("localhost")]
@@ -212,8 +212,8 @@ def make_pki(directory: Path) -> Pki:
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder(ca_name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=10))
-            .not_valid_after(now + datetime.timedelta(days=days))
+            .not_valid_before(now - dt.timedelta(days=10))
+            .not_valid_after(now + dt.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=name == ca_name, path_length=None), critical=True)
         )
         if names := list(names):

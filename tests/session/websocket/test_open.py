@@ -8,11 +8,6 @@ import ssl
 import threading
 
 import pytest
-
-from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
-from ssmssh.websocket.dial import Address, connect, dial, resolve
-from ssmssh.websocket.opening import Deadline
-from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import (
     PATIENCE_SECONDS,
@@ -24,6 +19,11 @@ from tests.session.websocket.server import (
     read_request,
     wait_for_hang_up,
 )
+
+from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
+from ssmssh.websocket.dial import Address, connect, dial, resolve
+from ssmssh.websocket.opening import Deadline
+from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 
 TARGET = "/v1/data-channel/user@example.com-0123456789abcdef0?role=publish_subscribe&cell-number=AAEAAXxZ+k/N0oRkJZBX"
 SIGNATURE = "b6c1d0" * 10
@@ -148,7 +148,7 @@ def test_a_close_right_behind_the_answer(serve: Serve) -> None:
     websocket.close()
 
 
-BODY = b'<Error>\n <Message>User: arn:aws:sts::1:assumed-role/R/s\x1b[31m is not authorized</Message></Error>'
+BODY = b"<Error>\n <Message>User: arn:aws:sts::1:assumed-role/R/s\x1b[31m is not authorized</Message></Error>"
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,7 @@ def test_refusals(serve: Serve, status: bytes, kind: type[SsmsshError], framing:
     assert type(caught.value) is kind
     reason = status.partition(b"\r")[0].decode()
     assert caught.value.sentence == (
-        f"localhost refused the WebSocket: HTTP {reason}: "
-        "User: arn:aws:sts::1:assumed-role/R/s [31m is not authorized"
+        f"localhost refused the WebSocket: HTTP {reason}: User: arn:aws:sts::1:assumed-role/R/s [31m is not authorized"
     )
     assert server.connections == 1  # a redirect is not followed
 
@@ -316,13 +315,11 @@ def refusing_address() -> Address:
 
 
 def test_a_refused_connection(refusing_address: Address) -> None:
-    with pytest.raises(NetworkError, match="Cannot connect to 127.0.0.1 port .*: Connection refused; check the net"):
-        open_url(f"ws://127.0.0.1:{refusing_address.sockaddr[1]}/")
+    with pytest.raises(NetworkError, match=r"Cannot connect to 127\.0\.0\.1 port .*: Connection refused; check"):
+        open_url(f"ws://127.0.0.1:{refusing_address.sockaddr[1]!s}/")
 
 
-def test_the_first_address_that_answers_wins(
-    serve: Serve, refusing_address: Address, silent_address: Address
-) -> None:
+def test_the_first_address_that_answers_wins(serve: Serve, refusing_address: Address, silent_address: Address) -> None:
     server = serve(wait_for_hang_up)
     good = Address(socket.AF_INET, ("127.0.0.1", server.port))
     no_such_family = Address(4711, ("127.0.0.1", server.port))
@@ -338,7 +335,7 @@ def test_every_different_failure_is_told(refusing_address: Address) -> None:
 
 
 def test_a_silent_address_runs_into_the_deadline(silent_address: Address) -> None:
-    with pytest.raises(NetworkError, match="No answer within 0.1 s while connecting to x"):
+    with pytest.raises(NetworkError, match=r"No answer within 0\.1 s while connecting to x"):
         connect([silent_address], "x", Deadline(0.1, never))
 
 
@@ -349,7 +346,7 @@ def test_an_interruption_while_connecting(silent_address: Address) -> None:
 
 
 def test_a_name_that_cannot_be_resolved() -> None:
-    with pytest.raises(NetworkError, match="The name 1::2::3 cannot be resolved: .*; check the region"):
+    with pytest.raises(NetworkError, match=r"The name 1::2::3 cannot be resolved: .*; check the region"):
         resolve("1::2::3", 443, patient())
 
 
