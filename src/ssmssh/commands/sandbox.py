@@ -1,0 +1,129 @@
+"""``ssmssh sandbox``: a shell or a command in a stand-in for Session Manager."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from ssmssh import settings
+from ssmssh.errors import UsageError
+from ssmssh.sandbox import processes
+from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
+from ssmssh.sandbox.environment import shell_lines
+from ssmssh.sandbox.faults import FAULT_TYPES
+
+_COMMAND_MISSING = 127
+_COMMAND_NOT_EXECUTABLE = 126
+_SIGNALLED = 128
+
+
+@click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--unpaced", is_flag=True, help="Lift the limit of just under 1 MB/s that real agents have.")
+@click.option("--fault", "faults", metavar="NAME[:ARGS]", multiple=True, help="Something to go wrong; may be repeated.")
+@click.option("--list-faults", is_flag=True, help="Say what can go wrong, and leave.")
+@click.option(
+    "--ssh-server",
+    type=click.Choice(["auto", "system", "library"]),
+    default="auto",
+    show_default=True,
+    help="The SSH server behind the instances: sshd of this system, or asyncssh.",
+)
+@click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
+@click.option("--seed", type=int, help="Make chance in faults repeatable.")
+@click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
+@click.option(
+    "--stop",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Stop the one that --keep left in DIR.",
+)
+@click.argument("command", metavar="[-- CMD ...]", nargs=-1, type=click.UNPROCESSED)
+def sandbox(
+    *,
+    unpaced: bool,
+    faults: Sequence[str],
+    list_faults: bool,
+    ssh_server: SshServer,
+    gateways: int,
+    seed: int | None,
+    keep: bool,
+    stop: Path | None,
+    command: Sequence[str],
+) -> int:
+    """Run CMD, or a shell, where ssh reaches make-believe instances on this computer.
+
+    No AWS account is needed or touched. The instances are i-0123456789abcdef0 (web-1), i-0fedcba9876543210 (db-1)
+    and mi-0123456789abcdef0 (on-prem-1); a login on any of them is one on this computer, as you.
+    """
+    if list_faults:
+        _show_faults()
+        return 0
+    if stop is not None:
+        stop_directory(stop)
+        return 0
+    if keep and command:
+        raise UsageError("--keep takes no command", "run the command after the lines it prints")
+    box = Sandbox(unpaced=unpaced, faults=faults, ssh_server=ssh_server, gateways=gateways, seed=seed, keep=keep)
+    with _signals_held() as held, box:
+        if keep:
+            click.echo(shell_lines(box.environment_changes), nl=False)
+            click.echo(f"# ssmssh sandbox --stop {box.directory}")
+            return 0
+        return _run(box, command, held)
+
+
+def _show_faults() -> None:
+    for fault in FAULT_TYPES.values():
+        parameters = ",".join(f"{name}={value:g}" for name, value in fault.parameters.items())
+        click.echo(f"{fault.name}{':' if parameters else ''}{parameters}\n    {fault.meaning}")
+
+
+class _Held:
+    """Signals that came while a sandbox was up. They are for the command; when it has ended, so have we."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
+        self.number = number
+        # Ctrl-C reaches the command by itself: it is in the terminal's foreground group, as we are.
+        if self.child is not None and number != signal.SIGINT:
+            with contextlib.suppress(ProcessLookupError):
+                self.child.send_signal(number)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[_Held]:
+    held = _Held()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.signal(number, held) for number in numbers}
+    try:
+        yield held
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:
+    if held.number:
+        return _SIGNALLED + held.number
+    words = list(command) or [settings.read().get("SHELL") or "/bin/sh"]
+    if not command and sys.stdin.isatty():
+        click.echo("This is the sandbox. Try:  ssh i-0123456789abcdef0   and leave with exit.", err=True)
+    try:
+        child = subprocess.Popen(words, env=box.environment, preexec_fn=processes.die_with_parent)  # noqa: PLW1509 - no threads
+    except FileNotFoundError:
+        click.echo(f"ssmssh: {words[0]}: command not found", err=True)
+        return _COMMAND_MISSING
+    except OSError as error:
+        click.echo(f"ssmssh: {words[0]}: {error.strerror}", err=True)
+        return _COMMAND_NOT_EXECUTABLE
+    held.child = child
+    status = child.wait()
+    return _SIGNALLED - status if status < 0 else status

@@ -1,0 +1,340 @@
+"""The sandbox as a Python object: starts it, tells about it, breaks it, ends it."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import string
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, cast
+
+from ssmssh import settings
+from ssmssh.errors import FileError, SsmsshError, UsageError
+from ssmssh.sandbox import environment, processes, sshd
+from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
+from ssmssh.sandbox.control import Caller, ControlError, connect
+from ssmssh.sandbox.faults import parse
+from ssmssh.sandbox.inventory import INSTANCES, Instance
+from ssmssh.sandbox.sigv4 import AccessKey
+
+SshServer = Literal["auto", "system", "library"]
+AGENT_VERSION = "3.3.987.0"
+_STOP_SECONDS = 15.0
+_LETTERS = string.ascii_uppercase + "234567"
+_SOCKET_PATH_BYTES = 100  # what a Unix socket's path may have on every system, less a little
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """A session as the sandbox's service sees it; times are Unix times, sizes payload bytes.
+
+    `status` is Connecting, Connected, Disconnected or Terminated; `end_reason` says in words what ended it.
+    The `agent_…` fields tell about the agent's side: resends, messages nobody has acknowledged, duplicates and
+    unusable messages it was sent.
+    """
+
+    session_id: str
+    target: str
+    document_name: str
+    owner: str
+    reason: str
+    status: str
+    started_at: float
+    ended_at: float | None
+    end_reason: str
+    agent_state: str
+    opens: int
+    bytes_up: int
+    bytes_down: int
+    messages_up: int
+    messages_down: int
+    lost: int
+    duplicated: int
+    reordered: int
+    agent_resent: int
+    agent_unacknowledged: int
+    agent_duplicates: int
+    agent_invalid: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.ended_at is None
+
+
+class Faults:
+    """The faults of a running sandbox; `ssmssh.sandbox.faults` tells their names and how they are written."""
+
+    def __init__(self, box: "Sandbox") -> None:
+        self._box = box
+
+    def set(self, fault: str, session: str | None = None) -> None:
+        """Put a fault in force for all sessions, or for the one with that id.
+
+        Raises:
+            UsageError: there is no such fault.
+        """
+        self._box.call("set_fault", fault=str(parse(fault)), session_id=session)
+
+    def clear(self, name: str | None = None, session: str | None = None) -> None:
+        """Lift a fault, or all of them."""
+        self._box.call("clear_fault", name=name, session_id=session)
+
+    def list(self, session: str | None = None) -> Sequence[str]:
+        """What is in force."""
+        return cast("Sequence[str]", self._box.call("faults", session_id=session))
+
+    @contextlib.contextmanager
+    def during(self, *faults: str, session: str | None = None) -> Iterator[None]:
+        """Have faults in force for a while."""
+        for fault in faults:
+            self.set(fault, session)
+        try:
+            yield
+        finally:
+            for fault in faults:
+                self.clear(parse(fault).name, session)
+
+
+class Sandbox:
+    """A stand-in for Session Manager on this machine. Use it as a context manager.
+
+    Args:
+        unpaced: Lift the agent's millisecond between messages, which limits a session to less than 1 MB/s.
+        ssh_server: ``system`` is OpenSSH's, ``library`` asyncssh, ``auto`` the former if it can be used.
+        faults: What goes wrong from the start.
+        instances: The inventory.
+        region: The only region that there is.
+        gateways: How many processes share the sessions.
+        agent_version: What the agents say they are.
+        handshake_seconds: How long an agent waits for the client's handshake; 15 for the real one.
+        seed: Makes the chance behind faults repeatable.
+        parent_directory: Where to make the directory; the system's place for such by default.
+        keep: The sandbox outlives this object and process, until `stop_directory`.
+
+    Starting takes a good quarter of a second. Everything is below `directory`, which only its owner can enter.
+    """
+
+    def __init__(
+        self,
+        *,
+        unpaced: bool = False,
+        ssh_server: SshServer = "auto",
+        faults: Sequence[str] = (),
+        instances: Sequence[Instance] = INSTANCES,
+        region: str = "us-east-1",
+        gateways: int = 1,
+        agent_version: str = AGENT_VERSION,
+        handshake_seconds: float = 15.0,
+        seed: int | None = None,
+        parent_directory: Path | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.instances = tuple(instances)
+        self.region = region
+        self.faults = Faults(self)
+        self._fault_texts = [str(parse(fault)) for fault in faults]
+        self._unpaced = unpaced
+        self._ssh_server = ssh_server
+        self._gateways = gateways
+        self._agent_version = agent_version
+        self._handshake_seconds = handshake_seconds
+        self._seed = seed
+        self._parent_directory = parent_directory
+        self._keep = keep
+        self._base = dict(settings.read())
+        self._key = AccessKey(
+            "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16)),
+            secrets.token_urlsafe(30),
+            secrets.token_urlsafe(90),
+        )
+        self._directory: Path | None = None
+        self._caller: Caller | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._endpoints = environment.Endpoints("", ())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._keep or error is not None:
+            self.stop()
+        elif self._caller is not None:
+            self._caller.close()
+
+    # What there is.
+
+    @property
+    def directory(self) -> Path:
+        """Where everything of the sandbox is."""
+        if self._directory is None:
+            raise UsageError("the sandbox is not running", "use it in a with statement")
+        return self._directory
+
+    @property
+    def ssh_config(self) -> Path:
+        """The ssh configuration file, for ``ssh -F`` and libraries."""
+        return self.directory / "ssh_config"
+
+    @property
+    def endpoint_url(self) -> str:
+        """The URL of the API."""
+        return self._endpoints.endpoint_url
+
+    @property
+    def stream_endpoint(self) -> str:
+        """The URL of the (first) gateway, without a path."""
+        return self._endpoints.stream_endpoints[0]
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The certificate authority to trust."""
+        return self.directory / "ca.pem"
+
+    @property
+    def credentials(self) -> AccessKey:
+        """The one credential that is accepted."""
+        return self._key
+
+    @property
+    def environment_changes(self) -> dict[str, str | None]:
+        """What to set and (None) to remove in an environment to be in the sandbox."""
+        return environment.changes(self.directory, self._endpoints, self.region, self._base)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A complete environment for a child process that shall be in the sandbox."""
+        return environment.apply(self._base, self.environment_changes)
+
+    def sessions(self) -> list[SessionReport]:
+        """All sessions, oldest first; of those that are over, the last thousand per gateway."""
+        names = {field.name for field in fields(SessionReport)}
+        rows = cast("list[dict[str, Any]]", self.call("sessions"))
+        return [SessionReport(**{name: row[name] for name in names}) for row in rows]
+
+    def open_port(self, number: int, own: int) -> None:
+        """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there."""
+        self.call("open_port", number=number, own=own)
+
+    def call(self, name: str, /, **arguments: object) -> object:
+        """Make a control call.
+
+        Raises:
+            ControlError: the sandbox is gone or refuses.
+        """
+        if self._caller is None:
+            raise UsageError("the sandbox is not running", "use it in a with statement")
+        return self._caller.call(name, **arguments)
+
+    # Starting and stopping.
+
+    def start(self) -> None:
+        """Start everything; blocks until the stand-in answers.
+
+        Raises:
+            SsmsshError: something that it needs is missing; nothing is left behind.
+        """
+        self._directory = self._make_directory()
+        try:
+            self._start(self._directory)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything; blocks until it is gone. Safe to call twice."""
+        if self._caller is not None:
+            with contextlib.suppress(ControlError):
+                self._caller.call("stop")
+            self._caller.close()
+            self._caller = None
+        if self._process is not None:
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    def _make_directory(self) -> Path:
+        path = Path(tempfile.mkdtemp(prefix="ssmssh-sandbox-", dir=self._parent_directory))
+        if len(os.fsencode(path / "control.sock")) > _SOCKET_PATH_BYTES:
+            path.rmdir()
+            raise FileError(f"the path {path} is too long for a socket", "set TMPDIR to a shorter one")
+        return path
+
+    def _start(self, directory: Path) -> None:
+        connection, self._process = processes.start(
+            "ssmssh.sandbox.front", directory / "front.err", str(directory), str(self._gateways)
+        )
+        self._caller = Caller(connection, "the sandbox")
+        certificate = make_server_certificate()
+        environment.write_file(directory / "ca.pem", certificate.authority)
+        environment.write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
+        environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances)
+        environment.write_aws_files(directory, self._key, self.region)
+        environment.write_programs(directory, self._base)
+        program = self._choose_sshd(directory)
+        gateway: dict[str, object] = {
+            "key": [self._key.access_key_id, self._key.secret_access_key, self._key.session_token],
+            "region": self.region,
+            "unpaced": self._unpaced,
+            "agent_version": self._agent_version,
+            "handshake_seconds": self._handshake_seconds,
+            "seed": self._seed,
+            "sshd": program,
+        }
+        answer = self._caller.call(
+            "configure",
+            gateway=gateway,
+            instances=[asdict(instance) for instance in self.instances],
+            library_sshd=program is None,
+            fault_texts=self._fault_texts,
+            is_kept=self._keep,
+        )
+        (directory / "server.pem").unlink()
+        self._endpoints = environment.Endpoints(**cast("Mapping[str, Any]", answer))
+
+    def _choose_sshd(self, directory: Path) -> str | None:
+        """The path of the system's server, configured, or None for the library's."""
+        if self._ssh_server == "library":
+            return None
+        program = sshd.find_sshd()
+        problem = sshd.why_unusable(program)
+        if program is not None and problem is None:
+            try:
+                sshd.configure(directory, program)
+            except SsmsshError:
+                if self._ssh_server == "system":
+                    raise
+            else:
+                return program
+        if self._ssh_server == "system":
+            raise UsageError(f"the system's sshd cannot be used: {problem}", "try --ssh-server library")
+        return None
+
+
+def stop_directory(directory: Path) -> None:
+    """Stop the sandbox in a directory, whoever started it, and remove the directory.
+
+    Raises:
+        ControlError: there is no sandbox.
+    """
+    caller = connect(directory / "control.sock")
+    try:
+        caller.call("stop")
+        caller.wait_closed(_STOP_SECONDS)
+    finally:
+        caller.close()
+    shutil.rmtree(directory, ignore_errors=True)

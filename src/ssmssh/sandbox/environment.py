@@ -1,0 +1,162 @@
+"""What a program finds in a sandbox: files of its own, and the environment variables that lead to them.
+
+Nothing of the user's is read or written by the AWS programs, ssh or ssmssh that run in it. ssh does not go by
+``$HOME`` and scp has its ssh's path compiled in, so a directory at the head of PATH holds ``ssh``, ``scp`` and
+``sftp``, which call the real ones with ``-F``; rsync and git find ``ssh`` there too.
+"""
+
+import os
+import pwd
+import shlex
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssmssh.errors import UsageError
+from ssmssh.sandbox.certificates import SshKey
+from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.sigv4 import AccessKey
+
+PROFILES = ("default", "sandbox")
+_WRAPPED = ("ssh", "scp", "sftp")
+_SCRIPTS = ("ssmssh", "ssmssh-proxy")
+
+_REMOVED_PREFIXES = ("AWS_", "SSMSSH_", "BOTO_")
+_REMOVED = frozenset(
+    {
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",  # the stand-in is on loopback
+        "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+        "SSH_AUTH_SOCK", "SSH_AGENT_PID",  # the user's keys have no business here
+        "GIT_SSH", "GIT_SSH_COMMAND", "RSYNC_RSH", "CVS_RSH",  # would go past our ssh
+    }
+)  # fmt: skip
+
+_SSH_CONFIG = """\
+Host i-* mi-*
+    User {user}
+    ProxyCommand {proxy} %h %p
+    ServerAliveInterval 30
+    ServerAliveCountMax 4
+
+Host *
+    IdentityFile {directory}/id_ed25519
+    IdentitiesOnly yes
+    UserKnownHostsFile {directory}/known_hosts
+    StrictHostKeyChecking accept-new
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the stand-in listens."""
+
+    endpoint_url: str
+    stream_endpoints: Sequence[str]
+
+
+def installed_script(name: str) -> Path:
+    """The absolute path of one of this installation's programs.
+
+    Raises:
+        UsageError: it is not there: ssmssh is imported from somewhere it is not installed.
+    """
+    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))]
+    if Path(sys.argv[0]).name in _SCRIPTS:
+        folders.insert(0, Path(sys.argv[0]).resolve().parent)
+    for folder in folders:
+        if os.access(folder / name, os.X_OK):
+            return folder / name
+    raise UsageError(f"{name} is not installed beside {sys.executable}", "install ssmssh with pip, pipx or uv")
+
+
+def write_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Make a file that nobody else could read at any moment."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_ssh_files(directory: Path, user_key: SshKey, host_key: SshKey, instances: Sequence[Instance]) -> None:
+    """Write the keys of both sides, and the files that make each known to the other."""
+    write_file(directory / "id_ed25519", user_key.private_key)
+    write_file(directory / "id_ed25519.pub", f"{user_key.public_key} ssmssh-sandbox\n")
+    write_file(directory / "authorized_keys", f"{user_key.public_key} ssmssh-sandbox\n")
+    write_file(directory / "host_key", host_key.private_key)
+    names = ",".join(instance.instance_id for instance in instances)
+    write_file(directory / "known_hosts", f"{names} {host_key.public_key}\n")
+    text = _SSH_CONFIG.format(
+        directory=directory, user=pwd.getpwuid(os.geteuid()).pw_name, proxy=installed_script("ssmssh-proxy")
+    )
+    write_file(directory / "ssh_config", text)
+
+
+def write_aws_files(directory: Path, key: AccessKey, region: str) -> None:
+    """Write the AWS configuration: two profiles with the same credentials."""
+    write_file(
+        directory / "aws_config",
+        "".join(f"[{'' if name == 'default' else 'profile '}{name}]\nregion = {region}\n" for name in PROFILES),
+    )
+    write_file(
+        directory / "aws_credentials",
+        "".join(
+            f"[{name}]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = "
+            f"{key.secret_access_key}\naws_session_token = {key.session_token}\n"
+            for name in PROFILES
+        ),
+    )
+
+
+def write_programs(directory: Path, base: Mapping[str, str]) -> None:
+    """Fill ``bin``: the wrappers, and this installation's own programs.
+
+    Raises:
+        UsageError: there is no ssh on the PATH.
+    """
+    folder = directory / "bin"
+    folder.mkdir(mode=0o700)
+    for name in _WRAPPED:
+        program = shutil.which(name, path=base.get("PATH", os.defpath))
+        if program is None and name == "ssh":
+            raise UsageError("there is no ssh on the PATH", "install OpenSSH's client")
+        if program is not None:
+            words = shlex.join([program, "-F", str(directory / "ssh_config")])
+            write_file(folder / name, f'#!/bin/sh\nexec {words} "$@"\n', 0o700)
+    for name in _SCRIPTS:
+        write_file(folder / name, f'#!/bin/sh\nexec {shlex.quote(str(installed_script(name)))} "$@"\n', 0o700)
+
+
+def changes(directory: Path, endpoints: Endpoints, region: str, base: Mapping[str, str]) -> dict[str, str | None]:
+    """The variables to set, and with None those to remove, from the environment `base`."""
+    removed = [name for name in base if name.startswith(_REMOVED_PREFIXES) or name.upper() in _REMOVED]
+    return dict.fromkeys(removed) | {
+        "PATH": f"{directory / 'bin'}{os.pathsep}{base.get('PATH', os.defpath)}",
+        "AWS_CONFIG_FILE": str(directory / "aws_config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(directory / "aws_credentials"),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": endpoints.endpoint_url,
+        "AWS_CA_BUNDLE": str(directory / "ca.pem"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        "no_proxy": "127.0.0.1,localhost,::1",
+        "SSMSSH_HOME": str(directory / "ssmssh"),
+        "SSMSSH_SANDBOX": str(directory),
+    }
+
+
+def apply(base: Mapping[str, str], changed: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment that results."""
+    merged = {name: value for name, value in base.items() if name not in changed}
+    return merged | {name: value for name, value in changed.items() if value is not None}
+
+
+def shell_lines(changed: Mapping[str, str | None]) -> str:
+    """The same as lines for a POSIX shell."""
+    lines = [
+        f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
+        for name, value in sorted(changed.items())
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,205 @@
+"""What can go wrong in a sandbox, by name.
+
+A fault is written ``NAME``, ``NAME:VALUE`` or ``NAME:key=value,key=value`` (``loss:0.01``,
+``cut:bytes=4000000,times=3``). It holds for every session or for one; any number hold together, one of each name.
+There are three kinds, by how they act:
+
+    CALL       an API call is answered with an error; `times` calls, 0 = all of them while it is set
+    CONDITION  something is bad all the time: the network, the order of messages, the agent
+    EVENT      something happens to a session: at once when its data channel is open (else as soon as it is),
+               or after so many `bytes` of payload, `messages` or `seconds`; `times` times, as far apart
+
+Events count from the moment they are set or, where that is later, from the start of the session.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ssmssh.errors import UsageError
+
+
+class Kind(enum.Enum):
+    """How a fault acts; see the module."""
+
+    CALL = "call"
+    CONDITION = "condition"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultType:
+    """A name that can be used.
+
+    `parameters` are the numbers it takes, with defaults; `main` is the one that needs no name.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    main: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault with its numbers filled in; `str` gives the text that `parse` reads."""
+
+    name: str
+    arguments: Mapping[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, parameter: str) -> float:
+        return self.arguments[parameter]
+
+    def __str__(self) -> str:
+        text = ",".join(f"{key}={value:g}" for key, value in self.arguments.items())
+        return f"{self.name}:{text}" if text else self.name
+
+
+def _call(name: str, meaning: str) -> FaultType:
+    return FaultType(name, Kind.CALL, meaning, {"times": 0}, main="times")
+
+
+def _condition(name: str, meaning: str, main: str = "", **parameters: float) -> FaultType:
+    return FaultType(name, Kind.CONDITION, meaning, parameters, main)
+
+
+def _event(name: str, meaning: str, main: str = "bytes", **parameters: float) -> FaultType:
+    numbers = parameters | {"bytes": 0, "messages": 0, "seconds": 0, "times": 1}
+    return FaultType(name, Kind.EVENT, meaning, numbers, main)
+
+
+FAULT_TYPES: Mapping[str, FaultType] = {
+    fault.name: fault
+    for fault in (
+        _call("target-not-connected", "StartSession says that the agent is not connected"),
+        _call("throttle", "every call is answered with ThrottlingException"),
+        _call("access-denied", "StartSession and ResumeSession are not allowed"),
+        _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
+        _call("invalid-document", "StartSession says that the document does not exist"),
+        _call("internal-error", "every call is answered with InternalServerError"),
+        _call("expired-credentials", "every call says that the session token has expired"),
+        _call("resume-expired", "ResumeSession gives no token"),
+        _call("resume-error", "ResumeSession is answered with InternalServerError"),
+        _condition(
+            "delay",
+            "everything takes `seconds` more, one way, and up to `jitter` on top",
+            "seconds",
+            seconds=0.02,
+            jitter=0,
+        ),
+        _condition("bandwidth", "`rate` bytes per second, each way", "rate", rate=1_000_000),
+        _condition("loss", "a message is lost with this `rate`, either way", "rate", rate=0.01),
+        _condition("ack-loss", "an acknowledgement is lost with this `rate`, either way", "rate", rate=0.01),
+        _condition("duplicate", "a message comes twice with this `rate`, either way", "rate", rate=0.1),
+        _condition(
+            "reorder",
+            "a message is held back behind up to `distance` later ones, with this `rate`",
+            "rate",
+            rate=0.1,
+            distance=8,
+        ),
+        _condition(
+            "oversize-refused", "a message of more than `limit` bytes closes with code 1009", "limit", limit=4096
+        ),
+        _condition("slow-agent-start", "the agent appears `seconds` after StartSession", "seconds", seconds=3),
+        _condition(
+            "port-closed",
+            "nothing listens: the agent dies without a word, and the service says so `seconds` later",
+            "seconds",
+            seconds=60,
+        ),
+        _event("cut", "the client's TCP connection is reset"),
+        _event("bye", "the service closes with code 1000, as it does each hour"),
+        _event("half-open", "the client's connection goes silent for good"),
+        _event("agent-cut", "the agent's connection is away for `away` seconds", away=0.5),
+        _event("pause", "the agent is told to pause, and after `away` seconds to go on", away=0.5),
+        _event("garbage", "`count` messages that are none are sent to the client", count=1),
+        _event("sshd-dies", "the SSH server of the session is killed"),
+        _event("agent-dies", "the agent's process dies, and the service says so `away` seconds later", away=60),
+        _event("session-terminated-elsewhere", "someone else calls TerminateSession"),
+        _event("idle-timeout", "the service ends the session as idle"),
+    )
+}
+"""All of them."""
+
+
+def parse(text: str) -> Fault:
+    """Read a fault.
+
+    Raises:
+        UsageError: the name, a parameter or a number is not known.
+    """
+    name, _, arguments = text.partition(":")
+    fault_type = FAULT_TYPES.get(name)
+    if fault_type is None:
+        raise UsageError(f"there is no fault named {name!r}", f"there are {', '.join(sorted(FAULT_TYPES))}")
+    values = dict(fault_type.parameters)
+    for part in filter(None, arguments.split(",")):
+        key, equals, value = part.rpartition("=")
+        key = key if equals else fault_type.main
+        if key not in values:
+            known = ", ".join(values) or "none"
+            raise UsageError(f"the fault {name} has no parameter {key or value!r}", f"it has {known}")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):
+            raise UsageError(f"{value!r} is no number for {key} of the fault {name}")
+        values[key] = number
+    return Fault(name, values)
+
+
+class FaultSet:
+    """The faults that are set, for all sessions and for single ones.
+
+    A session's own fault takes the place of the general one of the same name.
+    """
+
+    def __init__(self) -> None:
+        self._faults: dict[str | None, dict[str, Fault]] = {None: {}}
+        self._left: dict[tuple[str | None, str], int] = {}
+        self._merged: dict[str | None, Mapping[str, Fault]] = {}
+
+    def set(self, fault: Fault, session_id: str | None = None) -> None:
+        """Put a fault in force, in place of one of the same name."""
+        self._faults.setdefault(session_id, {})[fault.name] = fault
+        self._left[session_id, fault.name] = int(fault.arguments.get("times", 0))
+        self._merged.clear()
+
+    def clear(self, name: str | None = None, session_id: str | None = None) -> None:
+        """Lift a fault, or all of them; that it was not set is no error."""
+        faults = self._faults.get(session_id, {})
+        for key in [key for key in faults if name in (None, key)]:
+            del faults[key]
+        self._merged.clear()
+
+    def get(self, name: str, session_id: str | None = None) -> Fault | None:
+        """The fault in force, or None."""
+        return self._faults.get(session_id, {}).get(name) or self._faults[None].get(name)
+
+    def all(self, session_id: str | None = None) -> Mapping[str, Fault]:
+        """The faults in force, by name; quick enough to be asked for each message."""
+        merged = self._merged.get(session_id)
+        if merged is None:
+            merged = self._merged[session_id] = self._faults[None] | self._faults.get(session_id, {})
+        return merged
+
+    def forget(self, session_id: str) -> None:
+        """Drop what was set for a session that is over."""
+        for faults in (self._faults, self._merged):
+            faults.pop(session_id, None)
+
+    def take_call(self, name: str, session_id: str | None = None) -> bool:
+        """Whether this API call is to fail so; counts it."""
+        for owner in dict.fromkeys((session_id, None)):
+            if name not in self._faults.get(owner, {}):
+                continue
+            left = self._left[owner, name]
+            self._left[owner, name] = left - 1
+            if left == 1:
+                del self._faults[owner][name]
+                self._merged.clear()
+            return True
+        return False

@@ -1,0 +1,302 @@
+"""The API's HTTPS server, and the calls by which a sandbox is configured, watched and stopped.
+
+A request goes: signature, faults that hold for every call, our own calls (`Api`), then moto. The control calls come
+over the socket on stdin (the `Sandbox` object that started us) and over ``control.sock`` in the sandbox's directory
+(``ssmssh sandbox --stop``, programs that run in it); only the owner of that directory can reach the latter.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import random
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from xml.sax.saxutils import escape
+
+from ssmssh.sandbox import faults, processes
+from ssmssh.sandbox.api import Api, ApiError, general_error
+from ssmssh.sandbox.control import ControlError, Handler, Peer
+from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
+from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.motobackend import MotoBackend
+from ssmssh.sandbox.servicesession import weather
+from ssmssh.sandbox.sigv4 import AccessKey, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.wire import Weather, Wire
+
+if TYPE_CHECKING:
+    import subprocess
+
+_log = logging.getLogger(__name__)
+
+_JSON = "application/x-amz-json"
+_STOP_SECONDS = 5.0
+_BACKLOG = 128
+
+
+class ApiConnection(Wire):
+    """One keep-alive connection; requests are answered in order."""
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        weather: Callable[[], Weather],
+        chance: random.Random,
+        answer: Callable[[SignedRequest], Awaitable[Response]],
+    ) -> None:
+        super().__init__(tls, weather, chance)
+        self._reader = RequestReader()
+        self._answer = answer
+        self._requests: asyncio.Queue[SignedRequest] = asyncio.Queue()
+        self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def received(self, data: bytes) -> None:
+        """Decrypted bytes of the client."""
+        try:
+            for request in self._reader.feed(data):
+                self._requests.put_nowait(request)
+        except HttpError as error:
+            self.write(Response(400, str(error).encode()).serialize())
+            self.close()
+
+    def drained(self) -> None:
+        """Answers are small; nothing waits for this."""
+
+    def lost(self) -> None:
+        """The client is gone."""
+        self._worker.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            request = await self._requests.get()
+            try:
+                response = await self._answer(request)
+            except Exception:  # noqa: BLE001 - the client must get an answer
+                _log.exception("a request failed")
+                response = ApiError("InternalServerError", "The sandbox failed; its log says more.", 500).response()
+            self.write(response.serialize())
+            if (request.header("connection") or "").lower() == "close":
+                self.close()
+
+
+class FrontServer:
+    """The API and the control calls."""
+
+    def __init__(self, directory: Path, umask: int) -> None:
+        self._directory = directory
+        self._umask = umask
+        self._faults = faults.FaultSet()
+        self._chance = random.Random()
+        self._gateways: list[Peer] = []
+        self._api: Api | None = None
+        self._moto: MotoBackend | None = None
+        self._key = AccessKey("", "", "")
+        self._region = ""
+        self._servers: list[asyncio.Server] = []
+        self._helpers: list[tuple[Peer, asyncio.Task[None]]] = []
+        self.is_kept = False
+        self.stopped = asyncio.Event()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The calls that anyone who may control the sandbox can make."""
+        return {
+            "sessions": self._sessions,
+            "set_fault": self._set_fault,
+            "clear_fault": self._clear_fault,
+            "faults": self._list_faults,
+            "open_port": self._open_port,
+            "stop": self._stop,
+        }
+
+    async def add_helper(self, connection: socket.socket) -> Peer:
+        """Talk to a process that was started with `processes.start`."""
+        peer = await Peer.over(connection, {})
+        self._helpers.append((peer, asyncio.get_running_loop().create_task(peer.run())))
+        return peer
+
+    async def configure(
+        self,
+        *,
+        gateway: dict[str, object],
+        instances: list[dict[str, Any]],
+        library_sshd: bool,
+        fault_texts: list[str],
+        is_kept: bool,
+    ) -> dict[str, object]:
+        """Open the servers; returns the URLs.
+
+        `gateway` are the arguments of `Gateway.configure`, but for what this process adds.
+        """
+        self.is_kept = is_kept
+        self._key = AccessKey(*cast("list[str]", gateway["key"]))
+        self._region = str(gateway["region"])
+        self._chance.seed(cast("int | None", gateway["seed"]))
+        ports: dict[str, int] = {}
+        if library_sshd:
+            ports["22"] = await self._start_library_sshd()
+        shared = gateway | {"directory": str(self._directory), "umask": self._umask, "ports": ports}
+        streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
+        inventory = [Instance(**each) for each in instances]
+        self._api = Api(self._gateways, inventory, self._faults)
+        self._moto = MotoBackend(self._region, inventory)
+        for text in fault_texts:
+            await self._set_fault(fault=text)
+        return {"endpoint_url": await self._open_api(), "stream_endpoints": streams}
+
+    async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
+        """Take the gateways that were started."""
+        self._gateways = [await self.add_helper(connection) for connection in connections]
+
+    async def close(self) -> None:
+        """Stop listening, and have the helpers end."""
+        for server in self._servers:
+            server.close()
+        for peer, task in self._helpers:
+            with contextlib.suppress(ControlError, TimeoutError):
+                await asyncio.wait_for(peer.call("stop"), _STOP_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(task, _STOP_SECONDS)
+
+    async def _open_api(self) -> str:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load_cert_chain(self._directory / "server.pem")
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: ApiConnection(tls, lambda: weather(self._faults.all()), self._chance, self.answer),
+            "127.0.0.1",
+            0,
+            backlog=_BACKLOG,
+        )
+        control = await asyncio.start_unix_server(self._control, self._directory / "control.sock", limit=1 << 20)
+        self._servers += [server, control]
+        return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _start_library_sshd(self) -> int:
+        connection, _ = processes.start("ssmssh.sandbox.librarysshd", self._directory / "sshd.err")
+        peer = await self.add_helper(connection)
+        return cast("int", await peer.call("configure", directory=str(self._directory), umask=self._umask))
+
+    async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await Peer(reader, writer, self.handlers()).run()
+
+    # Requests.
+
+    async def answer(self, request: SignedRequest) -> Response:
+        """Answer a request of a client."""
+        target = request.header("x-amz-target") or ""
+        now = dt.datetime.now(dt.UTC)
+        service = "ssm" if target.startswith("AmazonSSM.") else None
+        try:
+            scope = verify(request, self._key, region=self._region, service=service, now=now)
+        except SignatureRefusedError as error:
+            return _refusal(request, ApiError(error.code, error.message))
+        if (failure := general_error(self._faults)) is not None:
+            return _refusal(request, failure)
+        if target == "AmazonSSM.StartSession" and self._faults.take_call("forbidden"):
+            text = "<UnauthorizedRequest><message>Forbidden.</message></UnauthorizedRequest>"
+            return Response(403, text.encode(), {"Content-Type": "application/xml"})
+        if self._api is None or self._moto is None:
+            return ApiError("InternalServerError", "The sandbox is not ready.", 500).response()
+        response = await self._api.answer(target, request.body)
+        if response is None:
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(None, self._moto.answer, request, scope.service)
+        response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
+        return response
+
+    # Control.
+
+    async def _sessions(self) -> list[dict[str, object]]:
+        return await self._api.sessions() if self._api is not None else []
+
+    async def _set_fault(self, *, fault: str, session_id: str | None = None) -> None:
+        parsed = faults.parse(fault)
+        for gateway in self._gateways_of(session_id):
+            await gateway.call("set_fault", fault=fault, session_id=session_id)
+        self._faults.set(parsed, session_id)
+
+    async def _clear_fault(self, *, name: str | None = None, session_id: str | None = None) -> None:
+        for gateway in self._gateways_of(session_id):
+            await gateway.call("clear_fault", name=name, session_id=session_id)
+        self._faults.clear(name, session_id)
+
+    async def _list_faults(self, *, session_id: str | None = None) -> list[str]:
+        return [str(fault) for fault in self._faults.all(session_id).values()]
+
+    async def _open_port(self, *, number: int, own: int) -> None:
+        for gateway in self._gateways:
+            await gateway.call("open_port", number=number, own=own)
+
+    async def _stop(self) -> None:
+        # Not before the answer is written.
+        asyncio.get_running_loop().call_soon(self.stopped.set)
+
+    def _gateways_of(self, session_id: str | None) -> Sequence[Peer]:
+        if session_id is None:
+            return self._gateways
+        home = self._api.home(session_id) if self._api is not None else None
+        if home is None:
+            raise ControlError(f"there is no session {session_id}")
+        return [home]
+
+
+_XML_CODES = {
+    "UnrecognizedClientException": "InvalidClientTokenId",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
+    "IncompleteSignatureException": "IncompleteSignature",
+    "ExpiredTokenException": "ExpiredToken",
+    "ThrottlingException": "Throttling",
+    "InternalServerError": "InternalFailure",
+}
+
+
+def _refusal(request: SignedRequest, error: ApiError) -> Response:
+    """An error in the protocol of the request: JSON, or the XML of the query services."""
+    if (request.header("content-type") or "").startswith(_JSON) or "x-amz-target" in dict(request.headers):
+        return error.response()
+    code = _XML_CODES.get(error.code, error.code)
+    text = (
+        "<ErrorResponse><Error><Type>Sender</Type>"
+        f"<Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
+        f"<Errors><Error><Code>{code}</Code><Message>{escape(error.message)}</Message></Error></Errors>"
+        f"<RequestId>{secrets.token_hex(16)}</RequestId></ErrorResponse>"
+    )
+    status = error.status if error.status != 400 else 403
+    return Response(status, text.encode(), {"Content-Type": "text/xml"})
+
+
+async def _run(connection: socket.socket, directory: Path, gateways: Sequence[socket.socket], umask: int) -> None:
+    loop = asyncio.get_running_loop()
+    server = FrontServer(directory, umask)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, server.stopped.set)
+    loop.add_signal_handler(signal.SIGCHLD, processes.reap)
+    await server.add_gateways(gateways)
+    owner = await Peer.over(connection, dict(server.handlers()) | {"configure": server.configure})
+    gone = loop.create_task(owner.run())
+    stopped = loop.create_task(server.stopped.wait())
+    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if server.is_kept:
+        await stopped
+    await server.close()
+
+
+def serve(
+    connection: socket.socket,
+    directory: Path,
+    gateways: Sequence[tuple[socket.socket, "subprocess.Popen[bytes]"]],
+    umask: int,
+) -> None:
+    """Serve, then end everything below this process. See `front.main` for the arguments."""
+    processes.configure_log(directory / "front.log")
+    try:
+        asyncio.run(_run(connection, directory, [near for near, _ in gateways], umask))
+    finally:
+        processes.kill_descendants()

@@ -1,0 +1,210 @@
+"""The gateway process: the WebSocket server, its sessions and their agents. Started by `front`.
+
+The data of all sessions passes through here and nothing else does, so that neither the API nor a benchmark's
+own process takes its time. The front process tells it, over the socket on stdin, which sessions there are.
+"""
+
+import asyncio
+import functools
+import logging
+import random
+import socket
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssmssh.errors import SsmsshError
+from ssmssh.sandbox import faults, processes
+from ssmssh.sandbox.agent import Character
+from ssmssh.sandbox.clientconnection import ClientConnection
+from ssmssh.sandbox.control import ControlError, Handler, Peer
+from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
+from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.sshd import SystemSshd
+from ssmssh.sandbox.wire import Weather
+
+if TYPE_CHECKING:
+    import subprocess
+
+_log = logging.getLogger(__name__)
+
+SSH_PORT = 22
+"""The port of every instance at which the sandbox's SSH server answers."""
+_KEPT_SESSIONS = 1000
+"""How many sessions that are over are remembered."""
+_BACKLOG = 128
+
+
+class Gateway:
+    """The sessions, and the calls of the front process."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, ServiceSession] = {}
+        self._faults = faults.FaultSet()
+        self._chance = random.Random()
+        self._ports: dict[int, int] = {}
+        self._sshd: SystemSshd | None = None
+        self._character = Character()
+        self._url = ""
+        self._server: asyncio.Server | None = None
+        self.stopped = asyncio.Event()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The calls, by name."""
+        return {
+            "configure": self.configure,
+            "start": self.start,
+            "resume": self.resume,
+            "terminate": self.terminate,
+            "sessions": self.sessions,
+            "set_fault": self.set_fault,
+            "clear_fault": self.clear_fault,
+            "open_port": self.open_port,
+            "stop": self.stop,
+        }
+
+    async def configure(
+        self,
+        *,
+        directory: str,
+        key: list[str],
+        region: str,
+        unpaced: bool,
+        agent_version: str,
+        handshake_seconds: float,
+        seed: int | None,
+        sshd: str | None,
+        umask: int,
+        ports: dict[str, int],
+    ) -> str:
+        """Open the server; returns the stream endpoint's URL.
+
+        `sshd` is the program to run for each connection to port 22; without it `ports` must name one that listens.
+        """
+        processes.configure_log(Path(directory) / "gateway.log")
+        self._chance.seed(seed)
+        self._character = Character(agent_version, unpaced, handshake_seconds)
+        self._ports = {int(number): own for number, own in ports.items()}
+        if sshd is not None:
+            self._sshd = SystemSshd(sshd, Path(directory), umask)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load_cert_chain(Path(directory) / "server.pem")
+        make = functools.partial(
+            ClientConnection, tls, AccessKey(*key), region, self._sessions.get, self._weather, self._chance
+        )
+        self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0, backlog=_BACKLOG)
+        self._url = f"wss://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self._url
+
+    async def start(self, **order: Any) -> dict[str, object]:
+        """Begin a session; the arguments are those of `Order`."""
+        environs = Environs(
+            self._faults, self._dial, self._character, self._chance, self._stream_url, self._session_over
+        )
+        session = ServiceSession(Order(**order), environs)
+        self._sessions[session.order.session_id] = session
+        return self._ticket(session)
+
+    async def resume(self, *, session_id: str) -> dict[str, object] | None:
+        """A new token and URL, or None for a session that is over or unknown."""
+        session = self._sessions.get(session_id)
+        if session is None or session.is_over:
+            return None
+        session.resume()
+        return self._ticket(session)
+
+    async def terminate(self, *, session_id: str, reason: str) -> bool:
+        """End a session; whether it was known."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.terminate(reason)
+        return session is not None
+
+    async def sessions(self) -> list[dict[str, object]]:
+        """What there is to know of every session, oldest first."""
+        return [session.describe() for session in self._sessions.values()]
+
+    async def set_fault(self, *, fault: str, session_id: str | None = None) -> None:
+        """Put a fault in force."""
+        self._find(session_id)
+        self._faults.set(faults.parse(fault), session_id)
+        self._refresh()
+
+    async def clear_fault(self, *, name: str | None = None, session_id: str | None = None) -> None:
+        """Lift a fault, or all."""
+        self._find(session_id)
+        self._faults.clear(name, session_id)
+        self._refresh()
+
+    async def open_port(self, *, number: int, own: int) -> None:
+        """Let agents reach the port `own` of the loopback address under the number `number`."""
+        self._ports[number] = own
+
+    async def stop(self) -> None:
+        """End all sessions, so that clients end too, and then the process."""
+        for session in self._sessions.values():
+            session.terminate("the sandbox was stopped", "The sandbox was stopped.")
+        asyncio.get_running_loop().call_later(0.05, self.stopped.set)
+
+    def _find(self, session_id: str | None) -> None:
+        if session_id is not None and session_id not in self._sessions:
+            raise ControlError(f"there is no session {session_id}")
+
+    def _refresh(self) -> None:
+        for session in self._sessions.values():
+            session.events.refresh()
+
+    def _weather(self) -> Weather:
+        return weather(self._faults.all())
+
+    def _stream_url(self, session_id: str, query: str) -> str:
+        return f"{self._url}/v1/data-channel/{session_id}?{query}"
+
+    @staticmethod
+    def _ticket(session: ServiceSession) -> dict[str, object]:
+        return {"session_id": session.order.session_id, "token": session.token, "stream_url": session.stream_url}
+
+    def _session_over(self, session: ServiceSession) -> None:
+        self._faults.forget(session.order.session_id)
+        over = [name for name, each in self._sessions.items() if each.is_over]
+        for name in over[:-_KEPT_SESSIONS]:
+            del self._sessions[name]
+
+    async def _dial(self, number: int) -> "tuple[socket.socket, subprocess.Popen[bytes] | None]":
+        loop = asyncio.get_running_loop()
+        if number == SSH_PORT and self._sshd is not None:
+            return await loop.run_in_executor(None, self._sshd.connect)
+        if number not in self._ports:
+            raise ConnectionRefusedError(f"port {number} is not the sandbox's")
+        connection = socket.socket()
+        connection.setblocking(False)
+        try:
+            await loop.sock_connect(connection, ("127.0.0.1", self._ports[number]))
+        except OSError:
+            connection.close()
+            raise
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, None
+
+
+async def _serve(connection: socket.socket) -> None:
+    gateway = Gateway()
+    peer = await Peer.over(connection, gateway.handlers())
+    gone = asyncio.ensure_future(peer.run())
+    stopped = asyncio.ensure_future(gateway.stopped.wait())
+    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+
+
+def main() -> None:
+    """Serve until the front process says stop, or is gone."""
+    connection = processes.inherited_socket()
+    try:
+        asyncio.run(_serve(connection))
+    except SsmsshError:
+        _log.exception("the gateway failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""The SSH server for machines that have none they can use: asyncssh, in a process of its own.
+
+It serves commands, terminals, SFTP, SCP and port forwarding to the user who runs the sandbox, who must prove to
+have the sandbox's key. Unlike `sshd` it listens, on a port of the loopback address that only the agent is told.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import functools
+import importlib
+import logging
+import os
+import pty
+import pwd
+import signal
+import socket
+import struct
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssmssh.errors import UsageError
+from ssmssh.sandbox import processes
+from ssmssh.sandbox.control import Handler, Peer
+
+_log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    import asyncssh
+
+_CHUNK_BYTES = 64 << 10
+MISSING = "the sandbox needs an SSH server: install OpenSSH's sshd, or run pip install 'ssmssh[sandbox]'"
+
+
+class LibrarySshd:
+    """The calls of the front process."""
+
+    def __init__(self) -> None:
+        self.stopped = asyncio.Event()
+        self._server: asyncssh.SSHAcceptor | None = None
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The calls, by name."""
+        return {"configure": self.configure, "stop": self.stop}
+
+    async def configure(self, *, directory: str, umask: int) -> int:
+        """Listen with the host key and authorized keys of `directory`; returns the port.
+
+        Raises:
+            UsageError: asyncssh is not installed.
+        """
+        processes.configure_log(Path(directory) / "sshd.log")
+        try:
+            library = importlib.import_module("asyncssh")
+        except ImportError:
+            raise UsageError(MISSING) from None
+        os.umask(umask)
+        user = pwd.getpwuid(os.geteuid())
+
+        class Server(library.SSHServer):  # type: ignore[misc,name-defined]
+            def begin_auth(self, _username: str) -> bool:
+                return True
+
+            def connection_requested(self, *_: object) -> bool:
+                return True
+
+            def server_requested(self, *_: object) -> bool:
+                return True
+
+            def unix_connection_requested(self, *_: object) -> bool:
+                return True
+
+            def unix_server_requested(self, *_: object) -> bool:
+                return True
+
+        os.chdir(user.pw_dir)
+        server: asyncssh.SSHAcceptor = await library.listen(
+            "127.0.0.1",
+            0,
+            server_factory=Server,
+            server_host_keys=[str(Path(directory) / "host_key")],
+            authorized_client_keys=str(Path(directory) / "authorized_keys"),
+            password_auth=False,
+            kbdint_auth=False,
+            gss_host=None,
+            process_factory=functools.partial(_serve_process, user),
+            encoding=None,
+            sftp_factory=True,
+            allow_scp=True,
+            agent_forwarding=True,
+            line_editor=False,
+            keepalive_interval=0,
+            login_timeout=60,
+        )
+        self._server = server
+        return server.get_port()
+
+    async def stop(self) -> None:
+        """End."""
+        asyncio.get_running_loop().call_soon(self.stopped.set)
+
+
+async def _serve_process(user: pwd.struct_passwd, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    """Run a command, or a login shell, for one session channel."""
+    shell = user.pw_shell or "/bin/sh"
+    environment = {
+        "HOME": user.pw_dir,
+        "USER": user.pw_name,
+        "LOGNAME": user.pw_name,
+        "SHELL": shell,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    environment |= {str(name): str(value) for name, value in process.env.items()}
+    agent = process.channel.get_agent_path()
+    if agent:
+        environment["SSH_AUTH_SOCK"] = agent
+    peer, own = process.get_extra_info("peername"), process.get_extra_info("sockname")
+    environment["SSH_CONNECTION"] = f"{peer[0]} {peer[1]} {own[0]} {own[1]}"
+    command = process.command
+    arguments = [shell, "-c", command] if command else [f"-{Path(shell).name}"]
+    serve = _on_terminal if process.term_type else _on_pipes
+    try:
+        await serve(process, shell, arguments, environment)
+    except OSError as error:
+        _log.info("a session channel failed: %s", error)
+        process.exit(255)
+
+
+async def _on_pipes(
+    process: "asyncssh.SSHServerProcess[bytes]", shell: str, arguments: list[str], environment: dict[str, str]
+) -> None:
+    child = await asyncio.create_subprocess_exec(
+        *arguments,
+        executable=shell,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr, recv_eof=True)
+    waiting = asyncio.ensure_future(child.wait())
+    closing = asyncio.ensure_future(process.wait_closed())
+    await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGHUP)
+        await waiting
+        return
+    await process.stdout.drain()
+    _exit(process, waiting.result())
+    closing.cancel()
+
+
+async def _on_terminal(
+    process: "asyncssh.SSHServerProcess[bytes]", shell: str, arguments: list[str], environment: dict[str, str]
+) -> None:
+    loop = asyncio.get_running_loop()
+    master, slave = pty.openpty()
+    _set_size(master, process.term_size)
+    environment["TERM"] = process.term_type or "dumb"
+    child = await asyncio.create_subprocess_exec(
+        *arguments,
+        executable=shell,
+        env=environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    )
+    os.close(slave)
+    os.set_blocking(master, False)
+    output_done = asyncio.Event()
+
+    def readable() -> None:
+        try:
+            data = os.read(master, _CHUNK_BYTES)
+        except OSError:  # EIO: the last process has closed the terminal
+            data = b""
+        if data:
+            process.stdout.write(data)
+        else:
+            loop.remove_reader(master)
+            output_done.set()
+
+    loop.add_reader(master, readable)
+    typing = loop.create_task(_type(process, master))
+    waiting = asyncio.ensure_future(child.wait())
+    closing = asyncio.ensure_future(process.wait_closed())
+    await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGHUP)
+    status = await waiting
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(output_done.wait(), 1.0)
+    typing.cancel()
+    closing.cancel()
+    loop.remove_reader(master)
+    os.close(master)
+    _exit(process, status)
+
+
+async def _type(process: "asyncssh.SSHServerProcess[bytes]", master: int) -> None:
+    """Copy what is typed to the terminal, and changes of its size."""
+    library: Any = importlib.import_module("asyncssh")
+    while True:
+        try:
+            data = await process.stdin.read(_CHUNK_BYTES)
+        except library.TerminalSizeChanged as change:
+            _set_size(master, (change.width, change.height, change.pixwidth, change.pixheight))
+            continue
+        except (library.BreakReceived, library.SignalReceived):
+            continue
+        if not data:
+            data = b"\x04"
+            os.write(master, data)
+            return
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(master, view) :]
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _set_size(terminal: int, size: tuple[int, int, int, int]) -> None:
+    columns, rows, width, height = size
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, width, height))
+
+
+def _exit(process: "asyncssh.SSHServerProcess[bytes]", status: int) -> None:
+    if status >= 0:
+        process.exit(status)
+    else:
+        process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
+
+
+async def _serve(connection: socket.socket) -> None:
+    server = LibrarySshd()
+    peer = await Peer.over(connection, server.handlers())
+    gone = asyncio.ensure_future(peer.run())
+    stopped = asyncio.ensure_future(server.stopped.wait())
+    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+
+
+def main() -> None:
+    """Serve until the front process says stop, or is gone."""
+    asyncio.run(_serve(processes.inherited_socket()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The agent's TCP connection to the port of a session.
+
+The agent reads at most 1024 bytes at a time and sleeps a millisecond after each (agent: port_basic.go,
+WritePump), so that a session gives less than 1 MB/s. Unpaced, it is given what can be had in one read.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    import subprocess
+
+PAYLOAD_BYTES = 1024
+PACE_SECONDS = 0.001
+_UNPACED_BYTES = 64 << 10
+_BUFFERED_BYTES = 256 << 10
+"""How much a target may leave unread before the agent counts as blocked in its write."""
+_EXIT_SECONDS = 5.0
+"""An SSH server whose connection is gone ends by itself; after this it is killed."""
+
+_REAP_SECONDS = 0.05
+
+Dial = Callable[[int], Awaitable[tuple[socket.socket, "subprocess.Popen[bytes] | None"]]]
+"""Connects to a port; the process, if there is one, serves this connection alone.
+
+Raises:
+    ConnectionRefusedError: nothing listens there.
+"""
+
+
+class PortUser(Protocol):
+    """Who is told what happens at a port."""
+
+    def port_read(self, data: memoryview) -> None:
+        """Bytes of the target; at most `PAYLOAD_BYTES` when paced. Only valid during the call."""
+
+    def port_blocked(self, blocked: bool) -> None:
+        """The target does not read what is written; or does again."""
+
+    def port_closed(self, error: Exception | None) -> None:
+        """The target has closed, or the connection broke."""
+
+
+class Port(asyncio.BufferedProtocol):
+    """A connection that is open. Make one with `connect`."""
+
+    def __init__(self, user: PortUser, process: "subprocess.Popen[bytes] | None", *, unpaced: bool) -> None:
+        self._user = user
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._buffer = memoryview(bytearray(_UNPACED_BYTES if unpaced else PAYLOAD_BYTES))
+        self._unpaced = unpaced
+        self._transport: asyncio.Transport | None = None
+        self._is_held = False
+        self._is_resting = False
+
+    @classmethod
+    async def connect(cls, user: PortUser, dial: Dial, number: int, *, unpaced: bool) -> "Port":
+        """Dial; raises what `dial` raises."""
+        connection, process = await dial(number)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        _, port = await loop.create_connection(lambda: cls(user, process, unpaced=unpaced), sock=connection)
+        return port
+
+    def write(self, data: bytes) -> bool:
+        """Pass bytes to the target; False if it is gone."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.write(data)
+        return True
+
+    def hold(self, held: bool) -> None:
+        """Stop reading from the target, or go on."""
+        self._is_held = held
+        self._set_reading()
+
+    def close(self) -> None:
+        """Close once everything written is with the target."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def kill(self) -> None:
+        """End the server of this connection as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_BUFFERED_BYTES)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """`nbytes` were read."""
+        self._user.port_read(self._buffer[:nbytes])
+        if not self._unpaced:
+            self._is_resting = True
+            self._set_reading()
+            self._loop.call_later(PACE_SECONDS, self._rested)
+
+    def pause_writing(self) -> None:
+        """The target does not read."""
+        self._user.port_blocked(True)
+
+    def resume_writing(self) -> None:
+        """The target reads again."""
+        self._user.port_blocked(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The target has closed."""
+        self._transport = None
+        self._user.port_closed(exc)
+        if self._process is not None:
+            self._reap(self._process, self._loop.time() + _EXIT_SECONDS)
+
+    def _rested(self) -> None:
+        self._is_resting = False
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._is_held or self._is_resting:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _reap(self, process: "subprocess.Popen[bytes]", deadline: float) -> None:
+        if process.poll() is not None:
+            return
+        if self._loop.time() > deadline:
+            process.kill()
+        self._loop.call_later(_REAP_SECONDS, self._reap, process, deadline)

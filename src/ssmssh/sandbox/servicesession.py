@@ -1,0 +1,381 @@
+"""A session as the service has it: a client that comes and goes, an agent, and the links between the two.
+
+What the service does here is what is known or inferred of it (protocol.md 4.1, 6.4, 10.3): a side is paused while
+the other has no open connection; a new client connection takes the place of an old one; when the agent has
+ended, the client is told with `channel_closed` and its connection is closed.
+
+    CONNECTING -> CONNECTED <-> DISCONNECTED          any of them -> TERMINATED
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ssmssh.protocol.message import (
+    MESSAGE_OVERHEAD_BYTES,
+    SERVICE_HEADER_LENGTH,
+    AgentMessage,
+    MessageType,
+    PayloadType,
+    encode,
+    random_message_id,
+)
+from ssmssh.protocol.payloads import build_channel_closed
+from ssmssh.sandbox.agent import Agent, AgentEnd, AgentState, Character
+from ssmssh.sandbox.clientconnection import ClientConnection
+from ssmssh.sandbox.events import Events
+from ssmssh.sandbox.faults import Fault, FaultSet
+from ssmssh.sandbox.link import Link
+from ssmssh.sandbox.port import Dial
+from ssmssh.sandbox.wire import Weather
+
+if TYPE_CHECKING:
+    import socket
+    import subprocess
+
+_log = logging.getLogger(__name__)
+
+AGENT_START_SECONDS = 2.0
+"""An agent appears when the client does, or after this, about what a real one needs to start its worker."""
+
+_UNLIMITED_BYTES = 1 << 30
+
+_WORKER_DIED = (
+    "document process failed unexpectedly: ipc messaging received timeout signal , check "
+    "[ssm-document-worker]/[ssm-session-worker] log for crash reason"
+)
+_IDLE = "The session was terminated because it was idle for too long."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What StartSession asks for."""
+
+    session_id: str
+    target: str
+    document_name: str
+    properties: Mapping[str, object]
+    owner: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Payload bytes of stream messages, and all messages, that clients sent (up) and were sent (down)."""
+
+    bytes_up: int = 0
+    bytes_down: int = 0
+    messages_up: int = 0
+    messages_down: int = 0
+    opens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Environs:
+    """What all sessions of a gateway share."""
+
+    faults: FaultSet
+    dial: Dial
+    character: Character
+    chance: random.Random
+    stream_url: Callable[[str, str], str]
+    report: Callable[["ServiceSession"], None]
+
+
+@dataclass(slots=True)
+class _Credentials:
+    token: str = field(repr=False)
+    query: str
+
+
+class ServiceSession:
+    """One session, from StartSession to its end.
+
+    It answers the API, the client's connection (as its `Channel`), the agent (as its `Outlet`) and `Events`.
+    """
+
+    def __init__(self, order: Order, environs: Environs) -> None:
+        self.order = order
+        self.status = "Connecting"
+        self.started_at = time.time()
+        self.ended_at: float | None = None
+        self.end_reason = ""
+        self.traffic = Traffic()
+        self._environs = environs
+        self._loop = asyncio.get_running_loop()
+        self._credentials = self._issue()
+        self._client: ClientConnection | None = None
+        self._agent_away = False
+        self._timers: list[asyncio.TimerHandle] = []
+        chance = environs.chance
+        self.agent = Agent(self, self._dial, order.properties, environs.character, chance)
+        self.up = Link(self._to_agent, self.faults, chance)
+        self.down = Link(self._to_client, self.faults, chance)
+        self.events = Events(self, chance)
+        slow = environs.faults.get("slow-agent-start", order.session_id)
+        self._is_slow = slow is not None
+        self._later(AGENT_START_SECONDS if slow is None else slow["seconds"], self._agent_appears)
+
+    # The API's side.
+
+    @property
+    def token(self) -> str:
+        """The token that opens the data channel now."""
+        return self._credentials.token
+
+    @property
+    def stream_url(self) -> str:
+        """The URL that goes with the token."""
+        return self._environs.stream_url(self.order.session_id, self._credentials.query)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can no longer be resumed."""
+        return self.ended_at is not None
+
+    def resume(self) -> None:
+        """Make a new token and URL; the old ones are worth nothing from now on."""
+        self._credentials = self._issue()
+
+    def terminate(self, reason: str, output: str = "") -> None:
+        """End the session from the service's side."""
+        if not self.is_over:
+            self.agent.discard()
+            self._finish(output, reason)
+
+    def faults(self) -> Mapping[str, Fault]:
+        """What is in force for this session."""
+        return self._environs.faults.all(self.order.session_id)
+
+    def describe(self) -> dict[str, object]:
+        """Everything there is to know, for DescribeSessions and for tests."""
+        return {
+            "session_id": self.order.session_id,
+            "target": self.order.target,
+            "document_name": self.order.document_name,
+            "owner": self.order.owner,
+            "reason": self.order.reason,
+            "status": self.status,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "end_reason": self.end_reason,
+            "agent_state": self.agent.state.value,
+            "opens": self.traffic.opens,
+            "bytes_up": self.traffic.bytes_up,
+            "bytes_down": self.traffic.bytes_down,
+            "messages_up": self.traffic.messages_up,
+            "messages_down": self.traffic.messages_down,
+            "lost": self.up.statistics.lost + self.down.statistics.lost,
+            "duplicated": self.up.statistics.duplicated + self.down.statistics.duplicated,
+            "reordered": self.up.statistics.reordered + self.down.statistics.reordered,
+            "agent_resent": self.agent.sent.resent,
+            "agent_unacknowledged": len(self.agent.sent),
+            "agent_duplicates": self.agent.received.duplicates,
+            "agent_invalid": self.agent.invalid,
+        }
+
+    # The client's connection (`Channel`).
+
+    def admits(self, query: str) -> bool:
+        """Whether the URL is the current one."""
+        return not self.is_over and secrets.compare_digest(query.encode(), self._credentials.query.encode())
+
+    def client_opens(self, connection: ClientConnection, token: str) -> bool:
+        """The client has introduced itself."""
+        if self.is_over or not secrets.compare_digest(token.encode(), self.token.encode()):
+            return False
+        old, self._client = self._client, connection
+        if old is not None:
+            old.finish(1000, "replaced by a new connection")
+        self.status = "Connected"
+        self.traffic.opens += 1
+        if self.agent.state is AgentState.WAITING and not self._is_slow:
+            self._agent_appears()
+        elif not self._agent_away:
+            self._loop.call_soon(self.agent.start)
+        self.agent.hold(False)
+        self.events.client_opened()
+        return True
+
+    def client_sends(self, messages: list[bytes]) -> None:
+        """Messages for the agent."""
+        self.traffic.messages_up += len(messages)
+        self.traffic.bytes_up += _payload_bytes(messages)
+        self.up.put(messages)
+        self.events.progressed()
+
+    def client_ready(self) -> None:
+        """The client reads again."""
+        self.agent.hold(False)
+
+    def client_lost(self, connection: ClientConnection) -> None:
+        """The connection is gone."""
+        if connection is not self._client:
+            return
+        self._client = None
+        self.agent.hold(False)
+        if not self.is_over:
+            self.status = "Disconnected"
+            self.agent.pause()
+
+    def message_limit(self) -> int:
+        """The longest message taken, in bytes."""
+        fault = self.faults().get("oversize-refused")
+        return _UNLIMITED_BYTES if fault is None else int(fault["limit"])
+
+    def weather(self) -> Weather:
+        """The client's network."""
+        return weather(self.faults())
+
+    # The agent (`Outlet`).
+
+    def agent_sends(self, messages: list[bytes]) -> None:
+        """Messages for the client."""
+        self.down.put(messages)
+        self.events.progressed()
+
+    def agent_holds(self, held: bool) -> None:
+        """The agent does not read."""
+        if self._client is not None:
+            if held:
+                self._client.pause()
+            else:
+                self._client.resume()
+
+    def agent_ended(self, end: AgentEnd) -> None:
+        """The agent has reported the end of the session."""
+        self._finish(end.output, end.reason)
+
+    def agent_died(self) -> None:
+        """Nobody is told, until the agent's master notices."""
+        faults = self.faults()
+        seconds = faults["port-closed"]["seconds"] if "port-closed" in faults else self.events.zombie_seconds()
+        self._later(seconds, lambda: self._finish(_WORKER_DIED, "the agent's process died"))
+
+    # What events do to a session.
+
+    @property
+    def client(self) -> ClientConnection | None:
+        """The connection of the moment."""
+        return self._client
+
+    def agent_goes_away(self, seconds: float) -> None:
+        """Cut the agent's connection; it comes back later."""
+        self._agent_away = True
+        self.agent.pause()
+        self.tell_client(MessageType.PAUSE_PUBLICATION)
+        self._later(seconds, self._agent_returns)
+
+    def tell_client(self, kind: MessageType) -> None:
+        """Send a message of the service's own."""
+        if self._client is not None:
+            created = time.time_ns() // 1_000_000
+            message = encode(kind, 0, PayloadType.UNSET, b"{}", random_message_id(), created)
+            self._client.send([message])
+
+    def idle(self) -> None:
+        """End as idle."""
+        self.terminate("idle", _IDLE)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call in so many seconds, unless the session is over by then."""
+        self._later(seconds, call)
+
+    # Inside.
+
+    def _issue(self) -> _Credentials:
+        # Opaque, and with the raw + and / that the real ones contain: clients must not touch them.
+        cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
+        return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
+
+    async def _dial(self, number: int) -> "tuple[socket.socket, subprocess.Popen[bytes] | None]":
+        if "port-closed" in self.faults():
+            raise ConnectionRefusedError("the fault port-closed is set")
+        return await self._environs.dial(number)
+
+    def _agent_appears(self) -> None:
+        if self.agent.state is AgentState.WAITING:
+            if self._client is None:
+                self.agent.pause()
+            self.agent.begin()
+
+    def _agent_returns(self) -> None:
+        self._agent_away = False
+        if self._client is not None:
+            self.tell_client(MessageType.START_PUBLICATION)
+            self.agent.start()
+
+    def _to_agent(self, messages: list[bytes]) -> None:
+        if not self._agent_away:
+            self.agent.receive(messages)
+
+    def _to_client(self, messages: list[bytes]) -> None:
+        client = self._client
+        if client is None or self._agent_away:
+            return
+        self.traffic.messages_down += len(messages)
+        self.traffic.bytes_down += _payload_bytes(messages)
+        client.send(messages)
+        if not client.writable:
+            self.agent.hold(True)
+
+    def _finish(self, output: str, reason: str) -> None:
+        if self.is_over:
+            return
+        _log.info("session %s is over: %s", self.order.session_id, reason)
+        self.ended_at = time.time()
+        self.end_reason = reason
+        self.status = "Terminated"
+        for timer in self._timers:
+            timer.cancel()
+        self.up.clear()
+        self.down.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            client.resume()
+            client.send([self._channel_closed(output)])
+            client.finish(1000, "Bye")
+        self._environs.report(self)
+
+    def _channel_closed(self, output: str) -> bytes:
+        message_id, created = random_message_id(), time.time_ns() // 1_000_000
+        payload = build_channel_closed(
+            message_id=message_id, session_id=self.order.session_id, created_date_ms=created, output=output
+        )
+        return AgentMessage(
+            MessageType.CHANNEL_CLOSED, 0, 0, payload, message_id, created, header_length=SERVICE_HEADER_LENGTH
+        ).serialize()
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        now = self._loop.time()
+        self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > now]
+        self._timers.append(self._loop.call_later(seconds, call))
+
+
+def weather(faults: Mapping[str, Fault]) -> Weather:
+    """The network that the faults make."""
+    delay, bandwidth = faults.get("delay"), faults.get("bandwidth")
+    return Weather(
+        delay_seconds=delay["seconds"] if delay else 0.0,
+        jitter_seconds=delay["jitter"] if delay else 0.0,
+        bandwidth=bandwidth["rate"] if bandwidth else 0.0,
+    )
+
+
+_ACKNOWLEDGE_LETTER = MessageType.ACKNOWLEDGE.encode()[0]
+
+
+def _payload_bytes(messages: list[bytes]) -> int:
+    """Count quickly: what does not begin like an acknowledgement carries a payload."""
+    return sum(
+        [
+            len(message) - MESSAGE_OVERHEAD_BYTES
+            for message in messages
+            if len(message) > MESSAGE_OVERHEAD_BYTES and message[4] != _ACKNOWLEDGE_LETTER
+        ]
+    )

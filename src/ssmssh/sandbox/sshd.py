@@ -1,0 +1,163 @@
+"""The SSH server behind every instance: the system's ``sshd``, one process per connection.
+
+``sshd -i`` serves a connection it is given and listens nowhere, so nothing is left when the connection is
+gone, and the fault that kills a session's server knows which process to kill. It runs as whoever runs the
+sandbox, with a configuration of its own, and lets in that user alone, with the sandbox's key alone.
+
+Each connection is a pair of TCP sockets on loopback, as an agent's connection to port 22 is: programs that look
+at ``SSH_CONNECTION`` find addresses in it. The listener it takes to make a pair is closed at once, and a
+stranger who got in first is refused by comparing port numbers.
+"""
+
+import grp
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssmssh.errors import FileError, TargetError
+
+PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
+"""An ``sshd`` of Debian's make that is started by root insists on it; its service unit makes it at boot."""
+
+_LOG_BYTES = 1 << 20
+_PAIR_ATTEMPTS = 8
+
+_CONFIGURATION = """\
+HostKey {directory}/host_key
+AuthorizedKeysFile {directory}/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+AllowUsers {user}
+PermitRootLogin prohibit-password
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitUserEnvironment no
+PermitUserRC no
+AcceptEnv LANG LC_* GIT_PROTOCOL
+AllowTcpForwarding yes
+AllowStreamLocalForwarding yes
+AllowAgentForwarding yes
+GatewayPorts no
+X11Forwarding no
+PrintMotd no
+PrintLastLog no
+UseDNS no
+MaxSessions 100
+LogLevel VERBOSE
+Subsystem sftp internal-sftp
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSshd:
+    """The system's server, configured. `umask` is the one its users shall have."""
+
+    program: str
+    directory: Path
+    umask: int
+
+    def connect(self) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+        """Start a server for one connection; blocks for the some milliseconds a process start takes.
+
+        Returns the agent's end and the process, which the caller must wait for.
+
+        Raises:
+            OSError: no socket or no process can be had.
+        """
+        log = self.directory / "sshd.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(self.directory / "sshd.log.1")
+        near, far = loopback_pair()
+        with far:
+            try:
+                process = subprocess.Popen(
+                    [self.program, "-i", "-f", str(self.directory / "sshd_config"), "-E", str(log)],
+                    stdin=far.fileno(),
+                    stdout=far.fileno(),
+                    stderr=subprocess.DEVNULL,
+                    umask=self.umask,
+                    start_new_session=True,
+                )
+            except OSError:
+                near.close()
+                raise
+        return near, process
+
+
+def find_sshd() -> str | None:
+    """The absolute path of the system's ``sshd`` (it insists on one), or None."""
+    return shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/local/bin")
+
+
+def why_unusable(program: str | None) -> str | None:
+    """Why the system's ``sshd`` cannot serve this user, as a clause, or None if it can."""
+    if program is None:
+        return "no sshd is installed"
+    if os.geteuid() == 0:
+        if _is_locked("root"):
+            return "root's account is locked, so sshd lets root in only through PAM"
+        return None
+    # What sshd requires of a terminal it may not chown (sshpty.c, pty_setowner): found out by opening one.
+    master, slave = os.openpty()
+    try:
+        owner = os.fstat(slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        group = os.getegid()
+    if (owner.st_uid, owner.st_gid) != (os.geteuid(), group):
+        return "sshd cannot give out terminals here without being root"
+    return None
+
+
+def configure(directory: Path, program: str) -> None:
+    """Write the configuration into `directory`, which must hold ``host_key`` and ``authorized_keys``.
+
+    Raises:
+        FileError: root's ``sshd`` needs /run/sshd and it cannot be made.
+    """
+    if os.geteuid() == 0 and str(program).startswith("/usr/") and not PRIVILEGE_SEPARATION_DIRECTORY.exists():
+        try:
+            PRIVILEGE_SEPARATION_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
+        except OSError as error:
+            raise FileError(
+                f"cannot make {PRIVILEGE_SEPARATION_DIRECTORY}, which sshd needs: {error.strerror}"
+            ) from error
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    (directory / "sshd_config").write_text(_CONFIGURATION.format(directory=directory, user=user))
+
+
+def loopback_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection on loopback: the one that connected, the one that was connected to.
+
+    Raises:
+        TargetError: strangers connect faster than we do, time and again.
+    """
+    for _ in range(_PAIR_ATTEMPTS):
+        with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+            near = socket.create_connection(listener.getsockname())
+            far, address = listener.accept()
+        if address == near.getsockname():
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return near, far
+        near.close()
+        far.close()
+    raise TargetError("another program keeps connecting to the sandbox's sockets")
+
+
+def _is_locked(user: str) -> bool:
+    try:
+        lines = Path("/etc/shadow").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith(f"{user}:!") for line in lines)
