@@ -192,9 +192,9 @@ class SendStream:
         self._not_before = now
 
     def _timeout(self, queue: int) -> float:
-        if queue != _FIRST_QUEUE:
-            return self.round_trip.timeout(queue - _RTO_QUEUE)
-        return min(self.window.fastest_seconds + FIRST_MESSAGE_SECONDS, self.round_trip.timeout(0))
+        if queue == _FIRST_QUEUE and self.window.fastest_seconds < math.inf:
+            return self.window.fastest_seconds + FIRST_MESSAGE_SECONDS
+        return self.round_trip.timeout(max(0, queue - _RTO_QUEUE))
 
     def _sent_again(self, sent: _Sent, now: float) -> None:
         del self._queues[sent.queue][sent.number]

@@ -1,0 +1,183 @@
+"""The handshake's decisions, and the version gates."""
+
+import pytest
+
+from ssmssh.errors import ProtocolError
+from ssmssh.protocol.handshake import (
+    CLIENT_VERSION,
+    MULTIPLEXING_AFTER,
+    SMUX_KEEPALIVE_OFF_AFTER,
+    TERMINATE_SESSION_AFTER,
+    Handshake,
+    supports,
+)
+from ssmssh.protocol.payloads import (
+    HandshakeRequest,
+    ProcessedAction,
+    RequestedAction,
+    SessionType,
+    build_handshake_request,
+    parse_handshake_response,
+)
+from tests.protocol.support import handshake_complete, handshake_request
+
+
+@pytest.mark.parametrize("gate", [TERMINATE_SESSION_AFTER, MULTIPLEXING_AFTER, SMUX_KEEPALIVE_OFF_AFTER])
+def test_a_gate_is_not_passed_by_its_own_version(gate: str) -> None:
+    *front, last = gate.split(".")
+    assert not supports(gate, gate)
+    assert supports(".".join([*front, str(int(last) + 1)]), gate)
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("3.0.197.0", True),
+        ("3.1.0.0", True),
+        ("10.0.0.0", True),
+        ("3.0.196.1", True),
+        ("3.0.195.9999", False),
+        ("2.9.999.0", False),
+        ("3.0.200", False),
+        ("3.0.200.0.0", False),
+        ("", False),
+        ("latest", False),
+        ("3.0.x.0", False),
+        (" 3.3.0.0", False),
+        ("3.3.0.-1", False),
+        ("3.3.0.0\n", False),
+        ("٣.3.0.0", False),
+        ("9" * 5000 + ".0.0.0", False),
+    ],
+)
+def test_versions_are_compared_part_by_part_and_need_four(agent: str, expected: bool) -> None:
+    assert supports(agent, MULTIPLEXING_AFTER) is expected
+
+
+def test_a_gate_of_another_form_is_never_passed() -> None:
+    assert not supports("3.3.0.0", "1.1.70")
+
+
+def test_the_version_we_announce_agrees_with_what_we_do() -> None:
+    """See the module's text: smux without keep-alives, signed open, not too old."""
+    ours = tuple(int(part) for part in CLIENT_VERSION.split("."))
+    assert ours >= (1, 1, 70)
+    assert ours > (1, 2, 331, 0)
+    assert ours >= (1, 2, 764, 0)
+
+
+@pytest.mark.parametrize("session_type", list(SessionType))
+@pytest.mark.parametrize("is_expected", [True, False])
+def test_every_type_of_session_that_is_known(session_type: SessionType, is_expected: bool) -> None:
+    handshake = Handshake(session_type if is_expected else None)
+    answer = handshake.answer(handshake_request(session_type))
+    assert answer.refusal is None
+    response = parse_handshake_response(answer.payload)
+    assert response.client_version == CLIENT_VERSION
+    assert response.actions == (ProcessedAction("SessionType", 1),)
+    assert response.errors == ()
+    completed = handshake.complete(handshake_complete("Hello"))
+    assert (completed.agent_version, completed.session_type) == ("3.3.0.0", session_type)
+    assert completed.properties == {"portNumber": "22"}
+    assert completed.customer_message == "Hello"
+
+
+def test_an_action_that_is_not_known_is_unsupported_and_not_failed() -> None:
+    handshake = Handshake(SessionType.PORT)
+    answer = handshake.answer(handshake_request("Port", RequestedAction("KMSEncryption", {"KMSKeyId": "k"})))
+    assert answer.refusal is None  # the agent decides what it makes of that
+    assert parse_handshake_response(answer.payload).actions == (
+        ProcessedAction("SessionType", 1),
+        ProcessedAction("KMSEncryption", 3, None, "Unsupported action KMSEncryption"),
+    )
+
+
+def test_the_error_for_an_unknown_action_is_short_whatever_its_name() -> None:
+    name = "x" * 10_000
+    answer = Handshake(None).answer(handshake_request("Port", RequestedAction(name, {})))
+    _, action = parse_handshake_response(answer.payload).actions
+    assert action.action_type == name
+    assert len(action.error) < 100
+
+
+def test_another_type_of_session_than_expected_fails() -> None:
+    handshake = Handshake(SessionType.PORT)
+    answer = handshake.answer(handshake_request("Standard_Stream"))
+    (action,) = parse_handshake_response(answer.payload).actions
+    assert action == ProcessedAction("SessionType", 2, None, "Expected a session of type Port, not Standard_Stream")
+    assert str(answer.refusal) == "Expected a session of type Port, not Standard_Stream; check the session document"
+    with pytest.raises(ProtocolError):
+        handshake.complete(handshake_complete())
+
+
+@pytest.mark.parametrize("session_type", ["Telepathy", "port", ""])
+def test_an_unknown_type_of_session_fails(session_type: str) -> None:
+    answer = Handshake(None).answer(handshake_request(session_type))
+    (action,) = parse_handshake_response(answer.payload).actions
+    assert (action.status, action.error) == (2, f"Unknown session type {session_type}")
+    assert answer.refusal is not None
+
+
+@pytest.mark.parametrize("parameters", [{}, {"SessionType": None}, {"SessionType": ["Port"]}])
+def test_a_session_type_that_is_no_text_fails(parameters: dict[str, object]) -> None:
+    request = HandshakeRequest("3.3.0.0", (RequestedAction("SessionType", parameters),))
+    assert Handshake(None).answer(build_handshake_request(request)).refusal is not None
+
+
+def test_properties_that_are_none_are_empty() -> None:
+    request = HandshakeRequest(
+        "3.3.0.0", (RequestedAction("SessionType", {"SessionType": "Port", "Properties": None}),)
+    )
+    handshake = Handshake(None)
+    handshake.answer(build_handshake_request(request))
+    assert handshake.complete(handshake_complete()).properties == {}
+
+
+def test_a_request_without_a_session_type() -> None:
+    request = build_handshake_request(HandshakeRequest("3.3.0.0", ()))
+    with pytest.raises(ProtocolError, match="did not say what type"):
+        Handshake(None).answer(request)
+
+
+def test_a_request_with_too_many_actions() -> None:
+    actions = [RequestedAction("Other", {})] * 16
+    with pytest.raises(ProtocolError, match="17 actions"):
+        Handshake(None).answer(handshake_request("Port", *actions))
+
+
+def test_a_second_request() -> None:
+    handshake = Handshake(None)
+    handshake.answer(handshake_request())
+    with pytest.raises(ProtocolError, match="twice"):
+        handshake.answer(handshake_request())
+
+
+def test_completion_without_a_request() -> None:
+    with pytest.raises(ProtocolError, match="did not begin"):
+        Handshake(None).complete(handshake_complete())
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\xff"])
+def test_requests_that_cannot_be_read(payload: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        Handshake(None).answer(payload)
+
+
+def test_a_plain_shell_may_skip_the_handshake() -> None:
+    assert Handshake(None).skip().session_type is SessionType.STANDARD_STREAM
+    assert Handshake(SessionType.INTERACTIVE_COMMANDS).skip().session_type is SessionType.INTERACTIVE_COMMANDS
+    completed = Handshake(SessionType.STANDARD_STREAM).skip()
+    assert (completed.agent_version, dict(completed.properties)) == ("", {})
+
+
+@pytest.mark.parametrize("expected", [SessionType.PORT, SessionType.NON_INTERACTIVE_COMMANDS])
+def test_other_sessions_may_not_skip_it(expected: SessionType) -> None:
+    with pytest.raises(ProtocolError, match="before the handshake"):
+        Handshake(expected).skip()
+
+
+def test_a_handshake_that_has_begun_cannot_be_skipped() -> None:
+    handshake = Handshake(SessionType.STANDARD_STREAM)
+    handshake.answer(handshake_request("Standard_Stream"))
+    with pytest.raises(ProtocolError, match="before the handshake"):
+        handshake.skip()
