@@ -87,7 +87,7 @@ class SendStream:
         self._queues: list[OrderedDict[int, _Sent]] = [OrderedDict() for _ in range(_LAST_QUEUE + 1)]
         self._first_number: int | None = None
         self._is_held = False
-        self._doubled = False
+        self._is_backed_off = False
         self._burst_at = -math.inf
         self._not_before = -math.inf
         self._full_bursts = 0
@@ -134,8 +134,8 @@ class SendStream:
             sample = now - sent.sent_at
             self.round_trip.update(sample)
         self.window.acknowledged(number, size, in_flight, self.next_number, sample)
-        if self._doubled:
-            self._end_doubling()
+        if self._is_backed_off:
+            self._end_back_off()
         return True
 
     def next_deadline(self) -> float | None:
@@ -187,7 +187,7 @@ class SendStream:
             sent.sent_once = False
             self._queues[_RTO_QUEUE][number] = sent
         self.window.restart(self.next_number)
-        self._doubled = False
+        self._is_backed_off = False
         self._full_bursts = 0
         self._not_before = now
 
@@ -202,7 +202,7 @@ class SendStream:
             if sent.number != self._first_number:
                 self.window.lost(sent.number, self.next_number, again=sent.queue > _RTO_QUEUE)
             sent.queue = min(sent.queue + 1, _LAST_QUEUE)
-            self._doubled = True
+            self._is_backed_off = True
         sent.sent_at = now
         sent.sent_once = False
         self._queues[sent.queue][sent.number] = sent
@@ -212,12 +212,13 @@ class SendStream:
         self._burst_at = now
         self._not_before = now + RESEND_INTERVAL_SECONDS
         if is_full:
+            self._is_backed_off = True
             self._not_before = now + self.round_trip.timeout(self._full_bursts)
             self._full_bursts += 1
 
-    def _end_doubling(self) -> None:
+    def _end_back_off(self) -> None:
         """Put all that was resent back among what waits for the RTO, counted from its last transmission."""
-        self._doubled = False
+        self._is_backed_off = False
         self._full_bursts = 0
         self._not_before = min(self._not_before, self._burst_at + RESEND_INTERVAL_SECONDS)
         waiting = [sent for queue in self._queues[_RTO_QUEUE:] for sent in queue.values()]
