@@ -113,6 +113,11 @@ def test_secrets_are_not_repeated(text: str) -> None:
     assert "SECRET" not in str(map_error(boto.CredentialRetrievalError(provider="p", error_msg=text), CONTEXT))
 
 
+def test_the_header_of_an_unreadable_signature_is_not_repeated() -> None:
+    text = "'AKID' not a valid key=value pair in Authorization header: 'AWS4-HMAC-SHA256 Credential=AKID SECRET'"
+    assert "SECRET" not in str(map_error(refused("IncompleteSignatureException", text), CONTEXT))
+
+
 def test_ordinary_sentences_are_repeated_as_they_are() -> None:
     for text in ("Signature expired: 20240102 is now earlier", "Token has expired and refresh failed", "http://a/b@c"):
         assert quote(text) == text

@@ -202,6 +202,7 @@ def test_a_wrong_signature_does_not_repeat_the_session_token(client: AwsClient, 
         start(client)
     assert "does not match the signature you provided" in str(caught.value)
     assert "SECRETTOKEN" not in str(caught.value)
+    assert "POST" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 

@@ -120,11 +120,11 @@ class AwsClient:
                 return credentials.get_frozen_credentials()
             except (BotoCoreError, ClientError):
                 raise  # some of these are also of the kinds below
-            except OSError as error:  # the helper cannot be run; the text names it
-                raise CredentialRetrievalError(provider="credential_process", error_msg=str(error)) from None
-            except UNREADABLE as error:  # its output is not what it should be, and may be repeated in the text
-                reason = f"output that cannot be used ({type(error).__name__})"
-                raise CredentialRetrievalError(provider="credential_process", error_msg=reason) from None
+            except OSError as error:  # a helper cannot be run, or a token file read; the text names it
+                raise CredentialRetrievalError(provider="a helper or file", error_msg=str(error)) from None
+            except UNREADABLE as error:  # its content is not what it should be, and may be repeated in the text
+                reason = f"content that cannot be used ({type(error).__name__})"
+                raise CredentialRetrievalError(provider="a helper or file", error_msg=reason) from None
 
     @property
     def ssm(self) -> Any:
@@ -144,8 +144,6 @@ class AwsClient:
                         verify=self.ca_bundle,
                         config=Config(retries={"total_max_attempts": 1}),
                     )
-                except BotoCoreError:
-                    raise  # some of these are ValueErrors too
                 except ValueError as error:
                     raise UsageError(str(error), "check AWS_ENDPOINT_URL and endpoint_url") from None
         return self._ssm
@@ -159,7 +157,8 @@ class AwsClient:
     @property
     def dns_suffixes(self) -> frozenset[str]:
         """What the names of the region's service hosts end with."""
-        return known_partitions().dns_suffixes(self.region)
+        # This session's loader has read the file already, for the client; `known_partitions` would read it again.
+        return load_partitions(self._session.get_component("data_loader")).dns_suffixes(self.region)
 
     def renew(self) -> None:
         """Forget the credentials, so that the next call looks for them again everywhere.
@@ -188,8 +187,8 @@ class AwsClient:
         chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
 
 
-def new_session(profile: str | None = None, region: str | None = None) -> Session:
-    """Make a botocore session: the one place where that is done. Reads nothing yet."""
+def new_session(profile: str | None, region: str | None) -> Session:
+    """Make a session that calls AWS: the one place where that is done. Reads nothing yet."""
     session = Session(profile=profile)
     if region:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
@@ -199,10 +198,15 @@ def new_session(profile: str | None = None, region: str | None = None) -> Sessio
     return session
 
 
+def _reading_session() -> Session:
+    """A session that only reads files. It lacks the handlers for requests, which take 8 ms to register."""
+    return Session(include_builtin_handlers=False)
+
+
 @cache
 def known_partitions() -> Partitions:
     """The partitions of the installed botocore."""
-    return load_partitions(new_session().get_component("data_loader"))
+    return load_partitions(_reading_session().get_component("data_loader"))
 
 
 def profile_names() -> list[str]:
@@ -212,7 +216,7 @@ def profile_names() -> list[str]:
         UsageError: A file cannot be parsed.
     """
     with mapped(Context("read the AWS configuration")):
-        return list(new_session().available_profiles)
+        return list(_reading_session().available_profiles)
 
 
 def _refuse_unencrypted(**event: Any) -> None:

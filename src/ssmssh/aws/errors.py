@@ -186,7 +186,11 @@ _BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...
     ((boto.PartialCredentialsError,), CredentialsError, "complete the keys of the profile"),
     ((boto.SSOError, boto.TokenRetrievalError), CredentialsError, _LOG_IN_SSO),
     ((boto.LoginError,), CredentialsError, _LOG_IN),
-    ((boto.CredentialRetrievalError,), CredentialsError, "run the profile's credential_process by hand to see why"),
+    (
+        (boto.CredentialRetrievalError,),
+        CredentialsError,
+        "run the profile's credential_process by hand, or look at the file it names",
+    ),
     (
         (boto.MetadataRetrievalError, boto.MissingDependencyException, boto.RefreshWithMFAUnsupportedError),
         CredentialsError,
