@@ -95,7 +95,7 @@ def test_globals_that_decide_push_it_to_the_top() -> None:
     assert plan.main is not None
     assert plan.main.startswith(b"# >>> ssmssh >>>")
     assert b"Host *\n# <<< ssmssh <<<\n# mine\nUser me\n" in plan.main
-    assert "line 2 of /nonexistent/.ssh/config decides user" in plan.notes[0]
+    assert "line 2 of /nonexistent/.ssh/config decides User" in plan.notes[0]
 
 
 @pytest.mark.parametrize("line", [b"ProxyJump gate", b"proxycommand=none", b'"ServerAliveInterval" 60'])

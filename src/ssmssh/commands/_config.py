@@ -35,12 +35,16 @@ def common_options(function: Any) -> Any:
     return function
 
 
+def home() -> Path:
+    """The home directory in the password database, which ssh goes by."""
+    return Path(pwd.getpwuid(getuid()).pw_dir)
+
+
 def place(config_file: Path | None) -> install.Place:
     """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
-    home = Path(pwd.getpwuid(getuid()).pw_dir)
-    if config_file is None and Path.home() != home:
-        click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home}, and so does this.", err=True)
-    directory = home / ".ssh"
+    if config_file is None and Path.home() != home():
+        click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home()}, and so does this.", err=True)
+    directory = home() / ".ssh"
     config = directory / "config" if config_file is None else config_file.absolute()
     return install.Place(config, settings.state_directory(), directory)
 

@@ -10,6 +10,7 @@ Only "not there" counts as an empty file; every other failure to read stops us.
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import os
 import stat
@@ -136,6 +137,7 @@ def keep_backup(found: Found, directory: Path, now: datetime) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
         with os.fdopen(descriptor, "wb") as file:
             file.write(found.data)
+            os.fsync(file.fileno())
         Path(temporary).replace(path)
         for old in sorted(directory.glob(f"{prefix}*"))[:-KEPT_BACKUPS]:
             old.unlink()
@@ -159,20 +161,17 @@ def _wait_for_lock(descriptor: int, path: Path) -> None:
 
 
 def _make_directory(directory: Path) -> None:
-    if not directory.exists():
-        directory.mkdir(mode=0o700)
-        _sync_directory(directory.parent)
+    """Make a directory that only we enter, and at most the one it is in: ``~/.ssh`` and ``~/.ssh/ssmssh``."""
+    for missing in (directory.parent, directory):
+        if not missing.exists():
+            missing.mkdir(mode=0o700)
+            _sync_directory(missing.parent)
 
 
 def _remove_leftovers(target: Path) -> None:
     """Remove what a killed run left beside the target; we hold the lock, so nobody is using it."""
-    for path in target.parent.glob(f".{glob_escape(target.name)}.*{_TEMPORARY_SUFFIX}"):
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{_TEMPORARY_SUFFIX}"):
         path.unlink()
-
-
-def glob_escape(name: str) -> str:
-    """`name` as a glob pattern that matches nothing else."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
 
 
 def _write_and_rename(found: Found, data: bytes) -> None:
@@ -215,7 +214,7 @@ def _check_unchanged(found: Found) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -5,6 +5,7 @@ after the answer everything is read and planned again. If that gives the plan th
 else the new one is shown and asked about.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -173,10 +174,20 @@ def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, 
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:
-    """Write our own file before the line that includes it, and remove it after that line."""
+    """Write our own file before the line that includes it, and remove it after that line; both or neither."""
     main, own = found
     files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
-    steps = [(own, plan.own), (main, plan.main)]
-    for file, data in steps if plan.own is not None else reversed(steps):
-        if data != file.data:
-            files.replace(file, data)
+    first, second = (own, plan.own), (main, plan.main)
+    if plan.own is None:
+        first, second = second, first
+    if first[1] != first[0].data:
+        files.replace(*first)
+    if second[1] != second[0].data:
+        try:
+            files.replace(*second)
+        except FileError:
+            files.replace(files.read(first[0].path), first[0].data)
+            raise
+    if own.data is not None and plan.own is None:
+        with contextlib.suppress(OSError):  # it holds other things
+            place.own.parent.rmdir()

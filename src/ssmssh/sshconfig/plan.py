@@ -17,7 +17,16 @@ from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.document import FILE_CREATED, NEWLINE_ADDED, Block, Document, begin_marker
 from ssmssh.sshconfig.patterns import list_matches, probes
-from ssmssh.sshconfig.position import Reader, Sighting, concrete_names, needs_closing, place, shadow
+from ssmssh.sshconfig.position import (
+    Reader,
+    Sighting,
+    after_own_blocks,
+    concrete_names,
+    needs_closing,
+    place,
+    shadow,
+    spelling,
+)
 
 _INCLUDABLE = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
 
@@ -60,19 +69,19 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
     main, own = _opened(files)
     previous = main.block(text.name) or own.block(text.name)
     was_captured = _patterns(own if main.block(text.name) is None else main, previous)
-    notes: list[str] = []
     flags = (previous.flags if previous else frozenset()) & {FILE_CREATED}
     if files.main is None:
         flags |= {FILE_CREATED}
     if text.options.include:
         main, _ = _without(main, text.name)
-        own = _with(own, text, flags, reader, files.own_path, notes)
+        own, notes = _with(own, files.own_path, text, flags, reader)
         main = _with_include(main, files.own_path)
     else:
         own, _ = _without(own, text.name)
         if not own.blocks:
             main = _without_include(main, files.own_path)
-        main = _with(main, text, flags, reader, files.main_path, notes)
+        top = _after_include(main, files.own_path)
+        main, notes = _with(main, files.main_path, text, flags, reader, top=top)
     _check_overlap(main, own, text)
     names = concrete_names(Document(files.main or b""), files.main_path, reader)
     captured = {
@@ -82,7 +91,7 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
-    return Plan(files, main.data, own.data or None, tuple(notes), captured)
+    return Plan(files, main.data, own.data or None, notes, captured)
 
 
 def plan_uninstall(files: Files, name: str) -> Plan:
@@ -123,31 +132,36 @@ def _opened(files: Files) -> tuple[Document, Document]:
 
 
 def _with(
-    document: Document, text: BlockText, flags: frozenset[str], reader: Reader, path: str, notes: list[str]
-) -> Document:
-    """`document` with the block in it: in its place, or in a new one if it has none or is shadowed."""
+    document: Document, path: str, text: BlockText, flags: frozenset[str], reader: Reader, *, top: int = 0
+) -> tuple[Document, tuple[str, ...]]:
+    """`document` with the block in it, and why it stands where it does.
+
+    It stays in its place; if it has none or is shadowed there, it gets a new one.
+    """
     hosts = probes(text.patterns)
     block = document.block(text.name)
+    notes: tuple[str, ...] = ()
     if block is not None:
         found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
         if found is None:
             newline = b"\r\n" if document.data[: block.end].endswith(b"\r\n") else b"\n"
-            kept = block.flags | flags
-            return document.splice(block.start, block.end, text.render(newline, kept, closed=block.closed))
-        notes.append(f"the block moves because {found} decides before it")
+            rendered = text.render(newline, block.flags | flags, closed=block.closed)
+            return document.splice(block.start, block.end, rendered), notes
+        notes = (f"the block moves, because {found} decides {spelling(found.line)} before it",)
         document, removed = _without(document, text.name)
         flags |= removed & {FILE_CREATED}
-    where = place(document, path, reader, text.deciding(), hosts, first=bool(text.name))
+    where = place(document, path, reader, text.deciding(), hosts, top=top)
     if where.reason:
-        notes.append(where.reason)
+        notes += (where.reason,)
     newline = document.newline
-    offset = where.offset
+    # A named block is the special case and goes first, the unnamed one answers for the rest.
+    offset = where.offset if text.name else after_own_blocks(document, where.offset)
     if offset == len(document.data) and not document.is_terminated:
         document = document.splice(offset, offset, newline)
         offset += len(newline)
         flags |= {NEWLINE_ADDED}
     closed = needs_closing(document, offset)
-    return document.splice(offset, offset, text.render(newline, flags, closed=closed))
+    return document.splice(offset, offset, text.render(newline, flags, closed=closed)), notes
 
 
 def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
@@ -155,6 +169,7 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     block = document.block(name)
     if block is None:
         return document, frozenset()
+    _check_removable(document, block)
     heirs = [other for other in document.blocks if block.start in (other.end, other.start) or other.start == block.end]
     heirs = [other for other in heirs if other.name != name]
     strip = 0
@@ -174,6 +189,17 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     return result, block.flags
 
 
+def _check_removable(document: Document, block: Block) -> None:
+    """Refuse to remove a block below which lines were added that hold for its hosts only, until it goes."""
+    if not block.closed and needs_closing(document, block.end):
+        line = next(line for line in document.lines[block.last :] if line.keyword)
+        raise FileError(
+            f"line {line.number} of the ssh config ({spelling(line)}) holds for the hosts of the block above it, "
+            "and would hold for others without it",
+            "move it to the top of the file or below a Host line of your own",
+        )
+
+
 def _flagged(document: Document, name: str, flags: frozenset[str]) -> Document:
     """`document` with `flags` added to the begin marker of a block."""
     block = document.block(name)
@@ -184,9 +210,17 @@ def _flagged(document: Document, name: str, flags: frozenset[str]) -> Document:
     return document.splice(line.start, line.end, begin_marker(name, block.flags | flags).encode() + newline)
 
 
+def _after_include(document: Document, own_path: str) -> int:
+    """The offset behind our Include line, which must stay the first line."""
+    first = document.lines[0] if document.lines else None
+    if first is None or document.text(first).rstrip(b" \t\r\n") != f"Include {own_path}".encode():
+        return 0
+    return first.end
+
+
 def _with_include(document: Document, own_path: str) -> Document:
     wanted = include_line(own_path)
-    if document.lines and document.text(document.lines[0]).rstrip(b" \t\r\n") == wanted:
+    if _after_include(document, own_path):
         return document
     document = _without_include(document, own_path)
     return document.splice(0, 0, wanted + document.newline)

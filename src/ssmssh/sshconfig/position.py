@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from sshconf import KNOWN_PARAMS
+
 from ssmssh.errors import FileError
 from ssmssh.sshconfig.document import Document, Line
 from ssmssh.sshconfig.patterns import is_concrete, list_matches
@@ -158,20 +160,25 @@ def shadow(
 
 
 def place(
-    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], *, first: bool
+    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], *, top: int = 0
 ) -> Place:
-    """Where a new block with these `settings` for these `hosts` goes.
-
-    `first` tells whether it goes before blocks of ours that stand there already, or after them.
-    """
+    """Where a new block with these `settings` for these `hosts` goes; `top` is the offset of the very top."""
     hosts = tuple(hosts)
     offset = _before_first_section(document)
     found = shadow(document, path, reader, settings, hosts, stop=offset)
     reason = ""
     if found is not None:
-        reason = f"it goes to the very top because {found} decides {_spelling(found)} before it"
-        offset = 0
-    return Place(offset if first else _after_own_blocks(document, offset), reason)
+        reason = f"it goes to the very top because {found} decides {spelling(found.line)} before it"
+        offset = top
+    return Place(offset, reason)
+
+
+def after_own_blocks(document: Document, offset: int) -> int:
+    """The offset behind the blocks of ours that begin at `offset`, if any do."""
+    for block in document.blocks:
+        if block.start == offset:
+            offset = block.end
+    return offset
 
 
 def needs_closing(document: Document, offset: int) -> bool:
@@ -221,12 +228,7 @@ def _before_first_section(document: Document) -> int:
     return offset
 
 
-def _after_own_blocks(document: Document, offset: int) -> int:
-    for block in document.blocks:
-        if block.start == offset:
-            offset = block.end
-    return offset
-
-
-def _spelling(sighting: Sighting) -> str:
-    return {"proxycommand": "ProxyCommand", "proxyjump": "ProxyJump"}.get(sighting.line.keyword, sighting.line.keyword)
+def spelling(line: Line) -> str:
+    """The keyword of a line as the manual writes it, where that is known, else as ssh compares it."""
+    known: dict[str, str] = {name.lower(): name for name in KNOWN_PARAMS}
+    return known.get(line.keyword, line.keyword)

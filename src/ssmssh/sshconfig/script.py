@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ssmssh.errors import UsageError
 
@@ -21,14 +21,17 @@ PROGRAM = "ssmssh-proxy"
 
 _TEMPORARY = (
     (re.compile(r"/(?:archive|environments|builds)-v\d+/"), "uvx", "uv tool install ssmssh"),
-    (re.compile(r"/(?:\.cache|Caches)/pipx/|/pipx/\.cache/"), "pipx run", "pipx install ssmssh"),
+    (re.compile(r"/(?:\.cache|[Cc]aches?)/pipx/|/pipx/\.?cache/"), "pipx run", "pipx install ssmssh"),
 )
 _SHIM = re.compile(r"/shims/[^/]+$")
-_CELLAR = re.compile(r"^(?P<prefix>.*)/Cellar/(?P<formula>[^/]+)/[^/]+(?P<rest>/.*)$")
+_CELLAR = re.compile(r"(?P<prefix>.*)/Cellar/(?P<formula>[^/]+)/[^/]+(?P<rest>/.*)")
 
 
-def find() -> str:
+def find(called: str | None = None) -> str:
     """The path to write, in the spelling that lasts longest.
+
+    Args:
+        called: How this program was called; None: as ``sys.argv`` says.
 
     Raises:
         UsageError: The program is missing, or is in a place that does not last.
@@ -37,28 +40,50 @@ def find() -> str:
     installed = next((path for path in _installed(name) if os.access(path, os.X_OK)), None)
     if installed is None:
         raise UsageError(f"the program {name} of this installation was not found", "install ssmssh again")
-    called = Path(os.path.abspath(sys.argv[0])).with_name(name)  # noqa: PTH100 - resolve() would follow the link
-    candidates = [str(called), *stable_spellings(str(installed)), str(installed)]
-    return check_lasting(next(path for path in candidates if not _SHIM.search(path) and _same(path, installed)))
+    beside = os.path.abspath(Path(called or sys.argv[0]).with_name(name))  # noqa: PTH100 - resolve() follows links
+    path = next(path for path in spellings(beside, str(installed)) if path == str(installed) or _same(path, installed))
+    return check_lasting(path, os.path.realpath(path))
 
 
-def stable_spellings(path: str) -> list[str]:
-    """Links that Homebrew keeps in front of a versioned path of its Cellar; most stable first."""
-    found = _CELLAR.match(path)
-    if found is None:
-        return []
-    prefix, program = found["prefix"], path.rsplit("/", 1)[1]
-    return [f"{prefix}/bin/{program}", f"{prefix}/opt/{found['formula']}{found['rest']}"]
+def spellings(beside: str, installed: str) -> Iterator[str]:
+    """Paths that may lead to our program, the one that lasts longest first; `installed` is always the last.
+
+    Args:
+        beside: The program beside the one that was called.
+        installed: Where the installation put it.
+    """
+    for path in (beside, installed):
+        found = _CELLAR.fullmatch(path)
+        if found is not None:
+            yield f"{found['prefix']}/bin/{path.rsplit('/', 1)[1]}"
+            yield f"{found['prefix']}/opt/{found['formula']}{found['rest']}"
+        if path == installed or not _SHIM.search(path):
+            yield path
 
 
-def check_lasting(path: str) -> str:
-    """Return a path that may be written down; UsageError if it is in a cache that is emptied one day."""
+def check_lasting(path: str, resolved: str) -> str:
+    """Return a path that may be written down; UsageError if it leads into a cache that is emptied one day."""
     for place, program, instead in _TEMPORARY:
-        if place.search(path):
+        if place.search(path.replace("\\", "/")) or place.search(resolved.replace("\\", "/")):
             raise UsageError(
                 f"{path} is in the cache of {program} and will be gone one day", f"install it with: {instead}"
             )
     return path
+
+
+def windows_spelling(path: str) -> str:
+    """How a path is written for Windows' ssh and for Git's: with forward slashes, and with its ``.exe``.
+
+    Backslashes are eaten by shells and by clients that split the line themselves; without the suffix old
+    versions of Win32-OpenSSH do not find the program. Blanks need double quotes, as elsewhere (`block.quote_word`).
+
+    Raises:
+        UsageError: The path is not absolute.
+    """
+    if not PureWindowsPath(path).is_absolute():
+        raise UsageError(f"{path} is not an absolute path")
+    spelled = PureWindowsPath(path).as_posix()
+    return spelled if spelled.lower().endswith(".exe") else f"{spelled}.exe"
 
 
 def _installed(name: str) -> Iterator[Path]:
@@ -69,7 +94,4 @@ def _installed(name: str) -> Iterator[Path]:
 
 
 def _same(path: str, other: Path) -> bool:
-    try:
-        return os.access(path, os.X_OK) and Path(path).samefile(other)
-    except OSError:
-        return False
+    return os.access(path, os.X_OK) and Path(path).samefile(other)

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,9 @@ from ssmssh.errors import FileError, UsageError
 
 CALL_SECONDS = 10.0
 """For one ``ssh -G``: as long as the most impatient client gives a whole connection."""
+
+PROOF_SECONDS = 30.0
+"""For all calls of one proof, so that slow commands of the user's cannot make the wait minutes long."""
 
 MAX_FOREIGN_HOSTS = 6
 """Each costs two calls; a change of meaning that spares all of them and a host named nowhere is hard to make."""
@@ -43,11 +47,11 @@ class Config(NamedTuple):
     own_path: str
 
 
-class _UnansweredError(Exception):
+class UnansweredError(Exception):
     """ssh did not answer in time."""
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """ssh did not accept the configuration; the text is its reason."""
 
 
@@ -61,7 +65,7 @@ def prove(
 ) -> str:
     """Ask ssh about both versions; the empty text if all is well, or why it could not be asked.
 
-    Blocks for at most `CALL_SECONDS` a call.
+    Blocks for at most `PROOF_SECONDS`.
 
     Args:
         ssh: The program; None if there is none.
@@ -75,18 +79,16 @@ def prove(
     """
     if ssh is None:
         return "no ssh was found, so what it makes of the file could not be proved"
+    deadline = time.monotonic() + PROOF_SECONDS
     with _written(before) as old, _written(after) as new:
         try:
             for host, settings in ours.items():
-                _check_ours(host, settings, _ask(ssh, new, host))
+                _check_ours(host, settings, ask(ssh, host, config=new, deadline=deadline))
             for host in theirs:
-                _check_theirs(host, ssh, old, new)
-        except _UnansweredError:
-            return (
-                f"ssh did not answer within {CALL_SECONDS:.0f} s, so what it makes of the file could not be proved; "
-                "a Match exec command or a name look-up in your ssh config takes that long"
-            )
-        except _RefusedError as refusal:
+                _check_theirs(host, ssh, old, new, deadline)
+        except UnansweredError as error:
+            return f"{error}, so what it makes of the file could not be proved"
+        except RefusedError as refusal:
             raise FileError(f"ssh refuses the file: {refusal}", "nothing was changed") from None
     return ""
 
@@ -95,10 +97,10 @@ def check_block(ssh: str | None, block: bytes) -> None:
     """Let ssh look at a block alone; UsageError if it refuses a key or value in it."""
     if ssh is None:
         return
-    with _written(Config(block, None, "")) as path, contextlib.suppress(_UnansweredError):
+    with _written(Config(block, None, "")) as path, contextlib.suppress(UnansweredError):
         try:
-            _ask(ssh, path, NEUTRAL_HOST)
-        except _RefusedError as refusal:
+            ask(ssh, NEUTRAL_HOST, config=path)
+        except RefusedError as refusal:
             raise UsageError(f"ssh does not take one of the options: {refusal}", "nothing was changed") from None
 
 
@@ -123,13 +125,12 @@ def _check_ours(host: str, settings: Mapping[str, bytes], answer: Mapping[str, l
         )
 
 
-def _check_theirs(host: str, ssh: str, old: Path, new: Path) -> None:
+def _check_theirs(host: str, ssh: str, old: Path, new: Path, deadline: float) -> None:
+    after = ask(ssh, host, config=new, deadline=deadline)
     try:
-        before = _ask(ssh, old, host)
-    except _RefusedError:
-        _ask(ssh, new, host)  # it was broken, by a block of ours if this passes
-        return
-    after = _ask(ssh, new, host)
+        before = ask(ssh, host, config=old, deadline=deadline)
+    except RefusedError:
+        return  # what broke it was in a block of ours, for now it passes
     if before != after:
         changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
         raise FileError(
@@ -137,24 +138,35 @@ def _check_theirs(host: str, ssh: str, old: Path, new: Path) -> None:
         )
 
 
-def _ask(ssh: str, config: Path, host: str) -> dict[str, list[str]]:
-    """The settings that ssh arrives at for a host, by lower-case keyword."""
+def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | None = None) -> dict[str, list[str]]:
+    """The settings that ssh arrives at for a host, by lower-case keyword.
+
+    Blocks for at most `CALL_SECONDS`, or until `deadline` (monotonic seconds) if that is sooner.
+
+    Raises:
+        UnansweredError: It took longer.
+        RefusedError: ssh does not accept the configuration.
+    """
+    files = [] if config is None else ["-F", str(config)]
+    patience = CALL_SECONDS if deadline is None else min(CALL_SECONDS, deadline - time.monotonic())
     with subprocess.Popen(
-        [ssh, "-G", "-F", str(config), "--", host],
+        [ssh, "-G", *files, "--", host],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         try:
-            output, complaint = process.communicate(timeout=CALL_SECONDS)
+            output, complaint = process.communicate(timeout=max(0.0, patience))
         except subprocess.TimeoutExpired:
-            raise _UnansweredError from None
+            raise UnansweredError(
+                "ssh did not answer in time (a Match exec command or a name look-up in your ssh config is slow)"
+            ) from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # ssh and what its Match exec commands left behind
+                os.killpg(process.pid, signal.SIGKILL)  # ssh, or what its Match exec commands left behind
     if process.returncode != 0:
-        raise _RefusedError(_reason(complaint, config))
+        raise RefusedError(_reason(complaint, config))
     answer: dict[str, list[str]] = {}
     for line in output.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")
@@ -162,9 +174,10 @@ def _ask(ssh: str, config: Path, host: str) -> dict[str, list[str]]:
     return answer
 
 
-def _reason(complaint: bytes, config: Path) -> str:
-    """What ssh complained of first, with the copy's name replaced by words."""
-    lines = complaint.decode("utf-8", "replace").replace(str(config), "the file").splitlines()
+def _reason(complaint: bytes, config: Path | None) -> str:
+    """What ssh complained of first, with a copy's name replaced by words."""
+    text = complaint.decode("utf-8", "replace")
+    lines = (text if config is None else text.replace(str(config), "the file")).splitlines()
     telling = [line for line in lines if re.search(r"\bline \d+|:", line)] or lines
     return telling[0].strip() if telling else "without a reason"
 
