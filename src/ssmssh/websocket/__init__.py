@@ -10,6 +10,7 @@ Floor by floor, each file knowing only the ones above it:
 - `opening`: waiting for a transport, with a deadline and a way to be interrupted;
 - `tls`: which certificates are trusted, and what to say when one is not;
 - `http`: the head of an HTTP response, and a harmless piece of its body for error texts;
+- `urls`: the stream URL and the proxy's URL, cut into what is needed of them;
 - `dial`: name, TCP, proxy, TLS: from a URL to a transport;
 - `client`: the WebSocket itself.
 """

@@ -124,6 +124,7 @@ def connect(addresses: Sequence[Address], who: str, deadline: Deadline) -> socke
                     error = _start_attempt(selector, untried.popleft())
                     if error:
                         failures[os.strerror(error)] = None
+                        next_attempt = 0.0
                         continue
                 for key, _ in selector.select(deadline.slice_seconds()):
                     sock: socket.socket = selector.unregister(key.fileobj).data
@@ -133,6 +134,7 @@ def connect(addresses: Sequence[Address], who: str, deadline: Deadline) -> socke
                         return sock
                     sock.close()
                     failures[os.strerror(error)] = None
+                    next_attempt = 0.0
         finally:
             for key in selector.get_map().values():
                 key.data.close()

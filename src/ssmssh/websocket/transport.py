@@ -123,7 +123,7 @@ class Transport:
             self.ended = error.strerror or str(error)
             return []
         if not count:
-            self.ended = "the far side closed the connection"
+            self.ended = self._unwritable or "the far side closed the connection"
             return []
         arrived = [bytes(self._buffer[:count])]
         for layer in layers:
@@ -137,8 +137,10 @@ class Transport:
         try:
             for layer in reversed(self._layers):
                 data = layer.encrypt(data)
-        except ssl.SSLError as error:
+        except ssl.SSLError as error:  # a renegotiation that wants to read first, for one
             self._unwritable = tls_reason(error)
+            self._pending.clear()
+            self.stop_receiving()
         else:
             self._write(data)
 

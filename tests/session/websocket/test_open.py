@@ -22,7 +22,8 @@ from tests.session.websocket.server import (
 
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
 from ssmssh.websocket.dial import Address, connect, dial, resolve
-from ssmssh.websocket.opening import Deadline
+from ssmssh.websocket.opening import Deadline, send_all
+from ssmssh.websocket.transport import Transport
 from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 
 TARGET = "/v1/data-channel/user@example.com-0123456789abcdef0?role=publish_subscribe&cell-number=AAEAAXxZ+k/N0oRkJZBX"
@@ -194,9 +195,10 @@ def test_a_refusal_whose_body_never_ends(serve: Serve, length: bytes) -> None:
 def test_a_refusal_with_an_endless_body_is_read_in_part(serve: Serve) -> None:
     def behave(sock: socket.socket) -> None:
         read_request(sock)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
         while True:
-            sock.sendall(b"words " * 10000)
+            sock.sendall(b"words ")
 
     with pytest.raises(AccessDeniedError) as caught:
         open_url(f"ws://localhost:{serve(behave).port}/")
@@ -334,6 +336,11 @@ def test_every_different_failure_is_told(refusing_address: Address) -> None:
     assert caught.value.sentence == f"Cannot connect to x: {told}"
 
 
+def test_a_failure_that_is_known_at_once() -> None:
+    with pytest.raises(NetworkError, match="Cannot connect to x: "):
+        connect([Address(socket.AF_INET, ("255.255.255.255", 9))], "x", patient())  # TCP has no broadcast
+
+
 def test_a_silent_address_runs_into_the_deadline(silent_address: Address) -> None:
     with pytest.raises(NetworkError, match=r"No answer within 0\.1 s while connecting to x"):
         connect([silent_address], "x", Deadline(0.1, never))
@@ -353,6 +360,25 @@ def test_a_name_that_cannot_be_resolved() -> None:
 def test_an_interruption_while_resolving() -> None:
     with pytest.raises(InterruptedError, match="looking up localhost"):
         resolve("localhost", 443, Deadline(PATIENCE_SECONDS, lambda: True))
+
+
+def test_a_request_larger_than_the_kernel_takes() -> None:
+    near, far = socket.socketpair()
+    data = os.urandom(4 * 1024 * 1024)
+    received = bytearray()
+
+    def read() -> None:
+        while piece := far.recv(65536):
+            received.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    transport = Transport(near)
+    send_all(transport, data, patient())
+    transport.close()
+    reader.join(PATIENCE_SECONDS)
+    far.close()
+    assert received == data
 
 
 def test_nothing_is_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
