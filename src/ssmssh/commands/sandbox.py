@@ -21,6 +21,9 @@ _COMMAND_MISSING = 127
 _COMMAND_NOT_EXECUTABLE = 126
 _SIGNALLED = 128
 
+_PATIENCE_SECONDS = 3.0
+"""For the command to end after a signal, before it gets the next stronger one."""
+
 
 @click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--unpaced", is_flag=True, help="Lift the limit of just under 1 MB/s that real agents have.")
@@ -84,16 +87,28 @@ def _show_faults() -> None:
 
 
 class _Held:
-    """Signals that came while a sandbox was up. They are for the command; when it has ended, so have we."""
+    """The handler of signals while a sandbox is up. They are for the command; when it has ended, so have we.
+
+    A command that does not end on SIGTERM, as an interactive shell, is told more and more plainly.
+    """
 
     def __init__(self) -> None:
         self.number = 0
         self.child: subprocess.Popen[bytes] | None = None
+        self._stronger = [signal.SIGKILL, signal.SIGHUP]
 
     def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
+        if number == signal.SIGALRM:
+            self._send(self._stronger.pop() if len(self._stronger) > 1 else self._stronger[0])
+            return
         self.number = number
         # Ctrl-C reaches the command by itself: it is in the terminal's foreground group, as we are.
-        if self.child is not None and number != signal.SIGINT:
+        if number not in (signal.SIGINT, signal.SIGQUIT):
+            self._send(number)
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
+
+    def _send(self, number: int) -> None:
+        if self.child is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.child.send_signal(number)
 
@@ -101,11 +116,12 @@ class _Held:
 @contextlib.contextmanager
 def _signals_held() -> Iterator[_Held]:
     held = _Held()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM)
     before = {number: signal.signal(number, held) for number in numbers}
     try:
         yield held
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -285,6 +285,9 @@ class Sandbox:
         environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances)
         environment.write_aws_files(directory, self._key, self.region)
         environment.write_programs(directory, self._base)
+        # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
+        environment.write_file(directory / "sshd.log", b"")
+        (directory / "ssmssh").mkdir(mode=0o700)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
             "key": [self._key.access_key_id, self._key.secret_access_key, self._key.session_token],

@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 import random
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -294,9 +295,10 @@ def serve(
     gateways: Sequence[tuple[socket.socket, "subprocess.Popen[bytes]"]],
     umask: int,
 ) -> None:
-    """Serve, then end everything below this process. See `front.main` for the arguments."""
+    """Serve, then end everything below this process and remove the directory. See `front.main` for the arguments."""
     processes.configure_log(directory / "front.log")
     try:
         asyncio.run(_run(connection, directory, [near for near, _ in gateways], umask))
     finally:
         processes.kill_descendants()
+        shutil.rmtree(directory, ignore_errors=True)
