@@ -72,6 +72,7 @@ class Window:
         self._max = self._threshold = max_bytes
         self._round_end = 0
         self._recovery_end = 0
+        self._peak = 0
         self.fastest_seconds = math.inf
         """The shortest round trip since the last restart; infinite while none was measured."""
         self._fastest_in_round = math.inf
@@ -90,11 +91,13 @@ class Window:
         if sample is not None and sample < self._fastest_in_round:
             self._fastest_in_round = sample
             self.fastest_seconds = min(sample, self.fastest_seconds)
-        if 2 * in_flight >= self.size_bytes and not self._is_crowded:
+        self._peak = max(self._peak, in_flight)
+        if 2 * self._peak >= self.size_bytes and not self._is_crowded:
             growth = size if self.size_bytes < self._threshold else INCREMENT_BYTES * size // self.size_bytes
             self.size_bytes = min(self.size_bytes + growth, self._max)
         if number >= self._round_end:
             self._end_round(next_number)
+            self._peak = in_flight - size
 
     def lost(self, number: int, next_number: int, *, again: bool) -> None:
         """A message must be resent; `again` if its last resend was not acknowledged either."""
