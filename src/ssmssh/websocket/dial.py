@@ -100,10 +100,14 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
                 f"The name {host} cannot be resolved: {answer.strerror}",
                 "check the region, the DNS and the network, or set HTTPS_PROXY if a proxy is needed here",
             )
-        first = [address for address in answer if address.family == answer[0].family]
-        others = [address for address in answer if address.family != answer[0].family]
-        in_turn = chain.from_iterable(zip_longest(first, others))
-        return [address for address in in_turn if address is not None][:_MAX_ADDRESSES]
+        return families_in_turn(answer)[:_MAX_ADDRESSES]
+
+
+def families_in_turn(addresses: Sequence[Address]) -> list[Address]:
+    """The addresses in their order, but with one of each family after the other (RFC 8305, 4)."""
+    first = [address for address in addresses if address.family == addresses[0].family]
+    others = [address for address in addresses if address.family != addresses[0].family]
+    return [address for address in chain.from_iterable(zip_longest(first, others)) if address is not None]
 
 
 def connect(addresses: Sequence[Address], who: str, deadline: Deadline) -> socket.socket:

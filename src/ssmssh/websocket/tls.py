@@ -30,7 +30,7 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
 
     path = Path(ca_bundle or str(get_cert_path(True))).expanduser()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, checks host names
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever openssl.cnf allows
     try:
         if path.is_dir():
             context.load_verify_locations(capath=path)

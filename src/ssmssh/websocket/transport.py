@@ -75,11 +75,11 @@ class Transport:
             top.put(arrived)
 
     def receive(self) -> list[bytes]:
-        """What has arrived, decrypted, in pieces; an empty list if nothing. Sets `ended`. Does not block."""
-        arrived = self._receive_through(self._layers)
-        if any(layer.outgoing.pending for layer in self._layers):
-            self._transmit()  # an alert, or the answer to a key update
-        return arrived
+        """What has arrived, decrypted, in pieces; an empty list if nothing. Sets `ended`. Does not block.
+
+        What TLS itself has to answer (a key update, an alert) goes out with the next `send` or with `close`.
+        """
+        return self._receive_through(self._layers)
 
     def send(self, data: bytes) -> None:
         """Encrypt `data` and hand it to the kernel, as much as it takes; the rest stays pending. Does not block."""

@@ -21,7 +21,7 @@ from tests.session.websocket.server import (
 )
 
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
-from ssmssh.websocket.dial import Address, connect, dial, resolve
+from ssmssh.websocket.dial import Address, connect, dial, families_in_turn, resolve
 from ssmssh.websocket.opening import Deadline, send_all
 from ssmssh.websocket.transport import Transport
 from ssmssh.websocket.urls import StreamUrl, parse_stream_url
@@ -327,6 +327,7 @@ def test_the_first_address_that_answers_wins(serve: Serve, refusing_address: Add
     no_such_family = Address(4711, ("127.0.0.1", server.port))
     with connect([no_such_family, refusing_address, silent_address, good], "x", patient()) as sock:
         assert sock.getpeername() == good.sockaddr
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_every_different_failure_is_told(refusing_address: Address) -> None:
@@ -355,6 +356,14 @@ def test_an_interruption_while_connecting(silent_address: Address) -> None:
 def test_a_name_that_cannot_be_resolved() -> None:
     with pytest.raises(NetworkError, match=r"The name 1::2::3 cannot be resolved: .*; check the region"):
         resolve("1::2::3", 443, patient())
+
+
+def test_the_resolvers_order_with_families_in_turn() -> None:
+    six = [Address(socket.AF_INET6, (f"::{n}", 1, 0, 0)) for n in range(3)]
+    four = [Address(socket.AF_INET, ("127.0.0.1", 1))]
+    assert families_in_turn([*six, *four]) == [six[0], four[0], six[1], six[2]]
+    assert families_in_turn([*four, *six]) == [four[0], *six]
+    assert families_in_turn([]) == []
 
 
 def test_an_interruption_while_resolving() -> None:
