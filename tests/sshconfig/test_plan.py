@@ -55,13 +55,25 @@ def test_installing_and_removing_is_the_identity(main: bytes | None, options: Bl
     assert after(plan_uninstall(installed, "")) == files
 
 
-@given(st.none() | MAINS, st.permutations(["", "prod", "dev"]), st.permutations(["", "prod", "dev"]), st.booleans())
-def test_several_blocks_in_any_order(main: bytes | None, order: list[str], back: list[str], include: bool) -> None:
+NAMES = ("", "prod", "dev")
+
+
+@given(
+    st.none() | MAINS, st.permutations(NAMES), st.permutations(NAMES), st.lists(st.booleans(), min_size=6, max_size=6)
+)
+def test_several_blocks_in_any_order_and_mode(
+    main: bytes | None, order: list[str], back: list[str], include: list[bool]
+) -> None:
     files = given_files(main)
-    for name in order:
-        files = after(install(files, name, include=include))
-    for name in order:
-        assert not install(files, name, include=include).changes
+
+    def install_in(mode: bool, name: str) -> Plan:
+        return install(files, name, include=mode, host_pattern=None if name else ("x-*",))
+
+    for name, mode in zip(order * 2, include, strict=True):
+        files = after(install_in(mode, name))
+        assert not install_in(mode, name).changes
+    for name, mode in zip(order, include[3:], strict=True):
+        assert not install_in(mode, name).changes
     for name in back:
         files = after(plan_uninstall(files, name))
     assert files == given_files(main)
@@ -137,6 +149,13 @@ def test_blocks_that_hide_each_other_are_refused() -> None:
     files = after(install(given_files(b"")))
     with pytest.raises(UsageError, match="answers for some of the same hosts"):
         install(files, "prod", host_pattern=("i-*",))
+
+
+def test_the_unnamed_block_comes_after_named_ones() -> None:
+    files = after(install(after(install(given_files(b"Host work\n"))), "prod"))
+    again = after(install(after(install(given_files(b"Host work\n"), "prod"))))
+    assert [block.name for block in Document(files.main or b"").blocks] == ["prod", ""]
+    assert files == again
 
 
 def test_switching_modes_leaves_no_trace() -> None:

@@ -24,8 +24,8 @@ SECTION_KEYWORDS = frozenset({"host", "match"})
 FILE_CREATED = "file created"
 """A flag of a begin marker: there was no file before, so it goes again when nothing else is in it."""
 
-NEWLINE_ADDED = "newline added"
-"""A flag of a begin marker: the last line had no newline, and the one before our block is ours."""
+NEWLINE_ADDED = {b"\n": "newline added", b"\r\n": "crlf added"}
+"""Flags of a begin marker: the last line was not ended, and what ends it before our block is ours."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """Names of blocks: words that can stand in a marker, in a host pattern and on a command line."""

@@ -6,6 +6,7 @@ else the new one is shown and asked about.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from ssmssh.sshconfig.position import Reader, concrete_names
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
+
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Show = Callable[[Plan, str], None]
 """Shows a plan, and what could not be proved about it; may raise to stop it."""
@@ -71,8 +74,7 @@ class Installation(NamedTuple):
         if not plan.changes:
             return plan, ""
         ours = {host: text.deciding() for host in probes(text.patterns)}
-        theirs = [host for host in _foreign_hosts(place, plan) if not list_matches(text.patterns, host)]
-        return plan, _prove(ssh, place, plan, ours, theirs)
+        return plan, _prove(ssh, place, plan, ours)
 
 
 class Removal(NamedTuple):
@@ -85,7 +87,7 @@ class Removal(NamedTuple):
         plan = plan_uninstall(current, self.name)
         if not plan.changes:
             return plan, ""
-        return plan, _prove(verify.find_ssh(), place, plan, {}, _foreign_hosts(place, plan))
+        return plan, _prove(verify.find_ssh(), place, plan, {})
 
 
 def preview(job: Installation | Removal, place: Place) -> tuple[Plan, str]:
@@ -152,7 +154,7 @@ def _reader(place: Place, current: Files) -> Reader:
 
 
 def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
-    """Hosts that the user's files name and that are not ours, spread over the files, and one nobody names."""
+    """Some hosts that the user's files name and that the block does not answer for, and one nobody names."""
     before = Document(plan.before.main or b"")
     names = list(concrete_names(before, plan.before.main_path, _reader(place, plan.before)))
     names += (
@@ -162,15 +164,16 @@ def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
         for word in line.arguments() or ()
         if not word.startswith((b"!", b"*"))
     )
-    usable = [name for name in dict.fromkeys(names) if name.isprintable() and name.isascii() and name[:1].isalnum()]
+    usable = [name for name in dict.fromkeys(names) if _PLAIN_HOST.fullmatch(name)]
+    usable = [name for name in usable if not list_matches(plan.patterns, name)]
     step = max(1, len(usable) // verify.MAX_FOREIGN_HOSTS)
     return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
 
 
-def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]], theirs: Sequence[str]) -> str:
+def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]]) -> str:
     before = verify.Config(plan.before.main or b"", plan.before.own, place.own_name)
     after = verify.Config(plan.main or b"", plan.own, place.own_name)
-    return verify.prove(ssh, before, after, ours, theirs)
+    return verify.prove(ssh, before, after, ours, _foreign_hosts(place, plan))
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:

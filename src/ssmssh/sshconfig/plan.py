@@ -43,12 +43,14 @@ class Files(NamedTuple):
 class Plan(NamedTuple):
     """What to do: the bytes that should be there (None: no file), and what to tell about it.
 
-    `notes` say why; `captured` are the user's host names that the block would newly answer for.
+    `patterns` are those of the block, before and after; `notes` say why it stands where it does; `captured` are the
+    user's host names that the block would newly answer for.
     """
 
     before: Files
     main: bytes | None
     own: bytes | None
+    patterns: tuple[str, ...]
     notes: tuple[str, ...] = ()
     captured: Mapping[str, Sighting] = {}
 
@@ -91,19 +93,24 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
-    return Plan(files, main.data, own.data or None, notes, captured)
+    return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), notes, captured)
 
 
 def plan_uninstall(files: Files, name: str) -> Plan:
     """Plan to remove the block of that name; no change if there is none. Raises FileError as `plan_install`."""
     main, own = _opened(files)
+    patterns = _patterns(main, main.block(name)) + _patterns(own, own.block(name))
     main, main_flags = _without(main, name)
     own, own_flags = _without(own, name)
     if not own.blocks:
         main = _without_include(main, files.own_path)
     created = FILE_CREATED in main_flags | own_flags
-    gone = created and not main.data
-    return Plan(files, None if gone or files.main is None else main.data, own.data or None)
+    if created and main.blocks:
+        main = _flagged(main, main.blocks[0].name, FILE_CREATED)
+    elif created and own.blocks:
+        own = _flagged(own, own.blocks[0].name, FILE_CREATED)
+    gone = files.main is None or (created and not main.data)
+    return Plan(files, None if gone else main.data, own.data or None, patterns)
 
 
 def remembered(files: Files, name: str) -> str | None:
@@ -159,7 +166,7 @@ def _with(
     if offset == len(document.data) and not document.is_terminated:
         document = document.splice(offset, offset, newline)
         offset += len(newline)
-        flags |= {NEWLINE_ADDED}
+        flags |= {NEWLINE_ADDED[newline]}
     closed = needs_closing(document, offset)
     return document.splice(offset, offset, text.render(newline, flags, closed=closed)), notes
 
@@ -170,23 +177,12 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     if block is None:
         return document, frozenset()
     _check_removable(document, block)
-    heirs = [other for other in document.blocks if block.start in (other.end, other.start) or other.start == block.end]
-    heirs = [other for other in heirs if other.name != name]
-    strip = 0
-    passed_on: dict[str, frozenset[str]] = {}
-    if NEWLINE_ADDED in block.flags:
-        if heirs:
-            passed_on[heirs[0].name] = frozenset({NEWLINE_ADDED})
-        elif block.end == len(document.data):
-            ending = b"\r\n" if document.data.endswith(b"\r\n") else b"\n"
-            strip = len(ending) if document.data[: block.start].endswith(ending) else 0
-    others = [other for other in document.blocks if other.name != name]
-    if FILE_CREATED in block.flags and others:
-        passed_on[others[0].name] = passed_on.get(others[0].name, frozenset()) | {FILE_CREATED}
-    result = document.splice(block.start - strip, block.end, b"")
-    for heir, flags in passed_on.items():
-        result = _flagged(result, heir, flags)
-    return result, block.flags
+    heir = next((other for other in document.blocks if block.start == other.end or other.start == block.end), None)
+    flag, newline = next(((flag, end) for end, flag in NEWLINE_ADDED.items() if flag in block.flags), ("", b""))
+    if heir is None and block.end == len(document.data) and document.data[: block.start].endswith(newline):
+        return document.splice(block.start - len(newline), block.end, b""), block.flags
+    document = document.splice(block.start, block.end, b"")
+    return (document if heir is None or not flag else _flagged(document, heir.name, flag)), block.flags
 
 
 def _check_removable(document: Document, block: Block) -> None:
@@ -200,14 +196,14 @@ def _check_removable(document: Document, block: Block) -> None:
         )
 
 
-def _flagged(document: Document, name: str, flags: frozenset[str]) -> Document:
-    """`document` with `flags` added to the begin marker of a block."""
+def _flagged(document: Document, name: str, flag: str) -> Document:
+    """`document` with a flag added to the begin marker of a block."""
     block = document.block(name)
     if block is None:
         return document
     line = document.lines[block.first - 1]
     newline = b"\r\n" if document.text(line).endswith(b"\r\n") else b"\n"
-    return document.splice(line.start, line.end, begin_marker(name, block.flags | flags).encode() + newline)
+    return document.splice(line.start, line.end, begin_marker(name, block.flags | {flag}).encode() + newline)
 
 
 def _after_include(document: Document, own_path: str) -> int:

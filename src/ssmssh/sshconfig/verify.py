@@ -126,11 +126,11 @@ def _check_ours(host: str, settings: Mapping[str, bytes], answer: Mapping[str, l
 
 
 def _check_theirs(host: str, ssh: str, old: Path, new: Path, deadline: float) -> None:
-    after = ask(ssh, host, config=new, deadline=deadline)
     try:
         before = ask(ssh, host, config=old, deadline=deadline)
     except RefusedError:
-        return  # what broke it was in a block of ours, for now it passes
+        return  # a host that cannot be reached, or a file that was broken before
+    after = ask(ssh, host, config=new, deadline=deadline)
     if before != after:
         changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
         raise FileError(

@@ -1,0 +1,44 @@
+"""Hostile configs: afterwards ssh comes to us for our hosts, and no other host notices. ssh is the judge."""
+
+import pytest
+from tests.sshconfig.home import Home
+from tests.sshconfig.hostile import CONFIGS, HOSTS, REFUSED, Hostile
+
+from ssmssh.errors import SsmsshError
+
+OURS = ("i-0123456789abcdef0", "i-0aaaaaaaaaaaaaaaa", "mi-0123456789abcdef0", "i-0123456789abcdef0.eu-west-1.prod")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CONFIGS) + len(REFUSED) >= 60
+
+
+@pytest.mark.parametrize("hostile", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("mode", ["--inline", "--include"])
+def test_ours_wins_and_theirs_do_not_notice(home: Home, hostile: Hostile, mode: str) -> None:
+    before = home.write(*hostile)
+    theirs = {host: home.ssh(host) for host in HOSTS}
+    home.install("--user", "ec2-user", "--capture", mode)
+    for host in OURS:
+        answer = home.ssh(host)
+        assert answer["proxycommand"][0].endswith("/ssmssh-proxy %h %p")
+        assert "proxyjump" not in answer
+        assert answer["user"] == ["ec2-user"]
+        assert answer["serveraliveinterval"] == ["30"]
+    assert {host: home.ssh(host) for host in HOSTS} == theirs
+    installed = home.config.read_bytes()
+    assert "Nothing to change" in home.install().stderr
+    assert home.config.read_bytes() == installed
+    home.uninstall()
+    assert home.config.read_bytes() == before
+    assert not home.own.exists()
+
+
+@pytest.mark.parametrize(("hostile", "reason"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("mode", ["--inline", "--include"])
+def test_what_cannot_be_done_is_refused_with_the_reason(home: Home, hostile: Hostile, reason: str, mode: str) -> None:
+    before = home.write(*hostile)
+    with pytest.raises(SsmsshError, match=reason):
+        home.install("--user", "ec2-user", mode)
+    assert home.config.read_bytes() == before
+    assert not home.own.exists()
