@@ -1,0 +1,41 @@
+"""Fixtures that every test may use, and the watch over what tests leave behind."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests import leaks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory for temporary files of this process and its children: watched after each test."""
+    tmp_path_factory.getbasetemp()  # pytest's own stay where it keeps them for a look after a failure
+    leaks.adopt_orphans()
+    with tempfile.TemporaryDirectory(prefix="ssmssh-t-") as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", name)
+        patch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing(temporary_directory: Path) -> Iterator[None]:
+    """Fail the test after which a process, a listening socket or a temporary file is left."""
+    before = leaks.Traces.take([temporary_directory])
+    yield
+    left = before.left_since()
+    leaks.end_processes(before)
+    assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def sandbox(temporary_directory: Path) -> Iterator[Sandbox]:
+    """The stand-in for Session Manager, without the real agent's pacing; one for the whole run."""
+    before = leaks.Traces.take([temporary_directory])
+    with Sandbox(unpaced=True) as box:
+        yield box
+    left = before.left_since()
+    assert not left, "left behind by the sandbox:\n" + "\n".join(left)

@@ -1,0 +1,79 @@
+"""What a test may leave behind: nothing.
+
+`Traces` is what can be seen from outside: child processes, sockets that listen, files in the directories for
+temporary ones. A fixture takes them before a test and compares after it. On Linux the test run makes itself
+the reaper of orphans, so that a process whose parent has gone is still found among its children.
+"""
+
+import ctypes
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+GRACE_SECONDS = 15.0
+"""For processes that are ending already; a session may take some seconds to flush and terminate."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Have orphaned grandchildren become children of this process (prctl(2)); other systems' go to init."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Processes below this one, ports this process listens on, files in `directories`."""
+
+    processes: frozenset[psutil.Process]
+    ports: frozenset[int]
+    files: frozenset[Path]
+    directories: tuple[Path, ...]
+
+    @classmethod
+    def take(cls, directories: Iterable[Path] = ()) -> "Traces":
+        """As things are now."""
+        directories = tuple(directories)
+        connections = psutil.Process().net_connections(kind="tcp")
+        return cls(
+            frozenset(psutil.Process().children(recursive=True)),
+            frozenset(c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN),
+            frozenset(path for directory in directories for path in directory.rglob("*") if _counts(path)),
+            directories,
+        )
+
+    def left_since(self) -> list[str]:
+        """What has been added since, after waiting for processes that are about to end; one line each."""
+        started = [process for process in psutil.Process().children(recursive=True) if process not in self.processes]
+        _, alive = psutil.wait_procs(started, timeout=GRACE_SECONDS)
+        now = Traces.take(self.directories)
+        return [
+            *(f"process {_describe(process)}" for process in alive),
+            *(f"a socket that listens on port {port}" for port in sorted(now.ports - self.ports)),
+            *(f"file {path}" for path in sorted(now.files - self.files)),
+        ]
+
+
+def _counts(path: Path) -> bool:
+    """Whether it is a file that should not stay. Caches and logs should; a lock's file may never be removed."""
+    return not path.is_dir() and path.suffix != ".lock" and not {"cache", "log"}.intersection(path.parts)
+
+
+def end_processes(before: Traces) -> None:
+    """Kill what has been started since `before`, so that one test's leak is not the next one's."""
+    for process in psutil.Process().children(recursive=True):
+        if process not in before.processes:
+            process.kill()
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid}: {' '.join(process.cmdline()) or process.name()}"
+    except psutil.Error:
+        return str(process.pid)
