@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sshconfig.test_document import CONFIGS
 
@@ -46,6 +46,7 @@ def text(main: bytes | None, **options: object) -> str:
     return (install(given_files(main), "", **options).main or b"").decode()
 
 
+@settings(deadline=None)
 @given(st.none() | MAINS, OPTIONS)
 def test_installing_and_removing_is_the_identity(main: bytes | None, options: BlockOptions) -> None:
     files = given_files(main)
@@ -58,6 +59,7 @@ def test_installing_and_removing_is_the_identity(main: bytes | None, options: Bl
 NAMES = ("", "prod", "dev")
 
 
+@settings(deadline=None)
 @given(
     st.none() | MAINS, st.permutations(NAMES), st.permutations(NAMES), st.lists(st.booleans(), min_size=6, max_size=6)
 )
@@ -79,6 +81,7 @@ def test_several_blocks_in_any_order_and_mode(
     assert files == given_files(main)
 
 
+@settings(deadline=None)
 @given(MAINS, OPTIONS, OPTIONS)
 def test_only_the_block_changes(main: bytes, first: BlockOptions, second: BlockOptions) -> None:
     files = given_files(main)

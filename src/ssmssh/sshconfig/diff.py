@@ -12,18 +12,15 @@ _CONTEXT = 3
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> Iterator[str]:
     """The lines of a unified diff, without newlines; None stands for a file that is not there."""
-    old, new = _lines(before), _lines(after)
+    all_old, all_new = _lines(before), _lines(after)
     yield f"--- {path if before is not None else '/dev/null'}"
     yield f"+++ {path if after is not None else '/dev/null'}"
-    skipped = 0
-    while skipped < min(len(old), len(new)) and old[skipped] == new[skipped]:
-        skipped += 1
-    end = 0
-    while end < min(len(old), len(new)) - skipped and old[-1 - end] == new[-1 - end]:
-        end += 1
-    start = max(0, skipped - _CONTEXT)
-    tail = max(0, end - _CONTEXT)
-    old, new = old[start : len(old) - tail], new[start : len(new) - tail]
+    shorter = min(len(all_old), len(all_new))
+    same = next((at for at in range(shorter) if all_old[at] != all_new[at]), shorter)
+    end = next((at for at in range(shorter - same) if all_old[-1 - at] != all_new[-1 - at]), shorter - same)
+    start, tail = max(0, same - _CONTEXT), max(0, end - _CONTEXT)
+    old = [_visible(line) for line in all_old[start : len(all_old) - tail]]
+    new = [_visible(line) for line in all_new[start : len(all_new) - tail]]
     for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
         yield _header(start, group)
         for tag, old_from, old_to, new_from, new_to in group:
@@ -44,13 +41,11 @@ def _range(first: int, length: int) -> str:
     return f"{first + 1 if length else first},{length}"
 
 
-def _lines(data: bytes | None) -> list[str]:
-    """The lines of a text, visibly: a line that is not ended, or ended by CR LF, shows it."""
-    if not data:
-        return []
-    lines = [_visible(line) for line in data.split(b"\n")]
+def _lines(data: bytes | None) -> list[bytes]:
+    """The lines of a text; one that is not ended says so."""
+    lines = (data or b"").split(b"\n")
     last = lines.pop()
-    return [*lines, f"{last} (no newline at the end)"] if last else lines
+    return [*lines, last + b" (no newline at the end)"] if last else lines
 
 
 def _visible(line: bytes) -> str:

@@ -12,10 +12,11 @@ Our own text stands between *markers*, comment lines that carry the block's name
 a marker must be one, and they must pair up; otherwise nothing may be written (`Document.blocks` raises).
 """
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from ssmssh.errors import FileError
 
@@ -30,12 +31,15 @@ NEWLINE_ADDED = {b"\n": "newline added", b"\r\n": "crlf added"}
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """Names of blocks: words that can stand in a marker, in a host pattern and on a command line."""
 
+_CHUNK = 100
+
 _BLANKS = b" \t\r\n"
 _DELIMITER = re.compile(rb'[ \t\r\n"=]')
+_SPECIAL = re.compile(rb"[\"'\\#]")
 _PLAIN_LINE = re.compile(rb"[ \t]*([A-Za-z0-9]+)[ \t]+([^=\s\0][^\0]*)")
 _BEGIN = re.compile(rb"# >>> ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? >>>(?: \([^()]*\))?((?: \[[a-z ]+\])*)")
 _END = re.compile(rb"# <<< ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? <<<")
-_LIKE_MARKER = re.compile(rb"[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*ssmssh\b")
+_LIKE_MARKER = re.compile(rb"^[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*ssmssh\b[^\n]*\n?", re.MULTILINE)
 _OPTIONS = re.compile(rb"# options:(.*)")
 
 
@@ -86,9 +90,9 @@ class Document:
         self.data = data
 
     @cached_property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> "Lines":
         """Every line, in order; joined they are `data`."""
-        return tuple(_scan(self.data))
+        return Lines(self.data)
 
     @cached_property
     def newline(self) -> bytes:
@@ -127,6 +131,40 @@ class Document:
         return Document(self.data[:start] + text + self.data[end:])
 
 
+class Lines(Sequence[Line]):
+    """The lines of a document, scanned as far as somebody looks: what matters is mostly at the beginning."""
+
+    def __init__(self, data: bytes) -> None:
+        self._scanned: list[Line] = []
+        self._rest = _scan(data)
+
+    def __iter__(self) -> Iterator[Line]:
+        at = 0
+        while at < len(self._scanned) or self._reach(at + _CHUNK):
+            yield self._scanned[at]
+            at += 1
+
+    def __len__(self) -> int:
+        self._reach(None)
+        return len(self._scanned)
+
+    @overload
+    def __getitem__(self, at: int) -> Line: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Line]: ...
+    def __getitem__(self, at: int | slice) -> Line | list[Line]:
+        last = at.stop if isinstance(at, slice) else at
+        self._reach(last if last is not None and last >= 0 else None)
+        return self._scanned[at]
+
+    def _reach(self, at: int | None) -> bool:
+        """Scan up to line `at`, from 0 (None: all); whether that gave any lines."""
+        wanted = None if at is None else max(0, at + 1 - len(self._scanned))
+        before = len(self._scanned)
+        self._scanned += itertools.islice(self._rest, wanted)
+        return len(self._scanned) > before
+
+
 def begin_marker(name: str, flags: frozenset[str]) -> str:
     """The line above a block: how to change and to remove it, and what must be undone with it."""
     option = f" --name {name}" if name else ""
@@ -159,6 +197,8 @@ def split_arguments(text: bytes) -> tuple[bytes, ...] | None:
 
     Returns None when a quote is never closed; ssh refuses such a line.
     """
+    if not _SPECIAL.search(text):
+        return tuple(word for word in text.replace(b"\t", b" ").split(b" ") if word)
     words: list[bytes] = []
     at, size = 0, len(text)
     while at < size:
@@ -226,47 +266,57 @@ def _scan(data: bytes) -> Iterator[Line]:
         start = end
 
 
+class _Marker(NamedTuple):
+    """A marker line, as a line number and the range of its bytes."""
+
+    number: int
+    start: int
+    end: int
+    name: str
+    flags: frozenset[str]
+
+
 def _find_blocks(document: Document) -> Iterator[Block]:
-    begun: tuple[Line, str, frozenset[str]] | None = None
+    begun: _Marker | None = None
     seen: dict[str, int] = {}
-    for line in document.lines:
-        raw = document.text(line)
-        if not _LIKE_MARKER.match(raw):
-            continue
-        text = raw.rstrip(_BLANKS)
+    for found in _LIKE_MARKER.finditer(document.data):
+        number = document.data.count(b"\n", 0, found.start()) + 1
+        text = found[0].rstrip(_BLANKS)
         begin, end = _BEGIN.fullmatch(text), _END.fullmatch(text)
-        name = ((begin or end or {1: None})[1] or b"").decode("ascii")
-        if begin is not None:
-            if begun is not None:
-                raise _malformed(line, f"a block begins inside the one that began at line {begun[0].number}")
-            if name in seen:
-                raise _malformed(line, f"the block of line {seen[name]} begins a second time")
-            seen[name] = line.number
-            begun = line, name, frozenset(flag.decode("ascii") for flag in re.findall(rb"\[([a-z ]+)\]", begin[2]))
-        elif end is None:
-            raise _malformed(line, "it looks like a marker of ssmssh but is not one")
-        elif begun is None or begun[1] != name:
-            raise _malformed(line, "a block ends that did not begin")
-        else:
-            yield _block(document, begun, line)
+        parsed = begin or end
+        if parsed is None:
+            raise _malformed(number, "it looks like a marker of ssmssh but is not one")
+        name = (parsed[1] or b"").decode("ascii")
+        flags = frozenset(flag.decode("ascii") for flag in re.findall(rb"\[([a-z ]+)\]", begin[2] if begin else b""))
+        marker = _Marker(number, found.start(), found.end(), name, flags)
+        if begin is None:
+            if begun is None or begun.name != name:
+                raise _malformed(number, "a block ends that did not begin")
+            yield _block(document, begun, marker)
             begun = None
+            continue
+        if begun is not None:
+            raise _malformed(number, f"a block begins inside the one that began at line {begun.number}")
+        if name in seen:
+            raise _malformed(number, f"the block of line {seen[name]} begins a second time")
+        seen[name] = number
+        begun = marker
     if begun is not None:
-        raise _malformed(begun[0], "the block that begins here does not end")
+        raise _malformed(begun.number, "the block that begins here does not end")
 
 
-def _block(document: Document, begun: tuple[Line, str, frozenset[str]], end: Line) -> Block:
-    begin, name, flags = begun
-    inner = document.lines[begin.number : end.number - 1]
+def _block(document: Document, begin: _Marker, end: _Marker) -> Block:
+    inner = Document(document.data[begin.end : end.start])
     options = None
-    if inner and (found := _OPTIONS.fullmatch(document.text(inner[0]).rstrip(_BLANKS))) is not None:
+    if inner.lines and (found := _OPTIONS.fullmatch(inner.text(inner.lines[0]).rstrip(_BLANKS))) is not None:
         options = found[1].decode("utf-8", "surrogateescape").strip()
-    last = next((line for line in reversed(inner) if line.keyword), None)
-    closed = last is not None and last.keyword == "host" and last.rest == b"*"
-    return Block(name, begin.start, end.end, begin.number, end.number, flags, options, closed)
+    settings = [line for line in inner.lines if line.keyword]
+    closed = bool(settings) and settings[-1].keyword == "host" and settings[-1].rest == b"*"
+    return Block(begin.name, begin.start, end.end, begin.number, end.number, begin.flags, options, closed)
 
 
-def _malformed(line: Line, why: str) -> FileError:
+def _malformed(number: int, why: str) -> FileError:
     return FileError(
-        f"line {line.number} of the ssh config: {why}",
+        f"line {number} of the ssh config: {why}",
         "nothing was changed; repair or delete the lines between the ssmssh markers by hand and try again",
     )

@@ -18,7 +18,7 @@ from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
-from ssmssh.sshconfig.position import Reader, concrete_names
+from ssmssh.sshconfig.position import Reader, host_patterns
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
@@ -156,16 +156,9 @@ def _reader(place: Place, current: Files) -> Reader:
 def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
     """Some hosts that the user's files name and that the block does not answer for, and one nobody names."""
     before = Document(plan.before.main or b"")
-    names = list(concrete_names(before, plan.before.main_path, _reader(place, plan.before)))
-    names += (
-        sample(word.decode("utf-8", "surrogateescape"))
-        for line in before.lines
-        if line.keyword == "host" and line.number not in before.own_lines()
-        for word in line.arguments() or ()
-        if not word.startswith((b"!", b"*"))
-    )
-    usable = [name for name in dict.fromkeys(names) if _PLAIN_HOST.fullmatch(name)]
-    usable = [name for name in usable if not list_matches(plan.patterns, name)]
+    patterns = host_patterns(before, plan.before.main_path, _reader(place, plan.before))
+    names = dict.fromkeys(sample(pattern) for pattern in patterns if pattern != "*")
+    usable = [name for name in names if _PLAIN_HOST.fullmatch(name) and not list_matches(plan.patterns, name)]
     step = max(1, len(usable) // verify.MAX_FOREIGN_HOSTS)
     return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
 

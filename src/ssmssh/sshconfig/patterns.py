@@ -43,7 +43,7 @@ def list_matches(patterns: Iterable[str], host: str) -> bool:
 
 def is_concrete(pattern: str) -> bool:
     """Whether a pattern is the name of one host."""
-    return not pattern.startswith("!") and "*" not in pattern and "?" not in pattern
+    return "*" not in pattern and "?" not in pattern
 
 
 def sample(pattern: str) -> str:

@@ -16,12 +16,12 @@ from typing import NamedTuple
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.document import FILE_CREATED, NEWLINE_ADDED, Block, Document, begin_marker
-from ssmssh.sshconfig.patterns import list_matches, probes
+from ssmssh.sshconfig.patterns import is_concrete, list_matches, probes
 from ssmssh.sshconfig.position import (
     Reader,
     Sighting,
     after_own_blocks,
-    concrete_names,
+    host_patterns,
     needs_closing,
     place,
     shadow,
@@ -85,11 +85,12 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         top = _after_include(main, files.own_path)
         main, notes = _with(main, files.main_path, text, flags, reader, top=top)
     _check_overlap(main, own, text)
-    names = concrete_names(Document(files.main or b""), files.main_path, reader)
+    patterns = host_patterns(Document(files.main or b""), files.main_path, reader)
     captured = {
         name: sighting
-        for name, sighting in names.items()
-        if sighting.path != files.own_path
+        for name, sighting in patterns.items()
+        if is_concrete(name)
+        and sighting.path != files.own_path
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }

@@ -20,7 +20,7 @@ from sshconf import KNOWN_PARAMS
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig.document import Document, Line
-from ssmssh.sshconfig.patterns import is_concrete, list_matches
+from ssmssh.sshconfig.patterns import list_matches
 
 MAX_INCLUDE_DEPTH = 16
 """As in ssh (READCONF_MAX_DEPTH), which gives up on the whole configuration beyond it."""
@@ -190,9 +190,9 @@ def needs_closing(document: Document, offset: int) -> bool:
     return False
 
 
-def concrete_names(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
-    """The host names that ``Host`` lines spell out outside our blocks, each with where it stands first."""
-    names: dict[str, Sighting] = {}
+def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
+    """The patterns of all ``Host`` lines outside our blocks but negated ones, each with where it stands first."""
+    patterns: dict[str, Sighting] = {}
     seen = {path}
     waiting = [(path, document, document.own_lines())]
     while waiting:
@@ -200,14 +200,13 @@ def concrete_names(document: Document, path: str, reader: Reader) -> dict[str, S
         for line in current.lines:
             if line.keyword == "host" and line.number not in own:
                 for word in line.arguments() or ():
-                    name = word.decode("utf-8", "surrogateescape")
-                    if name and is_concrete(name):
-                        names.setdefault(name, Sighting(here, line))
+                    if word and not word.startswith(b"!"):
+                        patterns.setdefault(word.decode("utf-8", "surrogateescape"), Sighting(here, line))
             elif line.keyword == "include":
                 fresh = [(name, included) for name, included in reader.included(line) if name not in seen]
                 seen.update(name for name, _ in fresh)
                 waiting += ((name, included, frozenset()) for name, included in fresh)
-    return names
+    return patterns
 
 
 def _before_first_section(document: Document) -> int:

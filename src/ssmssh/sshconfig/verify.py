@@ -89,7 +89,8 @@ def prove(
         except UnansweredError as error:
             return f"{error}, so what it makes of the file could not be proved"
         except RefusedError as refusal:
-            raise FileError(f"ssh refuses the file: {refusal}", "nothing was changed") from None
+            reason = _refusal(ssh, old) or f"would refuse the file: {refusal}"
+            raise FileError(f"ssh {reason}", "nothing was changed") from None
     return ""
 
 
@@ -138,6 +139,16 @@ def _check_theirs(host: str, ssh: str, old: Path, new: Path, deadline: float) ->
         )
 
 
+def _refusal(ssh: str, config: Path) -> str:
+    """Why ssh refuses a config, as a sentence without its subject; empty if it does not."""
+    with contextlib.suppress(UnansweredError):
+        try:
+            ask(ssh, NEUTRAL_HOST, config=config)
+        except RefusedError as refusal:
+            return f"refuses the file as it is: {refusal}"
+    return ""
+
+
 def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | None = None) -> dict[str, list[str]]:
     """The settings that ssh arrives at for a host, by lower-case keyword.
 
@@ -177,7 +188,7 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
 def _reason(complaint: bytes, config: Path | None) -> str:
     """What ssh complained of first, with a copy's name replaced by words."""
     text = complaint.decode("utf-8", "replace")
-    lines = (text if config is None else text.replace(str(config), "the file")).splitlines()
+    lines = (text if config is None else text.replace(f"{config} ", "").replace(f"{config}: ", "")).splitlines()
     telling = [line for line in lines if re.search(r"\bline \d+|:", line)] or lines
     return telling[0].strip() if telling else "without a reason"
 
