@@ -16,6 +16,7 @@ from ssmssh.errors import ExitStatus, SsmsshError
 COMMANDS = {
     "install-config": "Write or update the block in ~/.ssh/config.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",
+    "show-config": "Show what ssh will do for a host, and which lines decide it.",
     "uninstall-config": "Remove the block from ~/.ssh/config.",
 }
 """The commands with the line that the help shows; command ``a-b`` is ``a_b`` in ``ssmssh.commands.a_b``."""
