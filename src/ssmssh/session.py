@@ -367,8 +367,8 @@ class Session:
 
     def _raise_reason(self) -> None:
         closed = self._closed_by_service
-        if closed is None:
-            return
+        if closed is None or self._closing_until < math.inf:
+            return  # the end was our wish, and the service's word of it came before we had left
         if closed.output:
             raise _reason(closed.output, self._target, has_spoken=self._sink.has_written)
         if not self._sink.has_written:
