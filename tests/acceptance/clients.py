@@ -267,16 +267,17 @@ def connect_through_socks(proxy_port: int, host: str, port: int) -> socket.socke
     connection = socket.create_connection(("127.0.0.1", proxy_port), timeout=PATIENCE_SECONDS)
     name = host.encode()
     connection.sendall(b"\5\1\0" + b"\5\1\0\3" + bytes([len(name)]) + name + struct.pack(">H", port))
-    answer = _receive_exactly(connection, 2 + 4)
+    answer = receive_exactly(connection, 2 + 4)
     assert answer[:4] == b"\5\0\5\0", answer
-    _receive_exactly(connection, {1: 4, 4: 16}[answer[5]] + 2)
+    receive_exactly(connection, {1: 4, 4: 16}[answer[5]] + 2)
     return connection
 
 
-def _receive_exactly(connection: socket.socket, count: int) -> bytes:
-    data = b""
+def receive_exactly(connection: socket.socket, count: int) -> bytes:
+    """So many bytes, which must come."""
+    data = bytearray()
     while len(data) < count:
         piece = connection.recv(count - len(data))
-        assert piece, "the proxy hung up"
+        assert piece, f"the other side closed after {len(data)} of {count} bytes"
         data += piece
-    return data
+    return bytes(data)

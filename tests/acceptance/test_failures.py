@@ -1,0 +1,214 @@
+"""What goes wrong is told in one line, on stderr and before the first SSH byte on stdout too, with an exit status.
+
+The statuses are those the documentation promises: 2 usage, 3 credentials, 4 target, 5 access, 6 network, 7 ended
+by the service, 8 protocol.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import botocore
+import pytest
+from websockets.sync.server import ServerConnection
+
+from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, free_port
+from tests.acceptance.rogue import TOKEN, RogueApi, rogue_api, rogue_stream
+
+
+@pytest.fixture
+def rogue() -> Iterator[RogueApi]:
+    with rogue_api() as api:
+        yield api
+
+
+def fail(client: Client, *arguments: str, status: int, variables: Mapping[str, str] = NOTHING) -> str:
+    """Run the proxy, which must end with `status` and say why; the line."""
+    done = client.run("ssmssh-proxy", *arguments, status=status, variables=variables)
+    return the_line(done.stdout, done.stderr)
+
+
+def the_line(stdout: bytes, stderr: bytes) -> str:
+    """The one line that is on both streams."""
+    lines = stderr.decode().splitlines()
+    assert len(lines) == 1, stderr.decode()
+    assert lines[0].startswith("ssmssh-proxy: ")
+    assert stdout == lines[0].encode("ascii", "replace") + b"\r\n"
+    for secret in ("Traceback", TOKEN):
+        assert secret not in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "HOST"),
+        ([EC2_HOST], "PORT"),
+        ([EC2_HOST, "0"], "port"),
+        ([EC2_HOST, "ssh"], "port"),
+        ([EC2_HOST, "22", "--colour"], "--colour"),
+        (["--parameter", "name", EC2_HOST, "22"], "NAME=VALUE"),
+        (["web-1", "22"], "web-1"),
+        (["i-xyz", "22"], "i-xyz"),
+        (["i-0123456789abcdef0;id", "22"], "i-0123456789abcdef0;id"),
+        ([f"{EC2_HOST}.nowhere", "22"], "nowhere"),
+        (["--profile", "nobody", EC2_HOST, "22"], "nobody"),
+        (["--endpoint-url", "http://ssm.example.com", EC2_HOST, "22"], "http://ssm.example.com"),
+        (["--endpoint-url", "http://10.0.0.1", EC2_HOST, "22"], "http://10.0.0.1"),
+        (["--stream-endpoint-url", "ws://10.0.0.1", EC2_HOST, "22"], "ws://10.0.0.1"),
+        (["--document-name", "Nope", EC2_HOST, "22"], "Nope"),
+        (["--parameter", "colour=blue", EC2_HOST, "22"], "colour"),
+    ],
+)
+def test_usage(client: Client, arguments: list[str], words: str) -> None:
+    assert words in fail(client, *arguments, status=2)
+
+
+def test_no_region(client: Client) -> None:
+    variables = {"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": os.devnull}
+    assert "region" in fail(client, EC2_HOST, "22", status=2, variables=variables)
+
+
+def test_no_credentials(client: Client) -> None:
+    line = fail(client, EC2_HOST, "22", status=3, variables={"AWS_SHARED_CREDENTIALS_FILE": os.devnull})
+    assert "credentials" in line
+
+
+def test_wrong_credentials(client: Client) -> None:
+    variables = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+    line = fail(client, EC2_HOST, "22", status=3, variables=variables)
+    assert "x" * 40 not in line
+
+
+def test_an_endpoint_that_nobody_listens_on(client: Client) -> None:
+    url = f"https://127.0.0.1:{free_port()}"
+    assert url in fail(client, "--endpoint-url", url, EC2_HOST, "22", status=6)
+
+
+def test_a_certificate_that_nobody_vouches_for(client: Client) -> None:
+    public = Path(botocore.__file__).parent / "cacert.pem"
+    line = fail(client, EC2_HOST, "22", status=6, variables={"AWS_CA_BUNDLE": str(public)})
+    assert "AWS_CA_BUNDLE" in line
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("access-denied", 5, "ssm:StartSession"),
+        ("forbidden", 5, "403"),
+        ("invalid-document", 2, "InvalidDocument"),
+        ("expired-credentials", 3, "aws sso login"),
+    ],
+)
+def test_a_refused_start(client: Client, sandbox: Sandbox, fault: str, status: int, words: str) -> None:
+    with sandbox.faults.during(fault):
+        line = fail(client, EC2_HOST, "22", status=status)
+    assert words in line
+    assert EC2_HOST in line
+
+
+def test_what_may_pass_is_tried_again_and_then_told(client: Client, rogue: RogueApi) -> None:
+    """Within the patience that the strictest client has, 10 s to the first byte; side by side, to save time."""
+    cases = {"TargetNotConnected": 4, "ThrottlingException": 6, "InternalServerError": 6}
+    with rogue_api() as first, rogue_api() as second, rogue_api() as third:
+        processes = []
+        for api, code in zip((first, second, third), cases, strict=True):
+            api.refuse(code, "not now", status=400 if code != "InternalServerError" else 500)
+            processes.append(client.start("ssmssh-proxy", "--endpoint-url", api.url, EC2_HOST, "22"))
+        for (code, status), process in zip(cases.items(), processes, strict=True):
+            output, errors = process.communicate(timeout=30)
+            assert process.returncode == status
+            assert code in the_line(output, errors)
+        assert min(len(api.calls) for api in (first, second, third)) > 2
+
+
+def test_a_start_that_is_throttled_once_succeeds(client: Client, sandbox: Sandbox) -> None:
+    with sandbox.faults.during("throttle:times=1"):
+        client.run("ssh", EC2_HOST, "true")
+    with sandbox.faults.during("target-not-connected:times=1"):
+        client.run("ssh", EC2_HOST, "true")
+
+
+@pytest.mark.parametrize("answer", [b"<html>Welcome to the hotel</html>", b"{", b"{}", b'{"SessionId": "a"}', b"[1]"])
+def test_an_api_that_talks_nonsense(client: Client, rogue: RogueApi, answer: bytes) -> None:
+    rogue.body = answer
+    fail(client, "--endpoint-url", rogue.url, EC2_HOST, "22", status=8)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ws://192.0.2.1/v1/data-channel/x",
+        "wss://ssmmessages.us-east-1.example.com/v1/data-channel/x",
+        "wss://ssmmessages.us-east-1.amazonaws.com.example.com/v1/data-channel/x",
+        "https://ssmmessages.us-east-1.amazonaws.com/",
+        "nonsense",
+    ],
+)
+def test_a_stream_url_that_is_not_the_service_s(client: Client, rogue: RogueApi, url: str) -> None:
+    rogue.start(url)
+    fail(client, "--endpoint-url", rogue.url, EC2_HOST, "22", status=8)
+    assert rogue.calls[-1] == "TerminateSession"  # the session exists all the same
+
+
+def send_noise(connection: ServerConnection) -> None:
+    for number in range(300):
+        connection.send(bytes([number % 256]) * 200)
+    connection.recv(timeout=30)
+    connection.recv(timeout=30)
+
+
+def test_a_data_channel_that_talks_nonsense(client: Client, rogue: RogueApi) -> None:
+    with rogue_stream(send_noise) as url:
+        rogue.start(url)
+        fail(client, "--endpoint-url", rogue.url, EC2_HOST, "22", status=8)
+    assert rogue.calls[-1] == "TerminateSession"
+
+
+def test_a_session_of_another_kind(client: Client, sandbox: Sandbox) -> None:
+    """A document that gives a shell instead of a port is refused before a byte is exchanged."""
+    fail(client, "--document-name", "SSM-SessionManagerRunShell", EC2_HOST, "22", status=2)
+
+
+def test_an_agent_and_a_port_that_never_answer(client: Client, rogue: RogueApi) -> None:
+    """Both are waited for at the same time, to save time."""
+
+    def keep_silent(connection: ServerConnection) -> None:
+        for _ in connection:
+            pass
+
+    with rogue_stream(keep_silent) as url:
+        rogue.start(url)
+        agent = client.start("ssmssh-proxy", "--endpoint-url", rogue.url, EC2_HOST, "22")
+        port = client.start("ssmssh-proxy", EC2_HOST, str(free_port()))
+        for process in (port, agent):
+            assert process.stdin is not None
+            process.stdin.write(b"SSH-2.0-test\r\n")  # an ssh client does not wait for the server's line
+            process.stdin.flush()
+        for process, status, words in ((port, 4, "Nothing answers"), (agent, 6, "handshake")):
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert words in the_line(process.stdout.read(), process.stderr.read())
+            assert process.wait(PATIENCE_SECONDS) == status
+
+
+@pytest.mark.parametrize(("fault", "status"), [("idle-timeout", 7), ("session-terminated-elsewhere", 0)])
+def test_a_session_that_the_service_ends(client: Client, sandbox: Sandbox, fault: str, status: int) -> None:
+    """With a reason it is a failure; without one it looks like the end of the far side, as it does to ssh."""
+    process = client.start("ssmssh-proxy", EC2_HOST, "22")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline().startswith(b"SSH-2.0-")
+    sandbox.faults.set(fault, sandbox.sessions()[-1].session_id)
+    assert process.wait(PATIENCE_SECONDS) == status
+    lines = process.stderr.read().decode().splitlines()
+    assert len(lines) == (1 if status else 0)
+    assert process.stdout.read() == b""  # nothing of ours after the far side's first byte
+
+
+def test_ssh_shows_the_line(client: Client) -> None:
+    done = client.run("ssh", "-v", f"{EC2_HOST}.nowhere", "true", status=255)
+    shown = done.stderr.decode()
+    assert "\nssmssh-proxy: " in shown
+    assert "banner line 0: ssmssh-proxy: " in shown
