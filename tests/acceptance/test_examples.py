@@ -1,0 +1,130 @@
+"""Every file of examples/ does what it says."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, payload, wait_until
+from tests.acceptance.openssh import effective, identity_file
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TESTED = {"README.md", "ansible-inventory.yml", "paramiko_transfer.py", "ssh_config", "vscode-settings.jsonc"}
+
+
+def test_there_is_no_example_without_a_test() -> None:
+    names = {path.name for path in EXAMPLES.iterdir() if path.name != "__pycache__"}
+    assert names == TESTED
+    readme = (EXAMPLES / "README.md").read_text()
+    assert all(f"`{name}`" in readme for name in TESTED - {"README.md"})
+
+
+@pytest.fixture
+def proxy_path(client: Client) -> str:
+    """What install-config writes for this installation."""
+    return effective(client, "ProxyCommand").split()[0]
+
+
+@pytest.fixture
+def user_config(client: Client) -> Path:
+    """A user's ssh config after install-config."""
+    path = client.directory / "user_config"
+    client.run(
+        "ssmssh", "install-config", "--yes", "--config-file", path,
+        "--user", effective(client, "User"), "--identity-file", identity_file(client),
+        "--option", f"UserKnownHostsFile {effective(client, 'UserKnownHostsFile')}",
+    )  # fmt: skip
+    return path
+
+
+def test_the_ssh_config_is_what_install_config_writes(client: Client, proxy_path: str) -> None:
+    path = client.directory / "config"
+    client.run("ssmssh", "install-config", "--yes", "--config-file", path, "--user", "ec2-user", "--profile", "default")
+    text = path.read_text().replace("--profile default", "--profile prod")
+    assert text.replace(proxy_path, "/home/me/.local/bin/ssmssh-proxy") == (EXAMPLES / "ssh_config").read_text()
+
+
+def test_the_ssh_config_leads_to_an_instance(client: Client, proxy_path: str) -> None:
+    text = (EXAMPLES / "ssh_config").read_text()
+    for written, here in (
+        ("/home/me/.local/bin/ssmssh-proxy", proxy_path),
+        ("--profile prod", "--profile default"),
+        ("User ec2-user", f"User {effective(client, 'User')}"),
+    ):
+        assert written in text
+        text = text.replace(written, here)
+    path = client.directory / "config"
+    path.write_text(text)
+    trust = ["-o", f"UserKnownHostsFile={effective(client, 'UserKnownHostsFile')}", "-i", str(identity_file(client))]
+    for host in (EC2_HOST, HYBRID_HOST):
+        assert client.run("ssh", "-F", path, *trust, host, "echo here").stdout == b"here\n"
+
+
+def test_the_settings_for_vs_code(client: Client) -> None:
+    """They parse, ask for more patience than Remote-SSH has, and name hosts that lead through the proxy."""
+    text = (EXAMPLES / "vscode-settings.jsonc").read_text()
+    settings = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    assert settings["remote.SSH.connectTimeout"] > 15
+    platforms = settings["remote.SSH.remotePlatform"]
+    assert set(platforms.values()) == {"linux"}
+    for host in platforms:
+        assert "ssmssh-proxy" in effective(client, "ProxyCommand", host)
+        assert client.run("ssh", "-T", "-o", "ConnectTimeout=15", host, "bash", stdin=b"uname").stdout == b"Linux\n"
+    assert set(settings) == {
+        "remote.SSH.connectTimeout",
+        "remote.SSH.remotePlatform",
+        "remote.SSH.showLoginTerminal",
+    }
+
+
+def test_the_paramiko_script(client: Client, user_config: Path) -> None:
+    report = client.directory / "report"
+    report.write_bytes(payload(2_000_000))
+    output = client.run(
+        sys.executable, EXAMPLES / "paramiko_transfer.py", EC2_HOST, "report", client.directory / "there",
+        "--config", user_config, "--known-hosts", effective(client, "UserKnownHostsFile"),
+    ).stdout.decode()  # fmt: skip
+    assert output.endswith("2000000 bytes there and back\n")
+    assert (client.directory / "there").read_bytes() == payload(2_000_000)
+    assert (client.directory / "report.copy").read_bytes() == payload(2_000_000)
+
+
+@pytest.fixture
+def ansible(client: Client, temporary_directory: Path) -> Iterator[list[str]]:
+    """The beginning of a command line; Ansible's own files are the test's, and no shared connection outlives it."""
+    search_path = os.pathsep.join([str(Path(sys.executable).parent), client.environment["PATH"]])
+    program = shutil.which("ansible", path=search_path)
+    assert program, "this test needs ansible-core, which the dev extra installs"
+    sockets = temporary_directory / "cp"
+    client.environment |= {
+        "ANSIBLE_HOME": str(client.directory / "ansible"),
+        "ANSIBLE_REMOTE_TEMP": str(client.directory / "far"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",  # Ansible insists on UTF-8
+    }
+    here = f"ansible_user={effective(client, 'User')} ansible_python_interpreter={sys.executable}"
+    yield [program, "-i", str(EXAMPLES / "ansible-inventory.yml"), "-e", here]
+    for path in sockets.iterdir():
+        client.run("ssh", "-S", path, "-O", "exit", EC2_HOST)
+    wait_until(lambda: not list(sockets.iterdir()), "the end of the shared connections")
+
+
+def test_the_ansible_inventory(client: Client, sandbox: Sandbox, ansible: list[str]) -> None:
+    """A module on both hosts, a file to one of them and back; one session for each host."""
+    before = len(sandbox.sessions())
+    output = client.run(*ansible, "all", "-m", "ping").stdout.decode()
+    assert output.count('"ping": "pong"') == 2
+    source, copy = client.directory / "source", client.directory / "copy"
+    source.write_bytes(payload(1_000_000))
+    client.run(*ansible, "web-1", "-m", "copy", "-a", f"src={source} dest={copy}")
+    client.run(*ansible, "web-1", "-m", "fetch", "-a", f"src={copy} dest={copy}.back flat=yes")
+    assert Path(f"{copy}.back").read_bytes() == payload(1_000_000)
+    client.run(*ansible, "on-prem-1", "-m", "command", "-a", "false", status=2)
+    assert len(sandbox.sessions()) == before + 2
