@@ -44,6 +44,11 @@ class Link:
         self._held: list[tuple[int, bytes]] = []
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether messages are held back."""
+        return bool(self._held)
+
     def put(self, messages: list[bytes]) -> None:
         """Send messages on their way."""
         self.statistics.messages += len(messages)

@@ -1,0 +1,33 @@
+"""What the tests of the sandbox share: a target that echoes."""
+
+import itertools
+import socketserver
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+
+_numbers = itertools.count(2000)
+
+
+class _Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+@pytest.fixture
+def echo_port(sandbox: Sandbox) -> Iterator[int]:
+    """The number under which sessions reach a server that sends back what it gets."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Echo) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        number = next(_numbers)
+        sandbox.open_port(number, server.server_address[1])
+        yield number
+        server.shutdown()
+        thread.join()
