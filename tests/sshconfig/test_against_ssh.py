@@ -3,7 +3,6 @@
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings

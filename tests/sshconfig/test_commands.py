@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.sshconfig.home import Home
 
 from ssmssh.errors import FileError, UsageError
+from tests.sshconfig.home import Home
 
 
 def test_a_new_file_is_private_and_goes_again(home: Home) -> None:

@@ -1,10 +1,10 @@
 """Hostile configs: afterwards ssh comes to us for our hosts, and no other host notices. ssh is the judge."""
 
 import pytest
-from tests.sshconfig.home import Home
-from tests.sshconfig.hostile import CONFIGS, HOSTS, REFUSED, Hostile
 
 from ssmssh.errors import SsmsshError
+from tests.sshconfig.home import Home
+from tests.sshconfig.hostile import CONFIGS, HOSTS, REFUSED, Hostile
 
 OURS = ("i-0123456789abcdef0", "i-0aaaaaaaaaaaaaaaa", "mi-0123456789abcdef0", "i-0123456789abcdef0.eu-west-1.prod")
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sshconfig.test_document import CONFIGS
 
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig.block import BlockOptions, BlockText
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
 from ssmssh.sshconfig.position import Reader
+from tests.sshconfig.test_document import CONFIGS
 
 MAINS = CONFIGS.filter(lambda data: not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")))
 READER = Reader(Path("/nonexistent/.ssh"))

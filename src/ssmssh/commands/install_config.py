@@ -34,6 +34,7 @@ _USER_HINT = (
 @click.option("--remote-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -R.")
 @click.option("--compression/--no-compression", default=None, help="Compress what ssh sends.")
 @click.option("--server-alive", metavar="SECONDS", type=click.IntRange(0, 100_000), help="0: no keep-alive.")
+@click.option("--multiplex/--no-multiplex", default=None, help="Let connections to a host share one session.")
 @click.option("--option", metavar="'KEY VALUE'", multiple=True, help="Any other ssh setting; may be repeated.")
 @click.option("--include/--inline", default=None, help="Keep the block in a file of its own.  [default: inline]")
 @click.option("--capture", is_flag=True, help="Answer for hosts that the config names, too, if the patterns match.")

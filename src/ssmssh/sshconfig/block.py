@@ -27,6 +27,9 @@ SERVER_ALIVE_SECONDS = 30
 SERVER_ALIVE_COUNT = 4
 """Both as long as ssh waits before it ends a connection that is silent: 120 s. The proxy resumes within that."""
 
+CONTROL_PERSIST_SECONDS = 60
+"""Long enough for a script's next command; short, since the service ends idle sessions with all that share them."""
+
 MAX_PROXY_COMMAND_BYTES = 1000
 """libssh cuts lines at 1024 bytes; the keyword and the indentation belong to the line."""
 
@@ -74,6 +77,7 @@ class BlockOptions:
     forward_agent: bool | None = None
     compression: bool | None = None
     server_alive: int | None = None
+    multiplex: bool | None = None
     local_forward: tuple[str, ...] | None = None
     remote_forward: tuple[str, ...] | None = None
     option: tuple[str, ...] | None = None
@@ -111,14 +115,17 @@ def recall(text: str) -> BlockOptions:
         UsageError: Somebody else wrote it.
     """
     kinds = {_flag(field.name): (field.name, str(field.type)) for field in fields(BlockOptions)}
+    negated = {_flag("no_" + name): name for name, kind in kinds.values() if kind.startswith("bool")}
     found: dict[str, object] = {}
     try:
         words = iter(shlex.split(text))
         for word in words:
-            flag = word if word in kinds else word.replace("--no-", "--", 1)
-            name, kind = kinds[flag]
+            if word in negated:
+                found[negated[word]] = False
+                continue
+            name, kind = kinds[word]
             if kind.startswith("bool"):
-                found[name] = word == flag
+                found[name] = True
             elif kind.startswith("tuple"):
                 value = next(words)
                 earlier = found.get(name, ())
@@ -134,11 +141,16 @@ def recall(text: str) -> BlockOptions:
 
 @dataclass(frozen=True, slots=True)
 class BlockText:
-    """A block to be written: its name (empty: the unnamed one), its options, and the program it names."""
+    """A block to be written.
+
+    `name` is empty for the unnamed one, `script` is the program for the ProxyCommand line, and `directory` is where
+    control sockets are kept, in ssh's spelling.
+    """
 
     name: str
     options: BlockOptions
     script: str
+    directory: str = "~/.ssh/ssmssh"
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -161,7 +173,6 @@ class BlockText:
     def settings(self) -> list[tuple[str, str]]:
         """Keywords and values in the order in which they are written."""
         options = self.options
-        own = {_key(text) for text in options.option or ()}
         pairs: list[tuple[str, str]] = []
         if options.user:
             pairs.append(("User", options.user))
@@ -171,8 +182,7 @@ class BlockText:
         seconds = SERVER_ALIVE_SECONDS if options.server_alive is None else options.server_alive
         if seconds:
             pairs.append(("ServerAliveInterval", str(seconds)))
-            if "serveralivecountmax" not in own:
-                pairs.append(("ServerAliveCountMax", str(SERVER_ALIVE_COUNT)))
+            pairs.append(("ServerAliveCountMax", str(SERVER_ALIVE_COUNT)))
         for keyword, chosen in (
             ("IdentitiesOnly", options.identities_only),
             ("ForwardAgent", options.forward_agent),
@@ -180,10 +190,17 @@ class BlockText:
         ):
             if chosen is not None:
                 pairs.append((keyword, "yes" if chosen else "no"))
+        if options.multiplex:
+            pairs += (
+                ("ControlMaster", "auto"),
+                ("ControlPath", f"{self.directory}/%C"),
+                ("ControlPersist", str(CONTROL_PERSIST_SECONDS)),
+            )
         pairs += (("LocalForward", forward_spec(spec)) for spec in options.local_forward or ())
         pairs += (("RemoteForward", forward_spec(spec)) for spec in options.remote_forward or ())
-        pairs += ((key, value) for key, value in (text.split(None, 1) for text in options.option or ()))
-        return pairs
+        others = [(key, value) for key, value in (text.split(None, 1) for text in options.option or ())]
+        overruled = {key.lower() for key, _ in others}
+        return [(key, value) for key, value in pairs if key.lower() not in overruled] + others
 
     def deciding(self) -> dict[str, bytes]:
         """The settings by keyword as `document` reads them."""

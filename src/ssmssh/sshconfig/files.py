@@ -96,12 +96,27 @@ def replace(found: Found, data: bytes | None) -> None:
             _check_unchanged(found)
             found.resolved.unlink()
         else:
-            _make_directory(found.resolved.parent)
+            make_directory(found.resolved.parent)
             _remove_leftovers(found.resolved)
             _write_and_rename(found, data)
         _sync_directory(found.resolved.parent)
     except OSError as error:
         raise _failed("write", found.resolved, error) from None
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that only its owner enters, and the one it is in: ``~/.ssh`` and ``~/.ssh/ssmssh``.
+
+    Raises:
+        FileError: It could not be made.
+    """
+    try:
+        for missing in (directory.parent, directory):
+            if not missing.exists():
+                missing.mkdir(mode=0o700)
+                _sync_directory(missing.parent)
+    except OSError as error:
+        raise _failed("make", directory, error) from None
 
 
 @contextlib.contextmanager
@@ -114,7 +129,7 @@ def locked(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise _failed("open", path, error) from None
     try:
-        _wait_for_lock(descriptor, path)
+        wait_for_lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)
@@ -145,7 +160,8 @@ def keep_backup(found: Found, directory: Path, now: datetime) -> None:
         raise _failed("write", path, error) from None
 
 
-def _wait_for_lock(descriptor: int, path: Path) -> None:
+def wait_for_lock(descriptor: int, path: Path) -> None:
+    """Lock an open file; FileError if that takes longer than `LOCK_SECONDS` or cannot be."""
     patience = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -158,14 +174,6 @@ def _wait_for_lock(descriptor: int, path: Path) -> None:
             raise _failed("lock", path, error) from None
         else:
             return
-
-
-def _make_directory(directory: Path) -> None:
-    """Make a directory that only we enter, and at most the one it is in: ``~/.ssh`` and ``~/.ssh/ssmssh``."""
-    for missing in (directory.parent, directory):
-        if not missing.exists():
-            missing.mkdir(mode=0o700)
-            _sync_directory(missing.parent)
 
 
 def _remove_leftovers(target: Path) -> None:

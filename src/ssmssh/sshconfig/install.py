@@ -18,7 +18,7 @@ from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
-from ssmssh.sshconfig.position import Reader, host_patterns
+from ssmssh.sshconfig.position import Reader, host_patterns, runs_commands
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
@@ -26,7 +26,7 @@ MAX_ROUNDS = 5
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Show = Callable[[Plan, str], None]
-"""Shows a plan, and what could not be proved about it; may raise to stop it."""
+"""Shows a plan, and what is to be said about its proof; may raise to stop it."""
 
 Ask = Callable[[Plan], bool]
 """Asks a person whether to go on with the plan shown last."""
@@ -47,8 +47,13 @@ class Place(NamedTuple):
     @property
     def own_name(self) -> str:
         """How the Include line names it."""
+        return f"{self.own_directory_name}/config"
+
+    @property
+    def own_directory_name(self) -> str:
+        """How ssh configs name the directory of our own file, which holds control sockets, too."""
         is_default = self.config == self.ssh_directory / "config"
-        return "~/.ssh/ssmssh/config" if is_default else str(self.own)
+        return "~/.ssh/ssmssh" if is_default else str(self.own.parent)
 
 
 class Installation(NamedTuple):
@@ -59,16 +64,16 @@ class Installation(NamedTuple):
     reset: bool
     script: str
 
-    def text(self, current: Files) -> BlockText:
+    def text(self, place: Place, current: Files) -> BlockText:
         """The block with the options that an earlier run chose and this one did not change."""
         earlier = None if self.reset else remembered(current, self.name)
         options = recall(earlier or "").changed_by(self.options)
-        return BlockText(self.name, options, self.script)
+        return BlockText(self.name, options, self.script, place.own_directory_name)
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
-        """What would change, and what could not be proved about it. Raises FileError and UsageError."""
+        """What would change, and what is to be said about its proof. Raises FileError and UsageError."""
         ssh = verify.find_ssh()
-        text = self.text(current)
+        text = self.text(place, current)
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
         plan = plan_install(current, text, _reader(place, current))
         if not plan.changes:
@@ -83,7 +88,7 @@ class Removal(NamedTuple):
     name: str
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
-        """What would change, and what could not be proved about it. Raises FileError."""
+        """What would change, and what is to be said about its proof. Raises FileError."""
         plan = plan_uninstall(current, self.name)
         if not plan.changes:
             return plan, ""
@@ -133,7 +138,7 @@ def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | 
 
 def block(job: Installation, place: Place) -> bytes:
     """The text of the block, as it would be written into an empty file."""
-    text = job.text(_read(place)[0])
+    text = job.text(place, _read(place)[0])
     rendered = text.render(b"\n", frozenset(), closed=False)
     verify.check_block(verify.find_ssh(), rendered)
     return rendered
@@ -141,7 +146,7 @@ def block(job: Installation, place: Place) -> bytes:
 
 def chosen_user(job: Installation, place: Place) -> str | None:
     """The user that the block will name, empty for "none"; None if nobody ever chose."""
-    return job.text(_read(place)[0]).options.user
+    return job.text(place, _read(place)[0]).options.user
 
 
 def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
@@ -166,12 +171,18 @@ def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
 def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]]) -> str:
     before = verify.Config(plan.before.main or b"", plan.before.own, place.own_name)
     after = verify.Config(plan.main or b"", plan.own, place.own_name)
-    return verify.prove(ssh, before, after, ours, _foreign_hosts(place, plan))
+    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(place, plan))
+    reader = _reader(place, plan.before)
+    if ssh and not doubt and runs_commands(Document(before.main), plan.before.main_path, reader):
+        return "to prove this, ssh has run the Match exec commands of your ssh config"
+    return doubt
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:
     """Write our own file before the line that includes it, and remove it after that line; both or neither."""
     main, own = found
+    if plan.needs_directory:
+        files.make_directory(place.own.parent)
     files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
     first, second = (own, plan.own), (main, plan.main)
     if plan.own is None:

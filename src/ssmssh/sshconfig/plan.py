@@ -11,6 +11,7 @@ was not there before. When such a block goes while others of ours stay, the duty
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
@@ -43,7 +44,8 @@ class Files(NamedTuple):
 class Plan(NamedTuple):
     """What to do: the bytes that should be there (None: no file), and what to tell about it.
 
-    `patterns` are those of the block, before and after; `notes` say why it stands where it does; `captured` are the
+    `patterns` are those of the block, before and after; `needs_directory` tells whether control sockets are to be
+    kept in the directory of our own file; `notes` say why it stands where it does; `captured` are the
     user's host names that the block would newly answer for.
     """
 
@@ -51,8 +53,9 @@ class Plan(NamedTuple):
     main: bytes | None
     own: bytes | None
     patterns: tuple[str, ...]
+    needs_directory: bool = False
     notes: tuple[str, ...] = ()
-    captured: Mapping[str, Sighting] = {}
+    captured: Mapping[str, Sighting] = MappingProxyType({})
 
     @property
     def changes(self) -> bool:
@@ -94,7 +97,8 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
-    return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), notes, captured)
+    needs_directory = bool(text.options.multiplex)
+    return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), needs_directory, notes, captured)
 
 
 def plan_uninstall(files: Files, name: str) -> Plan:

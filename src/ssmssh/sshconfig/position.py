@@ -190,23 +190,37 @@ def needs_closing(document: Document, offset: int) -> bool:
     return False
 
 
+def documents(document: Document, path: str, reader: Reader) -> Iterator[tuple[str, Document]]:
+    """`document` and all that it includes in whatever section, each once."""
+    seen = {path}
+    waiting = [(path, document)]
+    while waiting:
+        here, current = waiting.pop(0)
+        yield here, current
+        for line in current.lines:
+            if line.keyword == "include":
+                fresh = [(name, included) for name, included in reader.included(line) if name not in seen]
+                seen.update(name for name, _ in fresh)
+                waiting += fresh
+
+
 def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
     """The patterns of all ``Host`` lines outside our blocks but negated ones, each with where it stands first."""
     patterns: dict[str, Sighting] = {}
-    seen = {path}
-    waiting = [(path, document, document.own_lines())]
-    while waiting:
-        here, current, own = waiting.pop(0)
+    own = document.own_lines()
+    for here, current in documents(document, path, reader):
         for line in current.lines:
-            if line.keyword == "host" and line.number not in own:
+            if line.keyword == "host" and not (current is document and line.number in own):
                 for word in line.arguments() or ():
                     if word and not word.startswith(b"!"):
                         patterns.setdefault(word.decode("utf-8", "surrogateescape"), Sighting(here, line))
-            elif line.keyword == "include":
-                fresh = [(name, included) for name, included in reader.included(line) if name not in seen]
-                seen.update(name for name, _ in fresh)
-                waiting += ((name, included, frozenset()) for name, included in fresh)
     return patterns
+
+
+def runs_commands(document: Document, path: str, reader: Reader) -> bool:
+    """Whether there is a ``Match exec``, so that asking ssh runs commands of the user's."""
+    matches = (line for _, each in documents(document, path, reader) for line in each.lines if line.keyword == "match")
+    return any(b"exec" in (line.arguments() or ())[:-1] for line in matches)
 
 
 def _before_first_section(document: Document) -> int:

@@ -1,0 +1,118 @@
+"""Which line decides, told by ssh; compared with what ssh does when that line goes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ssmssh.errors import FileError
+from ssmssh.sshconfig.script import find
+from ssmssh.sshconfig.show import Report, report
+from tests.sshconfig.home import Home
+from tests.sshconfig.hostile import CONFIGS, Hostile
+
+
+def lines_of(found: Report) -> dict[str, list[int | None]]:
+    lines: dict[str, list[int | None]] = {}
+    for setting in found.settings:
+        lines.setdefault(setting.keyword, []).append(setting.decided_by.line.number if setting.decided_by else None)
+    return lines
+
+
+def test_every_decision_has_its_line(home: Home) -> None:
+    home.write(
+        b"IdentityFile ~/.ssh/one\n"
+        b"Match final host i-*\n"
+        b"  User late\n"
+        b"Host other\n"
+        b"  User other\n"
+        b'Match exec "true" host i-*\n'
+        b"  IdentityFile ~/.ssh/two\n"
+        b"  HostName %h\n"
+    )
+    home.install("--inline", "--option", "LogLevel ERROR")
+    found = report("i-0123456789abcdef0", home.config, home.directory)
+    assert lines_of(found) == {"ProxyCommand": [5], "User": [11], "HostName": [16], "IdentityFile": [1, 15]}
+    assert found.trouble == ""
+
+
+def test_included_files_are_named(home: Home) -> None:
+    home.write(b"Include @/d/*\nHost web\n", {"d/1": b"Host a\n", "d/2": b"\nHost i-*\n  User me"})
+    found = report("i-0", home.config, home.directory)
+    user = next(setting for setting in found.settings if setting.keyword == "User")
+    assert str(user.decided_by) == f"line 3 of {home.directory}/d/2"
+    assert found.trouble == "ssh will not come to ssmssh for this host"
+
+
+@pytest.mark.parametrize("hostile", CONFIGS.values(), ids=CONFIGS)
+def test_without_the_deciding_line_ssh_says_something_else(home: Home, hostile: Hostile) -> None:
+    home.write(*hostile)
+    home.install("--user", "tester", "--capture")
+    found = report("i-0123456789abcdef0", home.config, home.directory)
+    before = home.ssh("i-0123456789abcdef0")
+    for setting in found.settings:
+        if setting.keyword in ("ProxyCommand", "User"):
+            assert setting.decided_by is not None
+            assert setting.decided_by.path == str(home.config)
+            lines = home.config.read_bytes().split(b"\n")
+            lines[setting.decided_by.line.number - 1] = b""
+            home.config.write_bytes(b"\n".join(lines))
+            assert home.ssh("i-0123456789abcdef0").get(setting.keyword.lower()) != before[setting.keyword.lower()]
+            home.write(*hostile)
+            home.install("--user", "tester", "--capture")
+
+
+def test_the_command_shows_it(home: Home) -> None:
+    home.install("--user", "ec2-user")
+    shown = home.run("show-config", "mi-0123456789abcdef0")
+    assert shown.return_value == 0
+    assert f"User          ec2-user  (line 4 of {home.config})" in shown.stdout
+    assert "HostName      mi-0123456789abcdef0  (no line of yours)" in shown.stdout
+    assert "The proxy is there and runs." in shown.stdout
+    shown = home.run("show-config", "web")
+    assert shown.return_value == 1
+    assert "ssh will not come to ssmssh" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "trouble"),
+    [
+        ("ssmssh-proxy %h", "is not an absolute path"),
+        ("/nonexistent/ssmssh-proxy %h", "is not there or cannot be run"),
+        ("@/ssmssh-proxy %h", "does not run"),
+        ('"@/broken dir/ssmssh-proxy" %h', "does not run"),
+        ("nc %h %p", "will not come to ssmssh"),
+        ("none", "will not come to ssmssh"),
+    ],
+)
+def test_trouble_with_the_proxy_is_told(home: Home, command: str, trouble: str) -> None:
+    home.write(
+        f"ProxyCommand {command}\n".encode(),
+        {"ssmssh-proxy": b"#!/bin/sh\nexit 3\n", "broken dir/ssmssh-proxy": b"#!/none\n"},
+    )
+    for path in home.directory.rglob("ssmssh-proxy"):
+        path.chmod(0o755)
+    assert trouble in report("i-0", home.config, home.directory).trouble
+
+
+def test_without_a_config_of_ones_own_the_users_and_the_systems_are_read(tmp_path: Path) -> None:
+    found = report("i-0", None, tmp_path)
+    assert [setting.value for setting in found.settings if setting.keyword == "HostName"] == ["i-0"]
+
+
+def test_a_config_that_ssh_refuses_is_a_clear_line(home: Home) -> None:
+    home.write(b"Nonsense 1\n")
+    with pytest.raises(FileError, match="line 1: Bad configuration option"):
+        report("i-0", home.config, home.directory)
+
+
+def test_without_ssh_nothing_can_be_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(FileError, match="no ssh was found"):
+        report("i-0", home.config, home.directory)
+
+
+def test_a_line_that_takes_the_marks_away_does_not_mislead(home: Home) -> None:
+    home.write(b"User me\nSendEnv -*\n")
+    assert lines_of(report("i-0", home.config, home.directory))["User"] == [None]
+    assert os.access(find(), os.X_OK)
