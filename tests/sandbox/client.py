@@ -4,11 +4,12 @@ It shares nothing with the program's own client but the codec, and does only wha
 no answer and no resend happens by itself, unless a method says so.
 """
 
+import contextlib
 import ssl
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
@@ -16,7 +17,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-from tests.acceptance.clients import wait_until
 from websockets.sync.client import ClientConnection, connect
 
 from ssmssh.protocol.message import (
@@ -41,6 +41,7 @@ from ssmssh.protocol.payloads import (
 )
 from ssmssh.sandbox import Sandbox, SessionReport
 from ssmssh.sandbox.sigv4 import AccessKey
+from tests.acceptance.clients import wait_until
 
 TARGET = "i-0123456789abcdef0"
 PATIENCE_SECONDS = 20.0
@@ -93,12 +94,12 @@ def open_websocket(
 class DataChannel:
     """A session that was started with the API, and its WebSocket. Use as a context manager."""
 
-    def __init__(self, box: Sandbox, port: int = 22, target: str = TARGET, document: str = "AWS-StartSSHSession") -> None:
+    def __init__(
+        self, box: Sandbox, port: int = 22, target: str = TARGET, document: str = "AWS-StartSSHSession"
+    ) -> None:
         self.box = box
         self.api = aws_client(box, "ssm")
-        answer = self.api.start_session(
-            Target=target, DocumentName=document, Parameters={"portNumber": [str(port)]}
-        )
+        answer = self.api.start_session(Target=target, DocumentName=document, Parameters={"portNumber": [str(port)]})
         self.session_id: str = answer["SessionId"]
         self.token: str = answer["TokenValue"]
         self.stream_url: str = answer["StreamUrl"]
@@ -108,7 +109,7 @@ class DataChannel:
         self.acknowledged: set[int] = set()
         self.connection: ClientConnection | None = None
 
-    def __enter__(self) -> "DataChannel":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,6 +139,14 @@ class DataChannel:
             self.acknowledged.add(parse_acknowledge(message.payload))
         return message
 
+    def receive_all(self, quiet_seconds: float) -> list[AgentMessage]:
+        """Messages, until none has come for so long."""
+        messages = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                messages.append(self.receive(quiet_seconds))
+        return messages
+
     def receive_kind(self, kind: MessageType) -> AgentMessage:
         """The next message of a kind; others are dropped, and so is what is no message."""
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -157,7 +166,9 @@ class DataChannel:
             encode(MessageType.ACKNOWLEDGE, 0, PayloadType.UNSET, payload, random_message_id(), 1, ACKNOWLEDGE_FLAGS)
         )
 
-    def message(self, payload: bytes, payload_type: PayloadType = PayloadType.OUTPUT, sequence: int | None = None) -> bytes:
+    def message(
+        self, payload: bytes, payload_type: PayloadType = PayloadType.OUTPUT, sequence: int | None = None
+    ) -> bytes:
         """A stream message with the next number, or with a given one."""
         if sequence is None:
             sequence, self.sequence = self.sequence, self.sequence + 1

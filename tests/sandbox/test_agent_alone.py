@@ -40,7 +40,9 @@ class Service:
 
     @property
     def acknowledged(self) -> list[int]:
-        return [parse_acknowledge(each.payload) for each in self.messages if each.message_type == MessageType.ACKNOWLEDGE]
+        return [
+            parse_acknowledge(each.payload) for each in self.messages if each.message_type == MessageType.ACKNOWLEDGE
+        ]
 
 
 def stream(number: int, payload: bytes, kind: PayloadType = PayloadType.OUTPUT) -> bytes:
@@ -81,8 +83,8 @@ def stage(*, seed: int = 1) -> Iterator[Stage]:
         agent.discard()
 
 
-async def until(condition: object, stage: Stage) -> None:
-    while not condition():  # type: ignore[operator]
+async def reach(on: Stage, state: AgentState) -> None:
+    while on.agent.state is not state:  # noqa: ASYNC110 - the agent has no reason to tell anyone
         await asyncio.sleep(0.001)
 
 
@@ -96,7 +98,7 @@ def test_between_completion_and_connection_nothing_is_acknowledged() -> None:
             assert on.service.acknowledged == [0, 2]  # 2 is early, and kept
             assert on.service.messages[-1].payload_type != PayloadType.OUTPUT
             on.connect.set_result(None)
-            await until(lambda: on.agent.state is AgentState.OPEN, on)
+            await reach(on, AgentState.OPEN)
             on.agent.receive([stream(1, b"a")])
             assert on.service.acknowledged == [0, 2, 1]
             assert on.target.recv(10) == b"ab"
@@ -123,8 +125,8 @@ def test_a_port_that_refuses_kills_the_agent_without_a_word() -> None:
             on.agent.receive([ANSWER])
             said = len(on.service.messages)
             on.connect.set_exception(ConnectionRefusedError())
-            await until(lambda: on.service.is_dead, on)
-            assert on.agent.state is AgentState.DEAD
+            await reach(on, AgentState.DEAD)
+            assert on.service.is_dead
             on.agent.receive([stream(1, b"a")])
             assert len(on.service.messages) == said
             assert on.service.end is None
@@ -138,9 +140,9 @@ def test_a_target_that_is_gone_is_not_acknowledged_for() -> None:
             on.agent.begin()
             on.agent.receive([ANSWER])
             on.connect.set_result(None)
-            await until(lambda: on.agent.state is AgentState.OPEN, on)
+            await reach(on, AgentState.OPEN)
             on.target.close()
-            await until(lambda: on.agent.state is AgentState.DRAINING, on)
+            await reach(on, AgentState.DRAINING)
             on.agent.receive([stream(1, b"a")])
             assert on.service.acknowledged == [0]
             numbers = [
@@ -151,7 +153,7 @@ def test_a_target_that_is_gone_is_not_acknowledged_for() -> None:
             for number in numbers:  # nothing is left to say, so it ends
                 ack = b'{"AcknowledgedMessageSequenceNumber":%d}' % number
                 on.agent.receive([encode(MessageType.ACKNOWLEDGE, 0, 0, ack, random_message_id(), 1)])
-            await until(lambda: on.service.end is not None, on)
+            await reach(on, AgentState.ENDED)
             assert on.service.end == AgentEnd("", "the target closed the connection")
 
     asyncio.run(run())

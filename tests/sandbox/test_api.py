@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.sandbox.client import TARGET, DataChannel, aws_client
 
 from ssmssh.sandbox import INSTANCES, Sandbox
 from ssmssh.sandbox.sigv4 import AccessKey
+from tests.sandbox.client import TARGET, DataChannel, aws_client
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def code(call: Any, **arguments: Any) -> str:
 
 
 def start(ssm: Any, **arguments: Any) -> dict[str, str]:
-    answer: dict[str, str] = ssm.start_session(**({"Target": TARGET, "DocumentName": "AWS-StartSSHSession"} | arguments))
+    answer: dict[str, str] = ssm.start_session(
+        **({"Target": TARGET, "DocumentName": "AWS-StartSSHSession"} | arguments)
+    )
     return answer
 
 
@@ -209,7 +211,10 @@ def test_the_rest_of_aws_is_motos(sandbox: Sandbox, ssm: Any) -> None:
     assert TARGET in command["Command"]["InstanceIds"]
     connect = aws_client(sandbox, "ec2-instance-connect")
     pushed = connect.send_ssh_public_key(
-        InstanceId=TARGET, InstanceOSUser="ec2-user", SSHPublicKey="ssh-ed25519 AAAA", AvailabilityZone="us-east-1a"
+        InstanceId=TARGET,
+        InstanceOSUser="ec2-user",
+        SSHPublicKey="ssh-ed25519 " + "A" * 80,
+        AvailabilityZone="us-east-1a",
     )
     assert pushed["Success"]
     assert ssm.list_documents()["ResponseMetadata"]["HTTPStatusCode"] == 200

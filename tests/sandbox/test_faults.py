@@ -21,7 +21,9 @@ def test_numbers_by_name() -> None:
     assert parse("loss:0.25")["rate"] == 0.25
 
 
-@pytest.mark.parametrize("text", ["nothing", "", "loss:rate", "loss:what=1", "loss:-1", "loss:nan", "loss:inf", "cut:x"])
+@pytest.mark.parametrize(
+    "text", ["nothing", "", "loss:rate", "loss:what=1", "loss:-1", "loss:nan", "loss:inf", "cut:x"]
+)
 def test_what_cannot_be_read_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):
         parse(text)

@@ -4,14 +4,14 @@ import ssl
 import uuid
 
 import pytest
-from tests.acceptance.clients import wait_until
-from tests.sandbox.client import DataChannel, open_websocket, stream_headers
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ssmssh.protocol.message import MessageType, PayloadType
 from ssmssh.protocol.payloads import OpenDataChannelInput, build_open_data_channel, parse_channel_closed
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.sigv4 import AccessKey
+from tests.acceptance.clients import wait_until
+from tests.sandbox.client import DataChannel, open_websocket, stream_headers
 
 
 def close_code(channel: DataChannel) -> int | None:

@@ -1,5 +1,7 @@
 """Reading requests: whole, in pieces, and not at all."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def test_pieces_do_not_matter(cuts: list[int]) -> None:
     stream = REQUEST + REQUEST
     edges = [0, *sorted({cut for cut in cuts if cut < len(stream)}), len(stream)]
     reader = RequestReader()
-    requests = [r for start, end in zip(edges, edges[1:], strict=False) for r in reader.feed(stream[start:end])]
+    requests = [r for start, end in pairwise(edges) for r in reader.feed(stream[start:end])]
     assert len(requests) == 2
     for request in requests:
         assert (request.method, request.target, request.body) == ("POST", "/a?b=c", b"body")

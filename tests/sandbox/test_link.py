@@ -2,11 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ssmssh.protocol.message import MessageType, PayloadType, encode, random_message_id
 from ssmssh.sandbox.faults import Fault, parse
 from ssmssh.sandbox.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def message(number: int, kind: MessageType = MessageType.INPUT_STREAM_DATA) -> bytes:
@@ -22,7 +25,7 @@ def through(messages: list[bytes], *faults: str) -> tuple[list[bytes], Link]:
         link = Link(got.extend, lambda: in_force, random.Random(1))
         for at in range(0, len(messages), 3):
             link.put(messages[at : at + 3])
-        while link.is_holding:
+        while link.is_holding:  # noqa: ASYNC110 - only the test wants to know
             await asyncio.sleep(0)
         return link
 

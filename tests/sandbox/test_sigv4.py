@@ -21,7 +21,9 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), ma
 def sign(url: str, params: dict[str, str], body: bytes, *, service: str = "ssm", key: AccessKey = KEY) -> SignedRequest:
     """A request as botocore signs and sends it, now."""
     request = AWSRequest("POST", url, data=body, params=params, headers={"X-Amz-Target": "AmazonSSM.Test"})
-    SigV4Auth(Credentials(key.access_key_id, key.secret_access_key, key.session_token), service, REGION).add_auth(request)
+    SigV4Auth(Credentials(key.access_key_id, key.secret_access_key, key.session_token), service, REGION).add_auth(
+        request
+    )
     prepared = request.prepare()
     parts = urlsplit(prepared.url)
     headers = [(name.lower(), str(value)) for name, value in request.headers.items()]
@@ -29,7 +31,9 @@ def sign(url: str, params: dict[str, str], body: bytes, *, service: str = "ssm",
     return SignedRequest("POST", target, [*headers, ("host", parts.netloc)], body)
 
 
-def check(request: SignedRequest, *, region: str = REGION, service: str | None = "ssm", later_seconds: float = 0.0) -> str:
+def check(
+    request: SignedRequest, *, region: str = REGION, service: str | None = "ssm", later_seconds: float = 0.0
+) -> str:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=later_seconds)
     try:
         return verify(request, KEY, region=region, service=service, now=now).service
@@ -45,8 +49,7 @@ def test_what_botocore_signs_is_accepted(params: dict[str, str], body: bytes) ->
 
 def test_the_published_vector_of_the_stream_url() -> None:
     target = (
-        "/v1/data-channel/user@example.com-0123456789abcdef0"
-        "?role=publish_subscribe&cell-number=AAEAAXxZ+k/N0oRkJZBX"
+        "/v1/data-channel/user@example.com-0123456789abcdef0?role=publish_subscribe&cell-number=AAEAAXxZ+k/N0oRkJZBX"
     )
     key = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "SESSIONTOKEN")
     headers = [
@@ -55,14 +58,14 @@ def test_the_published_vector_of_the_stream_url() -> None:
         ("x-amz-security-token", "SESSIONTOKEN"),
         (
             "authorization",
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20240102/us-east-1/ssmmessages/aws4_request, "
-            "SignedHeaders=host;x-amz-date;x-amz-security-token, "
-            "Signature=b772dfa64715f5f9197eb390ce492ab69a18dbfce1d3f51f48b099a6cb850657",
+            (
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20240102/us-east-1/ssmmessages/aws4_request, "
+                "SignedHeaders=host;x-amz-date;x-amz-security-token, "
+                "Signature=b772dfa64715f5f9197eb390ce492ab69a18dbfce1d3f51f48b099a6cb850657"
+            ),
         ),
     ]
-    scope = verify(
-        SignedRequest("GET", target, headers), key, region="us-east-1", service="ssmmessages", now=NOW
-    )
+    scope = verify(SignedRequest("GET", target, headers), key, region="us-east-1", service="ssmmessages", now=NOW)
     assert scope.service == "ssmmessages"
 
 
@@ -74,7 +77,7 @@ def test_a_raw_plus_signed_as_a_plus_is_refused() -> None:
     headers = [(name.lower(), str(value)) for name, value in request.headers.items()]
     wrong = SignedRequest("GET", "/v1/data-channel/x?cell-number=A+k/B", [*headers, ("host", "127.0.0.1")])
     assert check(wrong).startswith("InvalidSignatureException: The request signature we calculated")
-    right = AWSRequest("GET", url.split("?")[0], params=dict(parse_qsl("cell-number=A+k/B")))
+    right = AWSRequest("GET", url.partition("?")[0], params=dict(parse_qsl("cell-number=A+k/B")))
     SigV4Auth(Credentials(KEY.access_key_id, KEY.secret_access_key, KEY.session_token), "ssm", REGION).add_auth(right)
     headers = [(name.lower(), str(value)) for name, value in right.headers.items()]
     assert check(SignedRequest("GET", wrong.target, [*headers, ("host", "127.0.0.1")])) == "ssm"

@@ -19,6 +19,7 @@ from ssmssh.sandbox import environment, processes, sshd
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
+from ssmssh.sandbox.files import write_file
 from ssmssh.sandbox.inventory import INSTANCES, Instance
 from ssmssh.sandbox.sigv4 import AccessKey
 
@@ -280,13 +281,13 @@ class Sandbox:
         )
         self._caller = Caller(connection, "the sandbox")
         certificate = make_server_certificate()
-        environment.write_file(directory / "ca.pem", certificate.authority)
-        environment.write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
+        write_file(directory / "ca.pem", certificate.authority)
+        write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
         environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances)
         environment.write_aws_files(directory, self._key, self.region)
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
-        environment.write_file(directory / "sshd.log", b"")
+        write_file(directory / "sshd.log", b"")
         (directory / "ssmssh").mkdir(mode=0o700)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ssmssh.errors import UsageError
 from ssmssh.sandbox.certificates import SshKey
+from ssmssh.sandbox.files import write_file
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.sigv4 import AccessKey
 
@@ -70,13 +71,6 @@ def installed_script(name: str) -> Path:
         if os.access(folder / name, os.X_OK):
             return folder / name
     raise UsageError(f"{name} is not installed beside {sys.executable}", "install ssmssh with pip, pipx or uv")
-
-
-def write_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
-    """Make a file that nobody else could read at any moment."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_ssh_files(directory: Path, user_key: SshKey, host_key: SshKey, instances: Sequence[Instance]) -> None:

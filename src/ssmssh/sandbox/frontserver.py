@@ -207,7 +207,10 @@ class FrontServer:
         response = await self._api.answer(target, request.body)
         if response is None:
             loop = asyncio.get_running_loop()
-            response = await loop.run_in_executor(None, self._moto.answer, request, scope.service)
+            try:
+                response = await loop.run_in_executor(None, self._moto.answer, request, scope.service)
+            except ApiError as error:
+                return _refusal(request, error)
         response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
         return response
 

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-from ssmssh.sandbox.api import ACCOUNT_ID
-from ssmssh.sandbox.httpio import Response, json_response
+from ssmssh.sandbox.api import ACCOUNT_ID, ApiError
+from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.sigv4 import SignedRequest
 
@@ -31,13 +31,17 @@ class MotoBackend:
         self._application: Callable[..., Iterable[bytes]] | None = None
 
     def answer(self, request: SignedRequest, service: str) -> Response:
-        """Have moto answer; `service` is the one the request is signed for."""
+        """Have moto answer; `service` is the one the request is signed for.
+
+        Raises:
+            ApiError: moto is not installed.
+        """
         with self._lock:
             if self._application is None:
                 try:
                     server = importlib.import_module("moto.server")
                 except ImportError:
-                    return json_response({"__type": "NotImplementedException", "message": MISSING}, 400)
+                    raise ApiError("NotImplementedException", MISSING) from None
                 seed(self._region, self._instances)
                 self._application = server.DomainDispatcherApplication(server.create_backend_app)
             return _through_wsgi(self._application, request, f"{service}.{self._region}.amazonaws.com")

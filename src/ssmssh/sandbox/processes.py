@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from ssmssh import settings
+from ssmssh.sandbox.files import open_log
 
 LOG_BYTES = 1 << 20
 """A log is cut at this size; one older file is kept."""
@@ -36,7 +37,7 @@ def start(module: str, log: Path, *arguments: str) -> tuple[socket.socket, "subp
     environment = settings.read()
     kept = {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
     try:
-        with far, log.open("ab") as errors:
+        with far, open_log(log) as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, *arguments],
                 stdin=far.fileno(),

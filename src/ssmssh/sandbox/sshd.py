@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssmssh.errors import FileError, TargetError
+from ssmssh.sandbox.files import write_file
 
 PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
 """An ``sshd`` of Debian's make that is started by root insists on it; its service unit makes it at boot."""
@@ -133,7 +134,7 @@ def configure(directory: Path, program: str) -> None:
                 f"cannot make {PRIVILEGE_SEPARATION_DIRECTORY}, which sshd needs: {error.strerror}"
             ) from error
     user = pwd.getpwuid(os.geteuid()).pw_name
-    (directory / "sshd_config").write_text(_CONFIGURATION.format(directory=directory, user=user))
+    write_file(directory / "sshd_config", _CONFIGURATION.format(directory=directory, user=user))
 
 
 def loopback_pair() -> tuple[socket.socket, socket.socket]:

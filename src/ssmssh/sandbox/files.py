@@ -1,0 +1,21 @@
+"""Making files that nobody else could read at any moment, whatever the umask."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Make a file that was not there.
+
+    Raises:
+        FileExistsError: it was, be it as a link.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a file for appending, and make it if need be."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab")

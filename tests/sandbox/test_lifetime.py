@@ -1,0 +1,225 @@
+"""A sandbox comes, is what it promises, and goes: whoever ends it, and however."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ssmssh.errors import UsageError
+from ssmssh.sandbox import Sandbox
+from ssmssh.sandbox.control import ControlError
+from ssmssh.sandbox.environment import installed_script
+from tests.acceptance.clients import wait_until
+
+HOST = "i-0123456789abcdef0"
+SSMSSH = str(installed_script("ssmssh"))
+
+
+@pytest.fixture
+def directory_note(tmp_path: Path) -> Path:
+    return tmp_path / "directory"
+
+
+def started(*command: str, **options: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([SSMSSH, "sandbox", *command], **options)  # type: ignore[call-overload,no-any-return]
+
+
+def noted(note: Path) -> Path:
+    """The directory that a command in the sandbox wrote down."""
+    wait_until(lambda: note.exists() and note.read_text().endswith("\n"), "the command in the sandbox")
+    return Path(note.read_text().strip())
+
+
+def all_below(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def test_everything_is_its_owners_alone(sandbox: Sandbox) -> None:
+    for path in [sandbox.directory, *sandbox.directory.rglob("*")]:
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+    assert not (sandbox.directory / "server.pem").exists()
+    private = [path.name for path in sandbox.directory.iterdir() if path.is_file() and b"PRIVATE" in path.read_bytes()]
+    assert sorted(private) == ["host_key", "id_ed25519"]
+
+
+def test_secrets_are_in_no_command_line_and_no_log(sandbox: Sandbox) -> None:
+    secrets = (sandbox.credentials.secret_access_key, sandbox.credentials.session_token)
+    for process in psutil.Process().children(recursive=True):
+        for secret in secrets:
+            assert secret not in " ".join(process.cmdline())
+    for log in sandbox.directory.glob("*.log"):
+        for secret in secrets:
+            assert secret not in log.read_text()
+
+
+def test_nothing_listens_beyond_loopback(sandbox: Sandbox) -> None:
+    listening = [
+        connection.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_two_at_once_know_nothing_of_each_other(sandbox: Sandbox) -> None:
+    with Sandbox() as other:
+        assert other.credentials.access_key_id != sandbox.credentials.access_key_id
+        mixed = other.environment | {"AWS_SHARED_CREDENTIALS_FILE": sandbox.environment["AWS_SHARED_CREDENTIALS_FILE"]}
+        result = subprocess.run(["ssh", HOST, "true"], env=mixed, capture_output=True, check=False, timeout=60)
+        assert result.returncode == 255
+        assert other.sessions() == []
+
+
+def test_an_object_that_is_not_started_says_so() -> None:
+    box = Sandbox()
+    with pytest.raises(UsageError, match="not running"):
+        box.sessions()
+    with pytest.raises(UsageError, match="not running"):
+        _ = box.directory
+    with pytest.raises(UsageError, match="no fault named"):
+        Sandbox(faults=["rain"])
+    box.stop()
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="there is no ssh"):
+        Sandbox(parent_directory=tmp_path).start()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calls_after_the_end_fail_in_words() -> None:
+    box = Sandbox()
+    with box:
+        for process in all_below(os.getpid()):
+            if "ssmssh.sandbox.front" in process.cmdline() and str(box.directory) in process.cmdline():
+                process.kill()
+                process.wait()
+        with pytest.raises(ControlError, match="the sandbox"):
+            box.sessions()
+
+
+def test_the_status_of_the_command_is_passed_on() -> None:
+    for words, status in (("exit 7", 7), ("kill -TERM $$", 143), ("true", 0)):
+        assert (
+            subprocess.run([SSMSSH, "sandbox", "--", "sh", "-c", words], check=False, timeout=60).returncode == status
+        )
+    missing = subprocess.run(
+        [SSMSSH, "sandbox", "--", "/no/such/thing"], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert (missing.returncode, missing.stderr) == (127, "ssmssh: /no/such/thing: command not found\n")
+    directory = subprocess.run([SSMSSH, "sandbox", "--", "/"], check=False, timeout=60, capture_output=True)
+    assert directory.returncode == 126
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)], ids=str
+)
+def test_a_signal_ends_the_command_and_the_sandbox(number: int, status: int, directory_note: Path) -> None:
+    script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; exec sleep 1000'
+    process = started("--", "sh", "-c", script)
+    directory = noted(directory_note)
+    below = all_below(process.pid)
+    assert any("sleep" in each.name() for each in below)
+    process.send_signal(number)
+    assert process.wait(30) == status
+    _, alive = psutil.wait_procs(below, timeout=20)
+    assert alive == []
+    wait_until(lambda: not directory.exists(), "the directory to go")
+
+
+def test_ctrl_c_is_the_commands_affair(directory_note: Path) -> None:
+    """A terminal sends it to the whole group: the command decides, and the sandbox stays while the command does."""
+    script = f'trap "echo got it; exit 5" INT; echo "$SSMSSH_SANDBOX" > {directory_note}; while :; do sleep 0.05; done'
+    process = started("--", "sh", "-c", script, stdout=subprocess.PIPE, start_new_session=True)
+    directory = noted(directory_note)
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (5, b"got it\n")
+    assert not directory.exists()
+
+
+def test_a_shell_that_ignores_sigterm_is_ended_all_the_same(directory_note: Path) -> None:
+    script = f'trap "" TERM; echo "$SSMSSH_SANDBOX" > {directory_note}; while :; do sleep 0.1; done'
+    process = started("--", "sh", "-c", script)
+    noted(directory_note)
+    process.terminate()
+    assert process.wait(30) == 129
+
+
+def test_what_was_left_running_behind_a_login_is_ended(directory_note: Path) -> None:
+    script = f"ssh {HOST} 'nohup sleep 1234 >/dev/null 2>&1 & echo $!' > {directory_note}"
+    assert subprocess.run([SSMSSH, "sandbox", "--", "sh", "-c", script], check=False, timeout=60).returncode == 0
+    pid = int(directory_note.read_text())
+    wait_until(lambda: not psutil.pid_exists(pid), "the remote process to go")
+
+
+def test_a_killed_main_process_takes_the_rest_along() -> None:
+    with Sandbox() as box:
+        mine = [
+            process
+            for process in all_below(os.getpid())
+            if "ssmssh.sandbox.front" in process.cmdline() and str(box.directory) in process.cmdline()
+        ]
+        below = [child for process in mine for child in process.children(recursive=True)]
+        assert below
+        for process in mine:
+            process.kill()
+        _, alive = psutil.wait_procs(below, timeout=20)
+        assert alive == []
+
+
+def test_a_kept_one_is_entered_and_stopped_from_anywhere() -> None:
+    printed = subprocess.run(
+        [SSMSSH, "sandbox", "--keep", "--unpaced"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    directory = Path(printed.splitlines()[-1].split()[-1])
+    try:
+        script = f"{printed}\nssh {HOST} echo through"
+        result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert (result.stdout, result.returncode) == ("through\n", 0), result.stderr
+    finally:
+        stopped = subprocess.run([SSMSSH, "sandbox", "--stop", str(directory)], check=False, timeout=60)
+    assert stopped.returncode == 0
+    assert not directory.exists()
+    again = subprocess.run(
+        [SSMSSH, "sandbox", "--stop", str(directory)], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert again.returncode == 1
+    assert f"the sandbox at {directory} does not answer" in again.stderr
+
+
+def test_faults_are_listed_and_wrong_ones_refused() -> None:
+    listed = subprocess.run(
+        [SSMSSH, "sandbox", "--list-faults"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert "loss:rate=0.01\n" in listed
+    refused = subprocess.run(
+        [SSMSSH, "sandbox", "--fault", "rain", "--", "true"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert refused.returncode == 2
+    assert "there is no fault named 'rain'" in refused.stderr
+
+
+def test_without_the_extra_the_first_call_that_needs_it_says_what_to_install(tmp_path: Path) -> None:
+    """A session needs no moto; EC2 does."""
+    (tmp_path / "moto").mkdir()
+    (tmp_path / "moto" / "__init__.py").write_text("raise ImportError('hidden by a test')")
+    script = (
+        "import botocore.session, sys\n"
+        "from botocore.exceptions import ClientError\n"
+        "try: botocore.session.Session().create_client('ec2').describe_instances()\n"
+        "except ClientError as error: print(error)\n"
+    )
+    environment = dict(os.environ) | {"PYTHONPATH": str(tmp_path)}
+    command = [SSMSSH, "sandbox", "--", "sh", "-c", f'ssh {HOST} echo through; {sys.executable} -c "{script}"']
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert result.stdout.startswith("through\n"), result.stderr
+    assert "pip install 'ssmssh[sandbox]'" in result.stdout
