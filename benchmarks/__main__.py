@@ -1,0 +1,45 @@
+"""``python benchmarks [--quick] [--turns N] [NAME ...]``: all benchmarks, or those named."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import report
+from benchmarks.bed import OWN, Proxy
+
+ALL = ("start", "banner", "throughput", "echo", "scale", "micro")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure ssmssh against a sandbox on this machine.")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"compare, or any of {', '.join(ALL)}; all by default")
+    parser.add_argument(
+        "--proxy-command",
+        metavar="COMMAND",
+        action="append",
+        default=[],
+        help="for compare: another ProxyCommand with %%h and %%p, run in the sandbox's environment; may be repeated",
+    )
+    parser.add_argument("--turns", type=int, default=5, help="how often each case is run (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="see whether it works: the figures mean nothing")
+    options = parser.parse_args()
+    names = options.names or list(ALL)
+    unknown = sorted({*names} - {*ALL, "compare"})
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}")
+    if ("compare" in names) != bool(options.proxy_command):
+        parser.error("compare and --proxy-command belong together")
+    others = [Proxy(command.split()[0].rpartition("/")[2], command) for command in options.proxy_command]
+    plan = report.Plan((OWN, *others), 1 if options.quick else options.turns, options.quick)
+    report.show_machine()
+    for name in dict.fromkeys(names):
+        benchmark = importlib.import_module(f"benchmarks.{name}")
+        report.show_method(benchmark.__doc__)
+        benchmark.run(plan)
+
+
+if __name__ == "__main__":
+    main()

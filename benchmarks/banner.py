@@ -1,0 +1,52 @@
+"""banner: from the start of a proxy to the first byte of the SSH server, at several delays of the network.
+
+The delay acts on every byte between the proxy and the API or the gateway, each way, and on TCP's handshakes; not on the
+way from the agent to the SSH server. "Round trips" is the time beyond that without delay, in units of the round trip:
+the number of times that something waits for an answer from afar. Start-up is the time without delay; it includes the
+work of API, gateway, agent and of an OpenSSH server that is started for the connection.
+"""
+
+import functools
+import time
+
+from benchmarks import report
+from benchmarks.bed import SSH_PORT, Bed, Proxy, bed
+
+
+def run(plan: report.Plan) -> None:
+    """Measure and print."""
+    delays = plan.delays(0.0, 0.02, 0.05)
+    with bed() as place:
+        for proxy in plan.proxies:
+            _to_banner(place, proxy, 0.0)
+        samples = report.take_turns(
+            plan,
+            {
+                (proxy.name, delay): functools.partial(_to_banner, place, proxy, delay)
+                for delay in delays
+                for proxy in plan.proxies
+            },
+        )
+    rows = []
+    for (name, delay), seconds in samples.items():
+        at_rest, own = samples[name, 0.0], samples[plan.proxies[0].name, delay]
+        beyond = [(value - rest) / (2 * delay) for value, rest in zip(seconds, at_rest, strict=True)] if delay else []
+        rows.append(
+            (
+                name,
+                f"{delay * 1000:.0f}",
+                report.median(seconds, 0, 1e-3),
+                report.median(beyond, 1) if beyond else "-",
+                report.ratio(seconds, own),
+            )
+        )
+    report.show_table(
+        "banner", ("", "one-way delay ms", "start to banner ms", "round trips", f"/ {plan.proxies[0].name}"), rows
+    )
+
+
+def _to_banner(place: Bed, proxy: Proxy, delay: float) -> float:
+    with place.delay(delay), place.run(proxy.words(SSH_PORT)) as running:
+        running.expect(b"S")
+        arrived = time.monotonic()
+        return arrived - running.end().started

@@ -1,0 +1,16 @@
+"""compare: the benchmarks start, banner, throughput and echo, for our proxy and for other ProxyCommands.
+
+For the official client, with the AWS CLI and its session-manager-plugin on PATH:
+
+    python benchmarks compare --proxy-command "aws ssm start-session --target %h \\
+        --document-name AWS-StartSSHSession --parameters portNumber=%p"
+"""
+
+from benchmarks import banner, echo, report, start, throughput
+
+
+def run(plan: report.Plan) -> None:
+    """Run them."""
+    for benchmark in (start, banner, throughput, echo):
+        report.show_method(benchmark.__doc__)
+        benchmark.run(plan)

@@ -1,0 +1,162 @@
+"""micro: what the protocol costs per message, beside the least that it could cost.
+
+One data channel in this process, without socket and TLS, with 1024 bytes of payload per message:
+
+* receive + ack: 64 messages of an agent are received one after another, then their acknowledgements are taken, as after
+  one read of the socket.
+* send + ack: 64 messages are sent and taken, then their acknowledgements are received.
+* WebSocket in, out: such messages through the library's `ClientProtocol`, from frames and into frames.
+
+The floor is what cannot be left out in any implementation, made of the same library calls: for a message sent, a
+SHA-256 digest, one header packed, one copy of the payload; for one received, one header unpacked, one copy, one
+digest. A data message and its acknowledgement are one of each.
+"""
+
+import itertools
+import os
+import struct
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import sha256
+from time import perf_counter
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from benchmarks import report
+from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.message import ACKNOWLEDGE_FLAGS, MessageType, PayloadType, encode, random_message_id
+from ssmssh.protocol.payloads import build_acknowledge
+
+_BATCH = 64
+_WARM_UP_BATCHES = 20
+_ROUND_TRIP_SECONDS = 0.01
+_PAYLOAD = os.urandom(1024)
+_ID = random_message_id()
+_HEADER = struct.Struct(">I32sIQqQ16s32sII")
+
+
+def run(plan: report.Plan) -> None:
+    """Measure and print."""
+    kinds = {
+        "floor": _floor,
+        "receive + ack": _receive,
+        "send + ack": _send,
+        "WebSocket in": _websocket_in,
+        "WebSocket out": _websocket_out,
+    }
+    count = plan.count(500)
+    samples = report.take_turns(plan, {name: partial(_per_message, batches, count) for name, batches in kinds.items()})
+    report.show_table(
+        "micro",
+        ("", "µs per message", "/ floor"),
+        [
+            (name, report.median(values, 2, 1e-6), report.ratio(values, samples["floor"]))
+            for name, values in samples.items()
+        ],
+    )
+
+
+def _per_message(batches: Callable[[], Iterator[float]], count: int) -> float:
+    """The seconds for one message, from the seconds of batches."""
+    return sum(itertools.islice(batches(), _WARM_UP_BATCHES, _WARM_UP_BATCHES + count)) / count / _BATCH
+
+
+def _floor() -> Iterator[float]:
+    acknowledgement = build_acknowledge(MessageType.INPUT_STREAM_DATA, _ID, 1_000_000)
+    type_field, received = (
+        b"input_stream_data".ljust(32),
+        encode(MessageType.ACKNOWLEDGE, 0, PayloadType.UNSET, acknowledgement, _ID, 1),
+    )
+    while True:
+        started = perf_counter()
+        for number in range(_BATCH):
+            digest = sha256(_PAYLOAD).digest()
+            header = _HEADER.pack(116, type_field, 1, 1, number, 0, _ID, digest, 1, len(_PAYLOAD))
+            b"".join((header, _PAYLOAD))
+            _HEADER.unpack_from(received)
+            sha256(received[_HEADER.size :]).digest()
+        yield perf_counter() - started
+
+
+def _receive() -> Iterator[float]:
+    channel = _open_channel()
+    for batch in itertools.count():
+        messages = [_data(1 + batch * _BATCH + index) for index in range(_BATCH)]
+        started = perf_counter()
+        for message in messages:
+            channel.receive(message, 0.0)
+        channel.take_output()
+        yield perf_counter() - started
+
+
+def _send() -> Iterator[float]:
+    channel = _open_channel()
+    channel.take_output()
+    sent, now = 0, 0.0
+    while True:
+        data = _PAYLOAD * min(_BATCH, channel.send_capacity() // len(_PAYLOAD))
+        started = perf_counter()
+        channel.send(data, now)
+        count = len(channel.take_output())
+        seconds = perf_counter() - started
+        acknowledgements = [_acknowledgement(sent + index) for index in range(count)]
+        sent, now = sent + count, now + _ROUND_TRIP_SECONDS
+        started = perf_counter()
+        for message in acknowledgements:
+            channel.receive(message, now)
+        seconds += perf_counter() - started
+        yield seconds * _BATCH / count
+
+
+def _websocket_in() -> Iterator[float]:
+    protocol = _open_websocket()
+    frames = b"".join(Frame(Opcode.BINARY, _data(number)).serialize(mask=False) for number in range(_BATCH))
+    while True:
+        started = perf_counter()
+        protocol.receive_data(frames)
+        protocol.events_received()
+        yield perf_counter() - started
+
+
+def _websocket_out() -> Iterator[float]:
+    protocol = _open_websocket()
+    messages = [_data(number) for number in range(_BATCH)]
+    while True:
+        started = perf_counter()
+        for message in messages:
+            protocol.send_binary(message)
+        b"".join(protocol.data_to_send())
+        yield perf_counter() - started
+
+
+def _open_channel() -> DataChannel:
+    """A data channel that an agent of the oldest kind has opened: by output, which has the number 0."""
+    channel = DataChannel(client_id="", wall_clock_offset_seconds=0.0)
+    channel.open("", 0.0)
+    channel.receive(_data(0), 0.0)
+    return channel
+
+
+def _open_websocket() -> ClientProtocol:
+    client, server = ClientProtocol(parse_uri("wss://localhost/")), ServerProtocol()
+    client.send_request(client.connect())
+    server.receive_data(b"".join(client.data_to_send()))
+    (request,) = server.events_received()
+    assert isinstance(request, Request)
+    server.send_response(server.accept(request))
+    client.receive_data(b"".join(server.data_to_send()))
+    client.events_received()
+    return client
+
+
+def _data(number: int) -> bytes:
+    return encode(MessageType.OUTPUT_STREAM_DATA, number, PayloadType.OUTPUT, _PAYLOAD, random_message_id(), 1)
+
+
+def _acknowledgement(number: int) -> bytes:
+    payload = build_acknowledge(MessageType.INPUT_STREAM_DATA, _ID, number)
+    return encode(MessageType.ACKNOWLEDGE, 0, PayloadType.UNSET, payload, random_message_id(), 1, ACKNOWLEDGE_FLAGS)
