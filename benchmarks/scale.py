@@ -20,7 +20,6 @@ from benchmarks.bed import Bed, Proxy, bed
 from benchmarks.transfers import MIB, Direction, Transfer
 
 _SHAPES = ((1, 16 * MIB), (2, 16 * MIB), (4, 16 * MIB), (8, 16 * MIB), (16, 16 * MIB), (1, 64 * MIB), (1, 1024 * MIB))
-_QUICK_SHAPES = ((1, MIB // 8), (2, MIB // 8))
 _UNIT_BYTES = 64 * MIB
 _START_SECONDS = 120.0
 
@@ -34,7 +33,7 @@ class _Case(NamedTuple):
 def run(plan: report.Plan) -> None:
     """Measure and print."""
     own = plan.proxies[0]
-    shapes = _QUICK_SHAPES if plan.quick else _SHAPES
+    shapes = [(connections, plan.size(size)) for connections, size in plan.first(2, _SHAPES)]
     directions: Sequence[Direction] = ("up", "down")
     with bed(gateways=2) as place:
         idle = report.take_turns(plan, {own.name: functools.partial(transfers.nothing, place, own)})[own.name]

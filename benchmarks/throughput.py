@@ -37,7 +37,7 @@ class _Case(NamedTuple):
 
 def run(plan: report.Plan) -> None:
     """Measure and print."""
-    delays = plan.delays(0.0, 0.02, 0.05, 0.1)
+    delays = plan.first(1, (0.0, 0.02, 0.05, 0.1))
     with bed() as place:
         idle_cases = {proxy.name: functools.partial(transfers.nothing, place, proxy) for proxy in plan.proxies}
         idle = {
