@@ -2,7 +2,7 @@
 
 Everything here blocks, and is called from a thread of its own (`ssmssh.background`). Each call ends by
 itself: the API calls have time-outs and a bounded number of attempts, the opening of the WebSocket has
-one deadline for names, TCP, proxy, TLS and upgrade together.
+one deadline for names, TCP, proxy, TLS and upgrade together. `abandon` makes it end sooner.
 
 A lost WebSocket, whatever the reason, is resumed like a dropped phone call: fresh credentials from the same
 provider chain, ResumeSession, the *new* StreamUrl (the old one's ``cell-number`` may have expired), a signed
@@ -10,7 +10,9 @@ open. The sequence numbers are the data channel's and are not touched here.
 """
 
 import logging
+import math
 import random
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,14 +36,11 @@ OPEN_SECONDS = 10.0
 OPEN_ATTEMPTS = 3
 """Of the first open, with the same token: a front end that is being replaced answers the next time."""
 
-RESUME_SECONDS = 100.0
-"""For all attempts to resume together: the keep-alive of the block we write ends ssh after 120 s."""
+LEAST_OPEN_SECONDS = 1.0
+"""For an open when nearly all of the patience is used up: enough for a healthy one, so worth an attempt."""
 
-RESUME_DELAY_SECONDS = (0.1, 5.0)
-"""First and longest delay between attempts; they double, with jitter, as the official programs' do."""
-
-TERMINATE_SECONDS = 2.0
-"""What the end of a session may take: ssh has gone by then, and nobody waits for us."""
+RESERVED_SECONDS = 2.0
+"""Of the patience, for what follows StartSession: the WebSocket and the handshake with the agent."""
 
 _USER_AGENT = f"ssmssh/{__version__}"
 _log = logging.getLogger(__name__)
@@ -51,8 +50,9 @@ _log = logging.getLogger(__name__)
 class SessionRequest:
     """What to ask StartSession for.
 
-    `parameters` are the document's, always lists. `patience_seconds` bounds the retries while the target
-    is not connected (yet) or the service throttles.
+    `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
+    counted from when credentials are there; while it lasts StartSession is tried again where that is worth it.
+    `waits_for_target` says that a target that is not connected is, for as long.
     """
 
     target: str
@@ -60,6 +60,7 @@ class SessionRequest:
     parameters: Mapping[str, list[str]]
     reason: str | None
     patience_seconds: float
+    waits_for_target: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +86,49 @@ class Service:
         self._client: AwsClient | None = None
         self._tls: ssl.SSLContext | None = None
         self._stream_url = ""
+        self._abandoned = threading.Event()
         self.session_id: str | None = None
         """Known from the moment the service has created the session, before its WebSocket is open."""
+        self.answers_by = math.inf
+        """When patience ends, in monotonic seconds. Nobody knows how long credentials take (a person may be
+        asked), so it is infinite until they are there."""
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long the target may take to answer."""
+        return self._request.patience_seconds
+
+    @property
+    def description(self) -> str:
+        """The target as messages name it, with region and profile as far as they are known."""
+        client = self._client
+        words = [self._request.target]
+        if region := client.region if client else self._settings.region:
+            words.append(f"in {region}")
+        if profile := client.profile if client else self._settings.profile:
+            words.append(f"with profile {profile}")
+        return " ".join(words)
 
     def start(self) -> Connection:
         """Find credentials, StartSession, open the WebSocket.
 
         Raises:
             SsmsshError: Whatever kept it from starting, with the target, region and profile named.
+            InterruptedError: It was abandoned.
         """
         client = self._client = AwsClient(self._settings)
+        client.credentials()
         request = self._request
+        self.answers_by = time.monotonic() + request.patience_seconds
         started = sessions.start_session(
             client,
             request.target,
             document_name=request.document_name,
             parameters=request.parameters,
             reason=request.reason,
-            patience_seconds=request.patience_seconds,
+            patience_seconds=max(0.0, request.patience_seconds - RESERVED_SECONDS),
+            waits_for_target=request.waits_for_target,
+            wait=self._wait,
         )
         self.session_id = started.session_id
         owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
@@ -110,47 +136,38 @@ class Service:
         self._entry = self._journal.record(started.session_id)
         _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
         for attempt in range(1, OPEN_ATTEMPTS + 1):
+            remaining = self.answers_by - time.monotonic()
             try:
-                return self._open(client, started, OPEN_SECONDS)
+                return self._open(client, started, min(OPEN_SECONDS, max(LEAST_OPEN_SECONDS, remaining - 1)))
             except NetworkError as error:
                 _log.warning("attempt %d to open the data channel: %s", attempt, error)
-                if attempt == OPEN_ATTEMPTS:
+                if attempt == OPEN_ATTEMPTS or remaining < RESERVED_SECONDS:
                     raise
-            time.sleep(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
+            self._wait(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
         raise AssertionError("the last attempt returns or raises")
 
     def resume(self) -> Connection:
-        """ResumeSession and open its WebSocket; tries again for `RESUME_SECONDS`.
+        """ResumeSession and open its WebSocket; one attempt.
 
         Raises:
             SessionEndedError: The service no longer knows the session.
-            SsmsshError: The last attempt's failure.
+            SsmsshError: It did not work this time.
+            InterruptedError: It was abandoned.
         """
         client, session_id = self._client, self.session_id
         if client is None or session_id is None:
             raise AssertionError("resume() follows start()")
-        gives_up_at = time.monotonic() + RESUME_SECONDS
-        delay, longest = RESUME_DELAY_SECONDS
-        while True:
-            try:
-                started = sessions.resume_session(client, session_id, self._stream_url)
-                if started is None:
-                    raise SessionEndedError(
-                        f"The service no longer holds the session with {self._request.target}",
-                        "connect again; a session ends when it was idle or cut off for too long",
-                    )
-                return self._open(client, started, OPEN_SECONDS)
-            except SessionEndedError:
-                raise
-            except SsmsshError as error:
-                # AccessDenied and credential errors are tried again too: credentials that have just
-                # expired may be renewed (by a login in another window) while ssh is still waiting.
-                _log.warning("resume: %s", error)
-                delay = min(delay * 2, longest)
-                pause = delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-                if time.monotonic() + pause >= gives_up_at:
-                    raise
-            time.sleep(pause)
+        started = sessions.resume_session(client, session_id, self._stream_url)
+        if started is None:
+            raise SessionEndedError(
+                f"The service no longer holds the session with {self.description}",
+                "connect again; a session ends when it was idle or cut off for too long",
+            )
+        return self._open(client, started, OPEN_SECONDS)
+
+    def abandon(self) -> None:
+        """Nobody waits for `start` or `resume` any more: what can be cut short is."""
+        self._abandoned.set()
 
     def terminate(self) -> None:
         """TerminateSession, for what has been started; what fails is left for a later run to end."""
@@ -188,6 +205,7 @@ class Service:
                 proxy_url=proxies.proxy_for(url),
                 timeout_seconds=timeout_seconds,
                 user_agent=_USER_AGENT,
+                interrupted=self._abandoned.is_set,
             )
         except AccessDeniedError as error:
             raise AccessDeniedError(
@@ -195,6 +213,10 @@ class Service:
                 "allow ssmmessages:OpenDataChannel and check this computer's clock",
             ) from error
         return Connection(started.token, websocket)
+
+    def _wait(self, seconds: float) -> None:
+        if self._abandoned.wait(seconds):
+            raise InterruptedError
 
 
 def _terminate(client: AwsClient, session_id: str) -> bool:

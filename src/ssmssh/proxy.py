@@ -9,7 +9,8 @@ A failure is one line on stderr. If the far side has said nothing yet, the same 
 output too, ended by CR LF: before the server's version line SSH clients skip such lines, and
 ``ssh -v`` shows them (RFC 4253, 4.2). stderr alone would be lost on ssh's ControlPersist and in editors.
 
-ssh ends us with SIGHUP and does not wait. The handlers set a flag and wake the loop, nothing more.
+ssh ends us with SIGHUP and does not wait. The handlers set a flag and wake the loop, nothing more. A signal that was
+ignored when we were started stays ignored, as ssh does it: under ``nohup`` both go on when the terminal goes.
 """
 
 import contextlib
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
 
     from ssmssh.connection import Service
     from ssmssh.connectionlog import ConnectionLog
-    from ssmssh.target import Target
 
-PATIENCE_SECONDS = 8.0
-"""For retries of StartSession: ansible, libssh and netmiko want the first byte within 10 s."""
+MAX_WAIT_SECONDS = 3600.0
+"""What ``--wait`` takes: a machine that has not started after an hour will not."""
 
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 
@@ -43,6 +43,7 @@ def main() -> NoReturn:
     if {"--version", "--help", "-h"}.intersection(sys.argv[1:2]):
         parse_arguments(sys.argv[1:])  # typed by a person: prints to standard output and leaves
     source_fd, sink_fd = take_standard_streams()
+    forbid_core_dumps()
     stop = StopRequest()
     wakeup = Wakeup()
     stop.install(wakeup)
@@ -63,12 +64,12 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
     try:
         options = parse_arguments(arguments)
         log = _start_log(options)
-        target, service = _prepare(options)
+        service = _prepare(options)
         from ssmssh.session import Session
 
         source.start()
         sink.start()
-        Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), target=describe(target)).run()
+        Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop)).run()
     except SsmsshError as error:
         if not stop:
             _report(str(error), sink, log)
@@ -99,6 +100,14 @@ def take_standard_streams() -> tuple[int, int]:
     return source_fd, sink_fd
 
 
+def forbid_core_dumps() -> None:
+    """Keep credentials and tokens out of core files (POSIX)."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 class StopRequest:
     """Whether a signal asked us to end, and which was the first."""
 
@@ -110,9 +119,9 @@ class StopRequest:
 
     def install(self, wakeup: Wakeup) -> None:
         """Catch what ends a ProxyCommand, and wake the loop: PEP 475 would restart a blocked wait."""
-        for name in ("SIGHUP", "SIGTERM", "SIGINT"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None:
+        for name in ("SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP and no SIGQUIT
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(wakeup.signal_fd, warn_on_full_buffer=False)
 
@@ -151,53 +160,59 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     parser.add_argument("--reason", help="noted in the account's session history")
     parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of the ssm API")
     parser.add_argument("--stream-endpoint-url", metavar="URL", help="endpoint of the ssmmessages service")
+    parser.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        help="how long the instance may take to answer, and to connect if it is not yet connected",
+    )
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
     return parser.parse_args(arguments)
 
 
-def describe(target: "Target") -> str:
-    """The target as messages name it."""
-    words = [target.instance_id]
-    if target.region:
-        words.append(f"in {target.region}")
-    if target.profile:
-        words.append(f"with profile {target.profile}")
-    return " ".join(words)
-
-
-def _prepare(options: "argparse.Namespace") -> "tuple[Target, Service]":
+def _prepare(options: "argparse.Namespace") -> "Service":
     """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
     from ssmssh import settings
     from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
     from ssmssh.connection import Service, SessionRequest
-    from ssmssh.target import Target, parse_target
+    from ssmssh.patience import PATIENCE_SECONDS
+    from ssmssh.target import parse_target
 
     environment = settings.from_environment()
+    wait_seconds = _wait_seconds(options.wait or environment.wait)
     typed = parse_target(
         options.host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names
     )
-    target = Target(
-        typed.instance_id,
-        typed.region or options.region or environment.region or settings.aws_region(),
-        typed.profile or options.profile or environment.profile,
-    )
     request = SessionRequest(
-        target=target.instance_id,
+        target=typed.instance_id,
         document_name=options.document_name or environment.document_name or DEFAULT_DOCUMENT,
         parameters={"portNumber": [str(options.port)]} | _parameters(options.parameter),
         reason=options.reason or environment.reason,
-        patience_seconds=PATIENCE_SECONDS,
+        patience_seconds=wait_seconds or PATIENCE_SECONDS,
+        waits_for_target=wait_seconds is not None,
     )
     aws_settings = AwsSettings(
-        profile=target.profile,
-        region=target.region,
+        profile=typed.profile or options.profile or environment.profile,
+        region=typed.region or options.region or environment.region or settings.aws_region(),
         endpoint_url=options.endpoint_url or environment.endpoint_url,
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
     )
-    return target, Service(aws_settings, request, settings.state_directory() / "sessions")
+    return Service(aws_settings, request, settings.state_directory() / "sessions")
+
+
+def _wait_seconds(text: str | None) -> float | None:
+    """``--wait`` or its variable."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= MAX_WAIT_SECONDS:
+        raise UsageError(f"{text[:20]!r} is not a number of seconds to wait, from 1 to {MAX_WAIT_SECONDS:.0f}")
+    return seconds
 
 
 def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:

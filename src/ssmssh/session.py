@@ -11,20 +11,20 @@ of a blocking call), until the earliest of its deadlines. What blocks (AWS calls
 
 Flow control. The data channel's window decides how much is taken from the input. A payload is acknowledged
 once it is in the output queue; only when that queue is full is the socket no longer read, so that TCP
-holds the service back. The pong deadline is suspended meanwhile: a peer that we do not listen to is not dead.
+holds the service back. Nothing is resent meanwhile and no pong expected: we could not hear the answer.
 
-The life of a session is a sequence of four phases:
+Each turn of the loop does the same things in the same order: take a new connection over, receive, look at the clocks,
+decide about the end, send. What is decided by time is decided in parts that know nothing else:
 
-    STARTING   the service is asked for a session and its WebSocket is opened
-    RUNNING    bytes flow, or the link is being resumed
-    CLOSING    the local side is done (end of input, a signal, a closed output): what it wrote is
-               flushed, the agent is told, both within a bounded time
-    ENDED      the service closed the channel, or CLOSING is over
+    Patience    until the port of the target has answered
+    Keepalive   whether the connection is alive
+    Outage      when a lost connection is tried again, and when to give up
+    Farewell    how long to flush once the local side is done
 
-A session that was started is terminated, whichever way `run` is left, unless the service ended it itself.
+A session that was started is terminated, whichever way `run` is left, unless the service ended it itself. What
+came before the end is still given to the local program, whatever the end is.
 """
 
-import enum
 import logging
 import math
 import selectors
@@ -33,45 +33,28 @@ import uuid
 from collections.abc import Callable
 
 from ssmssh.background import Background
-from ssmssh.connection import TERMINATE_SECONDS, Connection, Service
-from ssmssh.errors import NetworkError, ProtocolError, SessionEndedError, SsmsshError, TargetError
+from ssmssh.connection import Connection, Service
+from ssmssh.errors import ProtocolError, SsmsshError
+from ssmssh.farewell import Farewell, ended_by_service, unflushed
 from ssmssh.keepalive import Keepalive
+from ssmssh.outage import STABLE_SECONDS, Outage
+from ssmssh.patience import Patience
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, HandshakeCompleted
 from ssmssh.protocol.payloads import SessionType
 from ssmssh.streams import InputPump, OutputPump, Wakeup
 from ssmssh.websocket import WebSocket, WebSocketClosed
 
-START_SECONDS = 120.0
-"""Until credentials are found, StartSession has answered and the WebSocket is open. All of these have
-time-outs of their own but for what a user configured to wait for a person (MFA, a browser log-in)."""
-
-HANDSHAKE_SECONDS = 15.0
-"""From the open WebSocket to HandshakeComplete; the agent gives up after as long."""
-
-PORT_SECONDS = 10.0
-"""How long the agent may leave everything unacknowledged after HandshakeComplete. An agent that cannot
-connect to the port dies without a word, and the service says so only after a minute."""
-
-FLUSH_SECONDS = 10.0
-"""For what was written before the end of input to be acknowledged, while nothing at all is."""
-
-SIGNAL_FLUSH_SECONDS = 1.5
-"""The same after a signal: ssh does not wait for us, and nobody must wait for long for a `kill`."""
+TERMINATE_SECONDS = 2.0
+"""For the call that ends a session: ssh has gone by then, and nobody waits for us."""
 
 DRAIN_SECONDS = 10.0
-"""For the local program to read what came before the end of the session."""
+"""For a local program that has closed its own end to read on. One that has not may take its time, as with any pipe."""
+
+POLL_SECONDS = 1.0
+"""Between looks at what wakes nobody: whether a client that sends no more is gone, when credentials are there."""
 
 _log = logging.getLogger(__name__)
-
-
-class Phase(enum.Enum):
-    """Where a session is in its life; see the module's text."""
-
-    STARTING = enum.auto()
-    RUNNING = enum.auto()
-    CLOSING = enum.auto()
-    ENDED = enum.auto()
 
 
 class Session:
@@ -85,33 +68,32 @@ class Session:
         wakeup: Wakeup,
         *,
         stop_requested: Callable[[], bool],
-        target: str,
     ) -> None:
         self._service = service
         self._source = source
         self._sink = sink
         self._wakeup = wakeup
         self._stop_requested = stop_requested
-        self._target = target
+        now = time.monotonic()
         self._channel = DataChannel(
             client_id=str(uuid.uuid4()),
-            wall_clock_offset_seconds=time.time() - time.monotonic(),
+            wall_clock_offset_seconds=time.time() - now,
             expected_session_type=SessionType.PORT,
         )
+        self._patience = Patience(lambda: service.description, service.patience_seconds, now)
         self._keepalive = Keepalive()
+        self._outage = Outage(lambda: service.description)
+        self._farewell: Farewell | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(wakeup, selectors.EVENT_READ)
         self._watched = 0
         self._websocket: WebSocket | None = None
         self._connecting: Background[Connection] | None = None
         self._reaping: Background[None] | None = None
-        self._phase = Phase.STARTING
-        self._deadline: tuple[float, SsmsshError] | None = None
-        self._closing_until = math.inf
-        self._flush_seconds = FLUSH_SECONDS
-        self._acknowledged = 0
-        self._port_answered = False
-        self._closed_by_service: ChannelClosed | None = None
+        self._opened_at = self._lost_at = 0.0
+        self._acknowledged_before = 0
+        self._has_started = self._is_shaken = self._is_left = self._has_loss = False
+        self._closed: ChannelClosed | None = None
 
     def run(self) -> None:
         """Run to the end; returns after an orderly one, for which `stop_requested` is one way.
@@ -119,16 +101,13 @@ class Session:
         Raises:
             TargetError: Nothing answers on the port.
             SessionEndedError: The service or the agent ended the session with a reason.
-            SsmsshError: The session could not be started or resumed, or the far side broke the protocol.
+            SsmsshError: The session could not be started or resumed, the far side broke the protocol, or what
+                was written before the end of input did not arrive.
         """
         self._connecting = Background("start", self._service.start, self._wakeup)
-        self._expect_within(
-            START_SECONDS, NetworkError(f"Starting a session with {self._target} took more than {START_SECONDS:.0f} s")
-        )
         try:
-            while self._phase is not Phase.ENDED:
+            while not self._is_left and self._closed is None:
                 self._turn()
-            self._drain_output()
         finally:
             self._end()
         self._raise_reason()
@@ -142,14 +121,12 @@ class Session:
             if self._take_connection(now) or any(key.fileobj is self._websocket for key, _ in ready):
                 self._receive(now)
             self._supervise(now)
-            self._send(now)
-            self._check_end(now)
         except WebSocketClosed as closed:
             self._lost(closed, now)
-
-    def _expect_within(self, seconds: float, error: SsmsshError) -> None:
-        """Fail with `error` unless `_deadline` is lifted or replaced in time."""
-        self._deadline = (time.monotonic() + seconds, error)
+        if self._closed is None:
+            self._check_end(now)
+            self._send(now)
+            self._check_flushed()
 
     # -- waiting ----------------------------------------------------------------------------------------
 
@@ -172,45 +149,67 @@ class Session:
         self._watched = events
 
     def _timeout(self, now: float) -> float | None:
-        deadlines = [self._deadline[0] if self._deadline else None, self._closing_until]
-        if self._websocket is not None:
-            deadlines.append(self._channel.next_deadline())
-            deadlines.append(None if self._sink.is_full else self._keepalive.next_deadline())
-        earliest = min(deadline for deadline in deadlines if deadline is not None)
+        deadlines = [self._patience.next_deadline(self._service.answers_by)]
+        if self._farewell is not None:
+            deadlines.append(self._farewell.until)
+        if self._is_listening:
+            deadlines.append(self._keepalive.next_deadline(now))
+            if not self._is_clogged and (due := self._channel.next_deadline()) is not None:
+                deadlines.append(due)
+        if self._connecting is not None or self._source.is_at_end:
+            deadlines.append(now + POLL_SECONDS)
+        if self._connecting is None and self._websocket is None:
+            deadlines.append(self._outage.retry_at)
+        earliest = min(deadlines)
         return None if earliest == math.inf else max(0.0, earliest - now)
 
-    # -- the link ---------------------------------------------------------------------------------------
+    @property
+    def _is_listening(self) -> bool:
+        """Whether the socket is being read, so that silence means something."""
+        return bool(self._watched & selectors.EVENT_READ)
+
+    @property
+    def _is_clogged(self) -> bool:
+        """Whether what was sent is still here: then sending it again would only make more of it."""
+        return self._websocket is not None and self._websocket.wants_write
+
+    # -- the connection ---------------------------------------------------------------------------------
 
     def _take_connection(self, now: float) -> bool:
         """Take over what `Service.start` or `Service.resume` has brought about; whether there was something."""
         if self._connecting is None or not self._connecting.is_done:
             return False
-        connection = self._connecting.result()
-        self._connecting = None
+        connecting, self._connecting = self._connecting, None
+        try:
+            connection = connecting.result()
+        except SsmsshError as error:
+            if not self._has_started:
+                raise
+            _log.warning("not resumed: %s", error)
+            self._outage.failed(error, now)
+            return False
+        if self._has_started:
+            self._outage.resumed(now)
+            _log.info("resumed after %.1f s", now - self._lost_at)
+        self._has_started = True
+        self._opened_at = now
+        self._acknowledged_before = self._channel.statistics.acknowledged
         self._websocket = connection.websocket
         connection.websocket.send_text(self._channel.open(connection.token, now))
-        connection.websocket.ping()
         self._keepalive.restart(now)
-        if self._phase is Phase.STARTING:
-            self._phase = Phase.RUNNING
-        if self._channel.state is ChannelState.HANDSHAKE:
-            self._expect_within(
-                HANDSHAKE_SECONDS,
-                NetworkError(
-                    f"The agent of {self._target} did not complete the handshake within {HANDSHAKE_SECONDS:.0f} s",
-                    "check that the SSM Agent there is healthy and up to date",
-                ),
-            )
+        self._patience.connected()
         return True
 
     def _lost(self, closed: WebSocketClosed, now: float) -> None:
-        """Resume in the background; the input is held back meanwhile, output goes on."""
-        _log.warning("lost the data channel: %s", closed)
+        """Have the connection resumed; the input is held back meanwhile, output goes on."""
+        _log.warning("lost the connection: %s", closed)
         self._drop_websocket()
-        if not self._port_answered:
-            self._deadline = None  # a port cannot answer while nobody can hear it; a resume ends by itself
         self._channel.disconnected(now)
-        self._connecting = Background("resume", self._service.resume, self._wakeup)
+        self._patience.lost()
+        self._lost_at = now
+        acknowledged = self._channel.statistics.acknowledged - self._acknowledged_before
+        lived_seconds = self._keepalive.heard_at - self._opened_at
+        self._outage.lost(closed, now, was_fruitful=acknowledged > 0 or lived_seconds >= STABLE_SECONDS)
 
     def _drop_websocket(self) -> None:
         if self._websocket is None:
@@ -221,6 +220,19 @@ class Session:
         self._websocket.close()
         self._websocket = None
 
+    def _supervise(self, now: float) -> None:
+        websocket = self._websocket
+        if websocket is None:
+            if self._connecting is None and now >= self._outage.retry_at:
+                self._connecting = Background("resume", self._service.resume, self._wakeup)
+        elif not self._is_listening:
+            self._keepalive.restart(now)
+        else:
+            if not self._is_clogged:
+                self._channel.handle_timeout(now)
+            if self._keepalive.wants_ping(now):
+                websocket.ping()
+
     # -- bytes ------------------------------------------------------------------------------------------
 
     def _receive(self, now: float) -> None:
@@ -228,11 +240,12 @@ class Session:
             return
         output: list[bytes] = []
         try:
-            for message in self._websocket.receive():
+            messages = self._websocket.receive()
+            self._keepalive.heard(now, is_progress=bool(messages))
+            for message in messages:
                 if isinstance(message, bytes):
                     for event in self._channel.receive(message, now):
                         self._handle(event, output)
-            self._keepalive.heard(now)
         except ProtocolError:
             self._websocket.send(self._channel.take_output())  # tells the agent why
             raise
@@ -246,143 +259,109 @@ class Session:
                 output.append(payload)
             case HandshakeCompleted():
                 _log.info("handshake complete, agent %s", event.agent_version)
-                self._deadline = None
+                self._is_shaken = True
+                self._patience.shaken()
                 self._reaping = Background("reap", self._service.end_stale_sessions, self._wakeup)
             case ChannelClosed():
                 _log.info("channel closed by the service: %s", event.output or "no reason given")
-                self._closed_by_service = event
-                self._phase = Phase.ENDED
+                self._closed = event
+                self._has_loss = not (self._channel.is_flushed and self._source.is_empty)
             case _:
                 _log.debug("%s", event)
 
     def _send(self, now: float) -> None:
         channel, websocket = self._channel, self._websocket
-        if websocket is None or self._phase is Phase.ENDED:
+        if websocket is None:
             return
         while (capacity := channel.send_capacity()) and (chunk := self._source.take(capacity)):
             channel.send(chunk, now)
-        if self._phase is Phase.CLOSING and not self._source.has_more():
+        if self._farewell is not None and not self._source.has_more():
             channel.close(now)
         if output := channel.take_output():
             websocket.send(output)
+            if not channel.is_flushed:
+                self._keepalive.awaits_answer(now)
         elif websocket.wants_write:
             websocket.flush()
 
-    # -- deadlines --------------------------------------------------------------------------------------
-
-    def _supervise(self, now: float) -> None:
-        if self._websocket is None:
-            return
-        deadline = self._channel.next_deadline()
-        if deadline is not None and now >= deadline:
-            self._channel.handle_timeout(now)
-        if self._sink.is_full:
-            self._keepalive.restart(now)
-        elif self._keepalive.wants_ping(now, self._websocket.pongs):
-            self._websocket.ping()
-
-    def _check_end(self, now: float) -> None:
-        """Decide whether to begin to close, to go on closing, or to give up."""
-        if self._phase in (Phase.STARTING, Phase.RUNNING):
-            if self._stop_requested() or self._sink.is_broken:
-                self._begin_closing(now, SIGNAL_FLUSH_SECONDS)
-            elif self._phase is Phase.RUNNING and self._source.is_exhausted:
-                self._begin_closing(now, FLUSH_SECONDS)
-            else:
-                self._check_silence(now)
-        if self._phase is Phase.CLOSING:
-            self._check_flushed(now)
-
-    def _begin_closing(self, now: float, flush_seconds: float) -> None:
-        self._deadline = None
-        if self._channel.state in (ChannelState.CONNECTING, ChannelState.HANDSHAKE):
-            self._phase = Phase.ENDED  # nothing was sent, so there is nothing to flush
-            return
-        _log.info("closing")
-        self._phase = Phase.CLOSING
-        self._flush_seconds = flush_seconds
-        self._closing_until = now + flush_seconds
-        self._send(now)
-
-    def _check_flushed(self, now: float) -> None:
-        channel, statistics = self._channel, self._channel.statistics
-        if self._stop_requested() and self._flush_seconds > SIGNAL_FLUSH_SECONDS:
-            self._flush_seconds = SIGNAL_FLUSH_SECONDS
-            self._closing_until = now + SIGNAL_FLUSH_SECONDS
-        if channel.state is ChannelState.CLOSED or (channel.state is ChannelState.CLOSING and channel.is_flushed):
-            self._phase = Phase.ENDED
-        elif now >= self._closing_until:
-            _log.warning("gave up flushing, %d bytes unacknowledged", statistics.unacknowledged_bytes)
-            self._phase = Phase.ENDED
-        elif statistics.acknowledged != self._acknowledged and self._flush_seconds > SIGNAL_FLUSH_SECONDS:
-            self._acknowledged = statistics.acknowledged
-            self._closing_until = now + self._flush_seconds
-
-    def _check_silence(self, now: float) -> None:
-        """Watch over the first answer of the port; raise when a deadline of the start has passed."""
-        if not self._port_answered and self._channel.state is ChannelState.OPEN:
-            statistics = self._channel.statistics
-            self._port_answered = statistics.any_data_acknowledged or statistics.data_received
-            if self._port_answered or not statistics.unacknowledged_messages:
-                self._deadline = None
-            elif self._deadline is None:
-                self._expect_within(
-                    PORT_SECONDS,
-                    TargetError(
-                        f"Nothing answers on the port of {self._target}",
-                        "check that sshd runs there and listens on that port",
-                    ),
-                )
-        if self._deadline is not None and now >= self._deadline[0]:
-            raise self._deadline[1]
-
     # -- the end ----------------------------------------------------------------------------------------
 
-    def _drain_output(self) -> None:
-        """Let the local program read what came before the end, for a bounded time."""
-        gives_up_at = time.monotonic() + DRAIN_SECONDS
-        while self._sink.queued_bytes and not self._sink.is_broken and not self._stop_requested():
-            remaining = gives_up_at - time.monotonic()
-            if remaining <= 0:
-                _log.warning("the local program left %d bytes unread", self._sink.queued_bytes)
-                return
-            self._selector.select(remaining)
-            self._wakeup.drain()
+    def _check_end(self, now: float) -> None:
+        """Look whether the local side is done, and whether anything has taken too long."""
+        statistics = self._channel.statistics
+        is_gone = self._client_is_gone()
+        if self._farewell is not None:
+            self._farewell.progressed(now, statistics.acknowledged)
+            if is_gone:
+                self._farewell.hurry(now)
+            if now >= self._farewell.until:
+                _log.warning("gave up flushing, %d bytes unacknowledged", statistics.unacknowledged_bytes)
+                self._is_left = True
+                if not self._farewell.is_hasty:
+                    raise unflushed(self._service.description, self._source.queued_bytes, statistics)
+        elif is_gone and not self._is_shaken:
+            self._is_left = True  # nothing could be sent yet
+        elif is_gone or (self._is_shaken and self._source.is_exhausted):
+            _log.info("closing: %s", "the client is gone" if is_gone else "end of input")
+            self._farewell = Farewell(now, statistics.acknowledged, is_hasty=is_gone)
+        if not is_gone:
+            self._patience.check(now, self._service.answers_by, statistics)
+
+    def _check_flushed(self) -> None:
+        """Look whether everything that was written to us has arrived, and the agent knows that it was all."""
+        if self._farewell is None or not self._channel.is_flushed:
+            return
+        if self._channel.state is ChannelState.RESUMING:
+            self._is_left = not self._source.has_more()  # `_end` tells the service, that is as good
+        elif self._channel.state is ChannelState.CLOSING:
+            self._is_left = True
+
+    def _client_is_gone(self) -> bool:
+        return (
+            self._stop_requested() or self._sink.is_broken or (self._source.is_at_end and not self._sink.has_reader())
+        )
 
     def _end(self) -> None:
-        """Release everything; terminate the session unless the service has ended it."""
-        gives_up_at = time.monotonic() + TERMINATE_SECONDS
-        connecting = self._connecting
-        if connecting is not None and self._service.session_id is None:
-            connecting.wait(TERMINATE_SECONDS)  # a session may be about to exist
+        """Terminate the session unless the service has ended it; pass on what has come; release everything."""
         self._drop_websocket()
-        if self._closed_by_service is None:
-            Background("terminate", self._service.terminate, self._wakeup).wait(
-                max(0.0, gives_up_at - time.monotonic())
-            )
+        self._service.abandon()
+        self._source.discard()
+        if self._connecting is not None and self._service.session_id is None:
+            self._connecting.wait(TERMINATE_SECONDS)  # a session may be about to exist
+        gives_up_at = time.monotonic() + TERMINATE_SECONDS
+        if self._closed is None:
+            Background("terminate", self._service.terminate, self._wakeup).wait(TERMINATE_SECONDS)
         else:
             self._service.forget()
+        if self._reaping is not None:
+            self._reaping.wait(max(0.0, gives_up_at - time.monotonic()))
+        self._drain_output()
         _log.info("%s", self._channel.statistics)
         self._selector.close()
 
+    def _drain_output(self) -> None:
+        """Let the local program read what came before the end."""
+        queued, gives_up_at = 0, math.inf
+        while self._sink.queued_bytes and not self._client_is_gone():
+            now = time.monotonic()
+            if not self._source.is_at_end:
+                gives_up_at = math.inf
+            elif self._sink.queued_bytes != queued or gives_up_at == math.inf:
+                queued, gives_up_at = self._sink.queued_bytes, now + DRAIN_SECONDS
+            if now >= gives_up_at:
+                _log.warning("the local program left %d bytes unread", self._sink.queued_bytes)
+                return
+            self._selector.select(POLL_SECONDS)
+            self._wakeup.drain()
+
     def _raise_reason(self) -> None:
-        closed = self._closed_by_service
-        if closed is None or self._closing_until < math.inf:
-            return  # the end was our wish, and the service's word of it came before we had left
-        if closed.output:
-            raise _reason(closed.output, self._target, has_spoken=self._sink.has_written)
-        if not self._sink.has_written:
-            raise SessionEndedError(
-                f"The session with {self._target} ended before anything came from its port",
-                "check sshd and the SSM Agent's log there",
-            )
-
-
-def _reason(output: str, target: str, *, has_spoken: bool) -> SsmsshError:
-    """The service's end-of-session text (protocol: ``channel_closed``) as an error with a next step."""
-    if "ipc messaging received timeout signal" in output and not has_spoken:
-        # The agent's worker died, which it does when it cannot connect to the port.
-        return TargetError(f"Nothing answers on the port of {target}", "check that sshd runs and listens there")
-    if "initiating handshake" in output:
-        return ProtocolError(f"The agent of {target} refused the handshake: {output}")
-    return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")
+        if self._closed is None or self._farewell is not None:
+            return  # the end was our wish, though the service's word of it may have come before we had left
+        error = ended_by_service(
+            self._closed.output,
+            self._service.description,
+            has_spoken=self._sink.has_written,
+            has_loss=self._has_loss,
+        )
+        if error is not None:
+            raise error

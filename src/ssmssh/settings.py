@@ -22,7 +22,7 @@ class Settings:
     """Settings of the environment; None where it is silent.
 
     `profile`, `region`, `endpoint_url` (for the ``ssm`` API), `stream_endpoint_url` (for ``ssmmessages``),
-    `document_name`, `reason` and `log_file` have the meaning of the options of the same names.
+    `document_name`, `reason`, `wait` and `log_file` have the meaning of the options of the same names.
     """
 
     profile: str | None = None
@@ -31,6 +31,7 @@ class Settings:
     stream_endpoint_url: str | None = None
     document_name: str | None = None
     reason: str | None = None
+    wait: str | None = None
     log_file: str | None = None
 
 
@@ -48,6 +49,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         stream_endpoint_url=value("STREAM_ENDPOINT_URL"),
         document_name=value("DOCUMENT_NAME"),
         reason=value("REASON"),
+        wait=value("WAIT"),
         log_file=value("LOG_FILE"),
     )
 

@@ -89,6 +89,7 @@ class InputPump:
         self._chunks: deque[memoryview] = deque()
         self._queued_bytes = 0
         self._at_eof = False
+        self._is_discarding = False
 
     def start(self) -> None:
         """Begin to read."""
@@ -98,6 +99,16 @@ class InputPump:
     def queued_bytes(self) -> int:
         """Read and not yet taken."""
         return self._queued_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything that was read has been taken."""
+        return not self._queued_bytes
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the other side has closed; something may be left to take."""
+        return self._at_eof
 
     @property
     def is_exhausted(self) -> bool:
@@ -111,6 +122,14 @@ class InputPump:
         """
         with self._changed:  # a chunk is read and queued under this lock: it cannot be in between
             return bool(self._queued_bytes) or (not self._at_eof and _is_readable(self._fd, 0))
+
+    def discard(self) -> None:
+        """Drop what was read and what will be: whoever writes is not held up, and the end is still seen."""
+        with self._changed:
+            self._is_discarding = True
+            self._chunks.clear()
+            self._queued_bytes = 0
+            self._changed.notify()
 
     def take(self, limit_bytes: int) -> memoryview:
         """Up to `limit_bytes` of what was read, empty if there is nothing; never blocks, copies nothing."""
@@ -146,11 +165,11 @@ class InputPump:
             return b""  # a terminal that went away (EIO), a reset socket: no more input either way
 
     def _queue(self, chunk: bytes) -> None:
-        if chunk:
+        if not chunk:
+            self._at_eof = True
+        elif not self._is_discarding:
             self._chunks.append(memoryview(chunk))
             self._queued_bytes += len(chunk)
-        else:
-            self._at_eof = True
 
 
 class OutputPump:
@@ -184,6 +203,14 @@ class OutputPump:
     def is_broken(self) -> bool:
         """Whether the local program no longer reads (EPIPE); what is put from then on is dropped."""
         return self._is_broken
+
+    def has_reader(self) -> bool:
+        """Whether somebody may still read; a pipe tells without being written to, other systems only then."""
+        if not _CAN_POLL_PIPES:
+            return not self._is_broken
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        return not poll.poll(0)  # POLLERR or POLLHUP
 
     def put(self, chunks: list[bytes]) -> None:
         """Queue `chunks`; never blocks, whatever the fill: the giver looks at `is_full`."""

@@ -80,10 +80,10 @@ def test_input_is_cut_where_asked(wakeup: Wakeup, pipe: tuple[int, int]) -> None
     pump.start()
     os.write(pipe[1], b"abcdef")
     wait_for_wake(wakeup)
-    assert pump.take(4) == b"abcd"
-    assert pump.take(0) == b""
+    assert bytes(pump.take(4)) == b"abcd"
+    assert not pump.take(0)
     assert pump.queued_bytes == 2
-    assert pump.take(100) == b"ef"
+    assert bytes(pump.take(100)) == b"ef"
     finish(pump, pipe[1], wakeup)
 
 

@@ -10,7 +10,8 @@ throttled, fault of the service        as many as fit; nothing has happened yet
 no connection, or it broke             two more; a third would meet the same network
 TargetNotConnected                     two more: an agent that has just come online, or reconnects, is reported
                                        so for some seconds. More would only delay what is nearly always final:
-                                       wrong region, wrong account, stopped instance
+                                       wrong region, wrong account, stopped instance. As many as fit if the
+                                       caller says that it is worth to wait for
 no answer in time                      none: the session may exist, and the time is up
 all others                             none: they do not change by themselves
 =====================================  ========================================================================
@@ -75,6 +76,7 @@ def start_session(
     parameters: Mapping[str, list[str]],
     reason: str | None,
     patience_seconds: float = PATIENCE_SECONDS,
+    waits_for_target: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> StartedSession:
     """Start a session with `target`; blocks.
@@ -87,6 +89,7 @@ def start_session(
         reason: For the audit event; None for none.
         patience_seconds: No attempt begins later than this after the first; one attempt takes at most
             `CONNECT_SECONDS` + `READ_SECONDS` of `ssmssh.aws.client`, for each address that it has to try.
+        waits_for_target: Somebody knows that the target will connect: TargetNotConnected is tried again as long.
         wait: Called with seconds before another attempt; what it raises ends the call.
 
     Raises:
@@ -109,7 +112,7 @@ def start_session(
             answer = ssm.start_session(**request)
         except FOREIGN_ERRORS as error:
             pause = _pause(retries)
-            if retries >= _worthwhile_retries(error) or time.monotonic() + pause > ends_at:
+            if retries >= _worthwhile_retries(error, waits_for_target=waits_for_target) or time.monotonic() + pause > ends_at:
                 raise map_error(error, context) from None
         else:
             return _started(answer, context)
@@ -171,12 +174,12 @@ def _resume(client: "AwsClient", session_id: str) -> Mapping[str, Any]:
     return answer
 
 
-def _worthwhile_retries(error: Exception) -> int:
+def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:
     code = error_code(error)
     if code in THROTTLING_CODES or code in SERVICE_FAULT_CODES or re.fullmatch("5[0-9][0-9]", code):
         return sys.maxsize
     if code == "TargetNotConnected":
-        return 2
+        return sys.maxsize if waits_for_target else 2
     if isinstance(error, NETWORK_ERRORS) and not isinstance(error, (ReadTimeoutError, SSLError)):
         return 2
     return 0

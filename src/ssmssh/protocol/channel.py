@@ -83,6 +83,9 @@ from ssmssh.protocol.window import Window
 DEFAULT_PAYLOAD_BYTES: Final = 1024
 """What both official programs send, so what the service is known to carry."""
 
+LEAST_MESSAGES: Final = 4
+"""What the window never falls below: enough for the acknowledgement of one to come while others are on their way."""
+
 MAX_INVALID_IN_A_ROW: Final = 100
 """Single messages that cannot be understood are dropped, as the official client does. As many without one that can
 be come from something that does not speak this protocol, and dropping them would be an endless silence."""
@@ -168,11 +171,12 @@ class DataChannel:
         """Where a channel that is CONNECTING or RESUMING goes on once it is open."""
         self._handshake = Handshake(expected_session_type)
         self._agent_version = ""
-        # One message must always fit, whatever its size is set to.
-        least = payload_bytes + MESSAGE_OVERHEAD_BYTES
+        # A few messages must always fit, whatever their size is set to.
+        least = LEAST_MESSAGES * (payload_bytes + MESSAGE_OVERHEAD_BYTES)
         self._sending = SendStream(
             MessageType.INPUT_STREAM_DATA,
             window=Window(
+                least_bytes=least,
                 initial_bytes=max(limits.initial_window_bytes, least),
                 max_bytes=max(limits.max_window_bytes, least),
             ),

@@ -9,20 +9,22 @@ resent, not only the oldest one; but at most `RESEND_BURST_BYTES` at a time. Wha
 acknowledgement or, in silence, for another time-out, doubled each time. So a far side that stopped reading (the agent
 does while its target is slow) is not buried under copies.
 
+**Round trips** are measured on messages that were sent once only (Karn's rule): the acknowledgement of a message that
+was sent twice may belong to either copy. On a path slower than the RTO that leaves nothing to measure, and everything
+would be resent for ever. So, as in TCP, after such an acknowledgement fresh messages are given the time that one
+took, until one of them is acknowledged without a resend.
+
 **The first message for the target** has a shorter time-out, once: the agent completes the handshake before it has
 connected the port, and leaves what arrives in between unacknowledged ("handler not ready"). It takes up what comes
-behind it, so one message sent again soon is all that is needed. This is no sign of loss.
-
-**Round trips** are measured on messages that were sent once only (Karn's rule): the acknowledgement of a
-message that was sent twice may belong to either copy.
+behind it, so one message sent again soon is all that is needed. This is no sign of loss, and measures nothing.
 
 **Holding.** While nothing can be sent (no connection, or the far side is paused) messages are only stored.
 Afterwards everything unacknowledged is due at once, in bursts as above, and the window begins anew.
 
 A resend hands out the same bytes object again, for it must be the same message: same id, same date.
 
-Inside, the unacknowledged messages stand in queues by the number of doublings, each in the order of
-transmission. So the next deadline is that of one of a few queue heads, and no timer walks through the window.
+Inside, the unacknowledged messages stand in queues by the time-out they wait for, each in the order of transmission.
+So the next deadline is that of one of a few queue heads, and no timer walks through the window.
 """
 
 import math
@@ -31,7 +33,8 @@ from collections.abc import Callable
 from typing import Final
 
 from ssmssh.protocol.message import MESSAGE_OVERHEAD_BYTES, MessageType, PayloadType, encode
-from ssmssh.protocol.window import MAX_DOUBLINGS, RoundTrip, Window
+from ssmssh.protocol.roundtrip import MAX_DOUBLINGS, RoundTrip
+from ssmssh.protocol.window import Window
 
 RESEND_BURST_BYTES: Final = 64 * 1024
 """What is resent at once: some sixty messages, where the official programs resend one."""
@@ -42,9 +45,11 @@ RESEND_INTERVAL_SECONDS: Final = 0.02
 FIRST_MESSAGE_SECONDS: Final = 0.03
 """What the first message waits beyond a round trip: the agent has dialled a port of its own machine by then."""
 
+# The queues: the first message, sent once; messages sent once; messages sent again, by the number of doublings.
 _FIRST_QUEUE: Final = 0
-_RTO_QUEUE: Final = 1
-_LAST_QUEUE: Final = _RTO_QUEUE + MAX_DOUBLINGS
+_FRESH_QUEUE: Final = 1
+_RESENT_QUEUE: Final = 2
+_LAST_QUEUE: Final = _RESENT_QUEUE + MAX_DOUBLINGS
 
 _HANDSHAKE_TYPES: Final = frozenset({PayloadType.HANDSHAKE_RESPONSE, PayloadType.ENC_CHALLENGE_RESPONSE})
 
@@ -52,12 +57,13 @@ _HANDSHAKE_TYPES: Final = frozenset({PayloadType.HANDSHAKE_RESPONSE, PayloadType
 class _Sent:
     """A message that is not acknowledged yet."""
 
-    __slots__ = ("message", "number", "queue", "sent_at", "sent_once")
+    __slots__ = ("first_sent_at", "message", "number", "queue", "sent_at", "sent_once")
 
     def __init__(self, number: int, message: bytes, queue: int, sent_at: float) -> None:
         self.number = number
         self.message = message
         self.queue = queue
+        self.first_sent_at = sent_at
         self.sent_at = sent_at
         self.sent_once = True
 
@@ -108,7 +114,7 @@ class SendStream:
         """Number and store a message; return it to be sent now, or None while sending is held."""
         number = self.next_number
         message = encode(self._message_type, number, payload_type, payload, self._new_message_id(), created_date_ms)
-        queue = _RTO_QUEUE
+        queue = _FRESH_QUEUE
         if self._first_number is None and payload_type not in _HANDSHAKE_TYPES:
             self._first_number = number
             queue = _FIRST_QUEUE
@@ -133,6 +139,8 @@ class SendStream:
         if sent.sent_once:
             sample = now - sent.sent_at
             self.round_trip.update(sample)
+        elif number != self._first_number:
+            self.round_trip.took(now - sent.first_sent_at)
         self.window.acknowledged(number, size, in_flight, self.next_number, sample)
         if self._is_backed_off:
             self._end_back_off()
@@ -173,8 +181,6 @@ class SendStream:
     def hold(self) -> None:
         """Stop sending; `send` only stores from now on."""
         self._is_held = True
-        for sent in self.unacknowledged.values():
-            sent.sent_once = False
 
     def release(self, now: float) -> None:
         """Go on sending: everything unacknowledged is due now, oldest first."""
@@ -182,26 +188,32 @@ class SendStream:
         for queue in self._queues:
             queue.clear()
         for number, sent in self.unacknowledged.items():
-            sent.queue = _RTO_QUEUE
+            sent.queue = _RESENT_QUEUE
             sent.sent_at = -math.inf
+            sent.first_sent_at = now
             sent.sent_once = False
-            self._queues[_RTO_QUEUE][number] = sent
+            self._queues[_RESENT_QUEUE][number] = sent
         self.window.restart(self.next_number)
         self._is_backed_off = False
         self._full_bursts = 0
         self._not_before = now
 
     def _timeout(self, queue: int) -> float:
+        if queue >= _RESENT_QUEUE:
+            return self.round_trip.timeout(queue - _RESENT_QUEUE)
         if queue == _FIRST_QUEUE and self.window.fastest_seconds < math.inf:
             return self.window.fastest_seconds + FIRST_MESSAGE_SECONDS
-        return self.round_trip.timeout(max(0, queue - _RTO_QUEUE))
+        return self.round_trip.first_timeout()
 
     def _sent_again(self, sent: _Sent, now: float) -> None:
         del self._queues[sent.queue][sent.number]
-        if sent.sent_at > -math.inf:  # else it was held, which says nothing about the path
+        if sent.sent_at == -math.inf:  # it was held, which says nothing about the path
+            sent.first_sent_at = now
+        else:
             if sent.number != self._first_number:
-                self.window.lost(sent.number, self.next_number, again=sent.queue > _RTO_QUEUE)
-            sent.queue = min(sent.queue + 1, _LAST_QUEUE)
+                self.window.lost(sent.number, self.next_number, again=sent.queue > _RESENT_QUEUE)
+            sent.queue = _RESENT_QUEUE if sent.queue == _FIRST_QUEUE else max(sent.queue, _RESENT_QUEUE) + 1
+            sent.queue = min(sent.queue, _LAST_QUEUE)
             self._is_backed_off = True
         sent.sent_at = now
         sent.sent_once = False
@@ -217,14 +229,13 @@ class SendStream:
             self._full_bursts += 1
 
     def _end_back_off(self) -> None:
-        """Put all that was resent back among what waits for the RTO, counted from its last transmission."""
+        """Let all that was resent wait for the RTO only, counted from its last transmission."""
         self._is_backed_off = False
         self._full_bursts = 0
         self._not_before = min(self._not_before, self._burst_at + RESEND_INTERVAL_SECONDS)
-        waiting = [sent for queue in self._queues[_RTO_QUEUE:] for sent in queue.values()]
-        for queue in self._queues[_RTO_QUEUE:]:
+        resent = [sent for queue in self._queues[_RESENT_QUEUE:] for sent in queue.values()]
+        for queue in self._queues[_RESENT_QUEUE:]:
             queue.clear()
-        waiting.sort(key=lambda sent: sent.sent_at)
-        for sent in waiting:
-            sent.queue = _RTO_QUEUE
-            self._queues[_RTO_QUEUE][sent.number] = sent
+        for sent in sorted(resent, key=lambda sent: sent.sent_at):
+            sent.queue = _RESENT_QUEUE
+            self._queues[_RESENT_QUEUE][sent.number] = sent

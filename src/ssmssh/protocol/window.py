@@ -1,4 +1,4 @@
-"""How much may be on its way, and when to stop waiting for an acknowledgement.
+"""How much may be on its way.
 
 The protocol has no flow control: nothing but our own restraint keeps a fast sender from filling every buffer up
 to the target, and sessions that are overrun are reported to stall or to be ended. So unacknowledged bytes are
@@ -6,15 +6,14 @@ bounded by a window, with what TCP has learnt (RFC 5681, 6298, 6817):
 
 * **slow start**: it begins small and grows by what is acknowledged, which doubles it every round trip;
 * **additive growth** by a few messages a round trip, once a back-off has shown where the limit is;
-* **back-off on loss**: it is halved, at most once a round trip; if a resend is lost too, it begins anew;
+* **back-off on loss**: it is halved, at most once a round trip; if a resend is lost too, it falls to its least and
+  starts slowly up to half of what it was;
 * **back-off on delay**: bytes beyond what the path carries only wait in a queue somewhere, and delay the
   keystrokes of the same session. When even the fastest acknowledgement of a round trip took `TARGET_DELAY_SECONDS`
   longer than the fastest ever, the window is cut to what would have met that target, by half at most;
-* it does not grow while it is not used, nor beyond its ceiling.
+* it does not grow while it is not used, nor on acknowledgements later than that, nor beyond its ceiling.
 
 A "round trip" here ends when a message is acknowledged that was sent after the round trip began.
-
-`RoundTrip` estimates the time-out with the formula and the start values of the official programs.
 """
 
 import math
@@ -27,47 +26,18 @@ INCREMENT_BYTES: Final = 8 * 1024
 TARGET_DELAY_SECONDS: Final = 0.1
 """Queueing that is tolerated: the bound of RFC 6817, and about what a person at a keyboard does not notice."""
 
-MAX_RTO_SECONDS: Final = 1.0
-MIN_TIMEOUT_SECONDS: Final = 0.1
-"""The official programs look every 100 ms whether a time-out has passed. Their RTO may be 10 ms above the round
-trip; to act on that sooner than they do would turn every hiccup of the far side into resends."""
-
-MAX_TIMEOUT_SECONDS: Final = 8.0
-"""Where the doubling of a time-out ends: rare enough to cost nothing, often enough for a person who waits."""
-
-MAX_DOUBLINGS: Final = 7
-"""As many as bring the shortest time-out to the longest: 0.1 s doubled seven times is above 8 s."""
-
-
-class RoundTrip:
-    """The smoothed round trip time, its variation, and the time-out that follows from them, in seconds."""
-
-    def __init__(self) -> None:
-        self.srtt = 0.1
-        self.rttvar = 0.0
-        self.rto = 0.2
-
-    def update(self, sample: float) -> None:
-        """Take a measured round trip into account."""
-        self.rttvar += (abs(self.srtt - sample) - self.rttvar) / 4
-        self.srtt += (sample - self.srtt) / 8
-        self.rto = min(self.srtt + max(0.01, 4 * self.rttvar), MAX_RTO_SECONDS)
-
-    def timeout(self, doublings: int) -> float:
-        """Return how long to wait for the acknowledgement after `doublings` in vain."""
-        doubled = math.ldexp(max(self.rto, MIN_TIMEOUT_SECONDS), min(doublings, MAX_DOUBLINGS))
-        return min(doubled, MAX_TIMEOUT_SECONDS)
-
 
 class Window:
     """The bound on unacknowledged bytes, envelopes included: a flood of tiny messages is bounded as well.
 
     Args:
-        initial_bytes: Where it begins, and what it never falls below.
+        least_bytes: What it never falls below.
+        initial_bytes: Where it begins.
         max_bytes: Its ceiling.
     """
 
-    def __init__(self, *, initial_bytes: int, max_bytes: int) -> None:
+    def __init__(self, *, least_bytes: int, initial_bytes: int, max_bytes: int) -> None:
+        self._least = least_bytes
         self.size_bytes = self._initial = initial_bytes
         self._max = self._threshold = max_bytes
         self._round_end = 0
@@ -76,7 +46,6 @@ class Window:
         self.fastest_seconds = math.inf
         """The shortest round trip since the last restart; infinite while none was measured."""
         self._fastest_in_round = math.inf
-        self._is_crowded = False
 
     def acknowledged(self, number: int, size: int, in_flight: int, next_number: int, sample: float | None) -> None:
         """A message was acknowledged.
@@ -88,38 +57,40 @@ class Window:
             next_number: The number the next message will have.
             sample: The round trip it took, unless that cannot be told.
         """
-        if sample is not None and sample < self._fastest_in_round:
-            self._fastest_in_round = sample
-            self.fastest_seconds = min(sample, self.fastest_seconds)
         self._peak = max(self._peak, in_flight)
-        if 2 * self._peak >= self.size_bytes and not self._is_crowded:
-            growth = size if self.size_bytes < self._threshold else INCREMENT_BYTES * size // self.size_bytes
-            self.size_bytes = min(self.size_bytes + growth, self._max)
+        if sample is not None:
+            self._fastest_in_round = min(sample, self._fastest_in_round)
+            self.fastest_seconds = min(sample, self.fastest_seconds)
+            if 2 * self._peak >= self.size_bytes and sample <= self.fastest_seconds + TARGET_DELAY_SECONDS:
+                growth = size if self.size_bytes < self._threshold else INCREMENT_BYTES * size // self.size_bytes
+                self.size_bytes = min(self.size_bytes + growth, self._max)
         if number >= self._round_end:
             self._end_round(next_number)
             self._peak = in_flight - size
 
     def lost(self, number: int, next_number: int, *, again: bool) -> None:
         """A message must be resent; `again` if its last resend was not acknowledged either."""
-        if again and self.size_bytes > self._initial:
-            self._threshold = max(self.size_bytes // 2, self._initial)
-            self.size_bytes = self._initial
+        if self.fastest_seconds == math.inf:
+            return  # nothing was measured yet: it is the time-out that does not fit this path
+        if again:
+            self._recovery_end = next_number
+            if self.size_bytes > self._least:
+                self._threshold = max(self.size_bytes // 2, self._least)
+                self.size_bytes = self._least
         elif number >= self._recovery_end:
             self._recovery_end = next_number
-            self.size_bytes = self._threshold = max(self.size_bytes // 2, self._initial)
+            self.size_bytes = self._threshold = max(self.size_bytes // 2, self._least)
 
     def restart(self, next_number: int) -> None:
         """Begin anew: the path may be another one now."""
         self.size_bytes, self._threshold = self._initial, self._max
         self._round_end = self._recovery_end = next_number
         self.fastest_seconds = self._fastest_in_round = math.inf
-        self._is_crowded = False
 
     def _end_round(self, next_number: int) -> None:
         self._round_end = next_number
         fastest, self._fastest_in_round = self._fastest_in_round, math.inf
         tolerated = self.fastest_seconds + TARGET_DELAY_SECONDS
-        self._is_crowded = tolerated < fastest < math.inf
-        if self._is_crowded:
+        if tolerated < fastest < math.inf:
             shrunk = int(self.size_bytes * max(0.5, tolerated / fastest))
-            self.size_bytes = self._threshold = max(shrunk, self._initial)
+            self.size_bytes = self._threshold = max(shrunk, self._least)

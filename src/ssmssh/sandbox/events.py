@@ -42,6 +42,8 @@ class Events:
 
     def client_opened(self) -> None:
         """The data channel is open, for the first time or again."""
+        if self._session.is_over:
+            return
         self._is_open = True
         waiting, self._waiting = self._waiting, []
         for fault, left in waiting:
@@ -49,7 +51,7 @@ class Events:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look which faults are in force: arm new ones, forget lifted ones."""
+        """Look which faults are in force: arm new ones, forget lifted ones; what happens at once has happened then."""
         if not self._is_open or self._session.is_over:
             return
         faults = {n: f for n, f in self._session.faults().items() if FAULT_TYPES[n].kind is Kind.EVENT}
@@ -87,8 +89,10 @@ class Events:
             traffic.messages_up + traffic.messages_down + fault["messages"] if fault["messages"] else never,
         )
         self._armed[fault.name] = armed
-        if fault["seconds"] or not (fault["bytes"] or fault["messages"]):
+        if fault["seconds"]:
             self._session.later(fault["seconds"], lambda: self._happen(armed))
+        elif not (fault["bytes"] or fault["messages"]):
+            self._happen(armed)
 
     def _happen(self, armed: _Armed) -> None:
         if self._armed.get(armed.fault.name) is not armed:

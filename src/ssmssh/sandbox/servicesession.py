@@ -199,7 +199,7 @@ class ServiceSession:
         elif not self._agent_away:
             self._loop.call_soon(self.agent.start)
         self.agent.hold(False)
-        self.events.client_opened()
+        self._loop.call_soon(self.events.client_opened)  # which may end this very connection
         return True
 
     def client_sends(self, messages: list[bytes]) -> None:

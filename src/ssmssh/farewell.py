@@ -1,0 +1,81 @@
+"""The end of a session: how long to flush what was written, and how the end is told.
+
+The local side ends a session by the end of its input, by a signal, or by going away. What it wrote before is still sent
+and acknowledged, then the agent is told, and all that takes a bounded time:
+
+* at the end of input, as long as acknowledgements come, and `FLUSH_SECONDS` after the last one. What does not
+  get through then is lost, which is a failure and is told as one;
+* for a client that signals or is gone, `HASTY_FLUSH_SECONDS` in all: ssh does not wait for us, a `kill` must not take
+  long, and nobody is left to be told.
+"""
+
+from ssmssh.errors import NetworkError, ProtocolError, SessionEndedError, SsmsshError
+from ssmssh.patience import nothing_answers
+from ssmssh.protocol.statistics import Statistics
+
+FLUSH_SECONDS = 10.0
+"""Without an acknowledgement, for what was written before the end of input."""
+
+HASTY_FLUSH_SECONDS = 1.5
+"""In all, for a client that did not wait. With the call that ends the session it makes about two seconds."""
+
+_AGENT_WORKER_DIED = "ipc messaging received timeout signal"
+_HANDSHAKE_FAILED = "initiating handshake"
+
+
+class Farewell:
+    """One flush at the end; `now` is monotonic, `acknowledged` counts messages."""
+
+    def __init__(self, now: float, acknowledged: int, *, is_hasty: bool) -> None:
+        self.is_hasty = is_hasty
+        self._acknowledged = acknowledged
+        self.until = now + (HASTY_FLUSH_SECONDS if is_hasty else FLUSH_SECONDS)
+        """When to give up; later with each `progressed`."""
+
+    def hurry(self, now: float) -> None:
+        """The client does not wait any more."""
+        if not self.is_hasty:
+            self.is_hasty = True
+            self.until = min(self.until, now + HASTY_FLUSH_SECONDS)
+
+    def progressed(self, now: float, acknowledged: int) -> None:
+        """Look whether something was acknowledged."""
+        if acknowledged != self._acknowledged and not self.is_hasty:
+            self._acknowledged = acknowledged
+            self.until = now + FLUSH_SECONDS
+
+
+def unflushed(target: str, unsent_bytes: int, statistics: Statistics) -> SsmsshError:
+    """What to say when the time for flushing is up."""
+    if not (statistics.any_data_acknowledged or statistics.data_received):
+        return nothing_answers(target)
+    left = unsent_bytes + statistics.unacknowledged_bytes
+    return NetworkError(f"The last {left} bytes of the input did not reach {target}", "try again")
+
+
+def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bool) -> SsmsshError | None:
+    """The end that ``channel_closed`` tells, as an error with a next step; None for an orderly one.
+
+    Args:
+        output: The service's text.
+        target: As messages name it.
+        has_spoken: Whether something came from the port before.
+        has_loss: Whether something that was written to us is known to be lost.
+    """
+    if _AGENT_WORKER_DIED in output and not has_spoken:
+        return nothing_answers(target)  # the agent's worker dies when it cannot connect to the port
+    if _HANDSHAKE_FAILED in output:
+        return ProtocolError(f"The agent of {target} refused the handshake: {output}")
+    if output:
+        return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")
+    if not has_spoken:
+        return SessionEndedError(
+            f"The session with {target} ended before anything came from its port",
+            "check sshd and the SSM Agent's log there",
+        )
+    if has_loss:
+        return SessionEndedError(
+            f"The session with {target} ended before everything had arrived there",
+            "the program on the port closed the connection, or somebody ended the session",
+        )
+    return None

@@ -1,0 +1,88 @@
+"""When to try again to resume a lost connection, and when to give up.
+
+Two things are bounded. While there is no connection at all, the attempts share `RESUME_SECONDS`, one after the other
+with delays that double. And connections that come about but carry nothing before they are lost again (the
+service refuses what we have to send, a middlebox kills them) are counted: after `MAX_FRUITLESS` it is the end. A
+connection that lived for `STABLE_SECONDS`, or on which something we sent was acknowledged, begins the count anew.
+"""
+
+import random
+from collections.abc import Callable
+
+from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
+
+RESUME_SECONDS = 100.0
+"""For all attempts together: the keep-alive of the block we write ends ssh after 120 s."""
+
+MAX_FRUITLESS = 8
+"""Connections in a row that carried nothing; with the delays between them some 20 s."""
+
+MAX_DENIED = 3
+"""Refusals in a row: one may come from an identity service that is not up to date, three are a policy."""
+
+STABLE_SECONDS = 10.0
+"""A connection that has heard from the service for as long was a good one."""
+
+DELAY_SECONDS = (0.2, 5.0)
+"""First and longest delay between attempts; they double, with jitter, as the official programs' do."""
+
+
+class Outage:
+    """Plans the attempts for what `describe` tells.
+
+    `now` is monotonic, `jitter` gives numbers between its arguments at random.
+    """
+
+    def __init__(self, describe: Callable[[], str], jitter: Callable[[float, float], float] = random.uniform) -> None:
+        self._describe = describe
+        self._jitter = jitter
+        self._fruitless = 0
+        self._denied = 0
+        self._attempts = 0
+        self._lost_at = 0.0
+        self._down_seconds = 0.0
+        self.retry_at = 0.0
+        """When the next attempt is due."""
+
+    def lost(self, error: SsmsshError, now: float, *, was_fruitful: bool) -> None:
+        """A connection was lost.
+
+        Raises:
+            NetworkError: There is no use in another one.
+        """
+        if was_fruitful:
+            self._fruitless = 0
+            self._down_seconds = 0.0
+        else:
+            self._fruitless += 1
+        if self._fruitless > MAX_FRUITLESS:
+            raise NetworkError(f"The connection to {self._describe()} is lost again and again: {error.sentence}")
+        self._denied = 0
+        self._lost_at = now
+        self._attempts = self._fruitless
+        # The first attempt is at once: a person waits, and the service closes its connections at all times.
+        self.retry_at = now + self._delay() if self._fruitless else now
+
+    def failed(self, error: SsmsshError, now: float) -> None:
+        """An attempt failed.
+
+        Raises:
+            SsmsshError: `error` in the words of somebody whose session it ends, of the same class.
+        """
+        self._attempts += 1
+        self._denied += isinstance(error, AccessDeniedError)
+        # Credentials that have expired are no reason to stop: a login in another window may renew them.
+        if isinstance(error, SessionEndedError):
+            raise error
+        self.retry_at = now + self._delay()
+        if self._denied == MAX_DENIED or self._down_seconds + self.retry_at - self._lost_at > RESUME_SECONDS:
+            sentence = f"The connection to {self._describe()} was lost and cannot be resumed: {error.sentence}"
+            raise type(error)(sentence, error.hint) from error
+
+    def resumed(self, now: float) -> None:
+        """An attempt succeeded."""
+        self._down_seconds += now - self._lost_at
+
+    def _delay(self) -> float:
+        first, longest = DELAY_SECONDS
+        return min(first * 2.0 ** min(self._attempts, 8), longest) * self._jitter(0.5, 1.0)

@@ -1,0 +1,79 @@
+"""How long a flush may take, and how each end is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from ssmssh.errors import ExitStatus
+from ssmssh.farewell import FLUSH_SECONDS, HASTY_FLUSH_SECONDS, Farewell, ended_by_service, unflushed
+from ssmssh.protocol.channel import DataChannel
+
+TARGET = "i-1 in eu-west-1 with profile prod"
+STATISTICS = replace(
+    DataChannel(client_id="", wall_clock_offset_seconds=0).statistics,
+    unacknowledged_messages=3,
+    unacknowledged_bytes=3000,
+)
+CRASH = "document process failed unexpectedly: ipc messaging received timeout signal , check log for crash reason"
+
+
+def test_a_flush_goes_on_while_acknowledgements_come() -> None:
+    farewell = Farewell(0.0, 10, is_hasty=False)
+    for second in range(1, 1000):
+        farewell.progressed(float(second), 10 + second)
+        assert farewell.until == second + FLUSH_SECONDS
+    farewell.progressed(1005.0, 1009)
+    assert farewell.until == 999 + FLUSH_SECONDS
+
+
+def test_a_client_that_is_gone_is_not_kept_alive_by_acknowledgements() -> None:
+    farewell = Farewell(0.0, 0, is_hasty=True)
+    farewell.progressed(1.0, 5)
+    assert farewell.until == HASTY_FLUSH_SECONDS
+
+
+def test_a_signal_during_a_flush_hurries_it_once() -> None:
+    farewell = Farewell(0.0, 0, is_hasty=False)
+    farewell.hurry(5.0)
+    farewell.hurry(6.0)
+    assert farewell.is_hasty
+    assert farewell.until == 5.0 + HASTY_FLUSH_SECONDS
+
+
+def test_a_signal_late_in_a_flush_does_not_prolong_it() -> None:
+    farewell = Farewell(0.0, 0, is_hasty=False)
+    farewell.hurry(FLUSH_SECONDS - 0.5)
+    assert farewell.until == FLUSH_SECONDS
+
+
+def test_what_did_not_arrive_is_told() -> None:
+    error = unflushed(TARGET, 500, replace(STATISTICS, any_data_acknowledged=True))
+    assert error.exit_status == ExitStatus.NETWORK
+    assert "3500 bytes" in error.sentence
+    assert TARGET in error.sentence
+
+
+def test_a_flush_to_a_port_that_never_answered() -> None:
+    assert unflushed(TARGET, 0, STATISTICS).exit_status == ExitStatus.TARGET
+
+
+@pytest.mark.parametrize(
+    ("output", "has_spoken", "has_loss", "status"),
+    [
+        ("", True, False, None),
+        ("", True, True, ExitStatus.SESSION_ENDED),
+        ("", False, False, ExitStatus.SESSION_ENDED),
+        ("The session was terminated because it was idle.", True, False, ExitStatus.SESSION_ENDED),
+        ("The session was terminated because it was idle.", False, False, ExitStatus.SESSION_ENDED),
+        (CRASH, False, True, ExitStatus.TARGET),
+        (CRASH, True, True, ExitStatus.SESSION_ENDED),
+        ("\n---ERROR---\nEncountered error while initiating handshake. no", False, False, ExitStatus.PROTOCOL),
+    ],
+)
+def test_ends_told_by_the_service(output: str, has_spoken: bool, has_loss: bool, status: ExitStatus | None) -> None:
+    error = ended_by_service(output, TARGET, has_spoken=has_spoken, has_loss=has_loss)
+    assert (error.exit_status if error else None) == status
+    if error:
+        assert TARGET in error.sentence
+        assert "\n" not in str(error)
+        assert status == ExitStatus.TARGET or " ".join(output.split()) in error.sentence
