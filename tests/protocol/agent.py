@@ -20,7 +20,7 @@ from ssmssh.protocol.message import (
 )
 from ssmssh.protocol.payloads import build_acknowledge, parse_acknowledge, parse_flag, parse_handshake_response
 from ssmssh.protocol.receiving import ReceiveStream
-from ssmssh.protocol.window import RoundTrip
+from ssmssh.protocol.roundtrip import RoundTrip
 from tests.protocol.support import handshake_complete, handshake_request
 
 TICK_SECONDS = 0.1

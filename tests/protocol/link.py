@@ -45,6 +45,8 @@ class Schedule:
     delay_seconds: float = 0.01
     jitter_seconds: float = 0.0
     dial_seconds: float = 0.0
+    rate_bytes: float = math.inf
+    """Per second, of a narrow part in each direction, with an endless queue before it."""
     breaks: Sequence[Break] = ()
 
 
@@ -56,6 +58,8 @@ class Log:
     first_data_at: float = math.inf
     """When the agent's port took the first byte."""
     most_resent_bytes: int = 0
+    queueing_seconds: list[float] = field(default_factory=list)
+    """How long each message to the agent waited before the narrow part."""
     payload_types_before_open: set[int] = field(default_factory=set)
 
 
@@ -73,6 +77,7 @@ class Link:
         self._uploaded = 0
         self._expected_download = sum(map(len, download))
         self._order = count()
+        self._narrow_until = {"agent": 0.0, "client": 0.0}
         self._travelling: list[tuple[float, int, str, bytes]] = []
         self._breaks = sorted(schedule.breaks, key=lambda each: each.at, reverse=True)
         self._broken: Break | None = None
@@ -147,8 +152,12 @@ class Link:
             return
         copies = 2 if self._random.random() < self._schedule.duplication else 1
         for _ in range(copies):
+            leaves = max(self.now, self._narrow_until[to]) + len(message) / self._schedule.rate_bytes
+            self._narrow_until[to] = leaves
+            if to == "agent":
+                self.log.queueing_seconds.append(leaves - self.now)
             delay = self._schedule.delay_seconds + self._random.random() * self._schedule.jitter_seconds
-            heapq.heappush(self._travelling, (self.now + delay, next(self._order), to, message))
+            heapq.heappush(self._travelling, (leaves + delay, next(self._order), to, message))
 
     def _next_arrival(self) -> float:
         return self._travelling[0][0] if self._travelling else math.inf

@@ -4,6 +4,8 @@ The schedules are drawn by hypothesis and run under a virtual clock, some thousa
 many with `--hypothesis-profile=thorough`.
 """
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,7 @@ breaks = st.lists(
         delay_seconds=st.sampled_from([0.0001, 0.01, 0.1, 0.4]),
         jitter_seconds=st.sampled_from([0.0, 0.01, 0.3]),
         dial_seconds=st.sampled_from([0.0, 0.005, 0.2, 2.0]),
+        rate_bytes=st.sampled_from([math.inf, math.inf, 1e6, 1e5, 2e4]),
         breaks=breaks,
     ),
     upload_size=st.integers(0, 30_000),
@@ -99,6 +102,19 @@ def test_a_loss_here_and_there_is_made_good_without_a_standstill() -> None:
     link, _ = run(Schedule(seed=5, loss=0.01, delay_seconds=0.02), 1_000_000, 0)
     assert link.now < 30.0
     assert link.channel.statistics.resent < 100
+
+
+@pytest.mark.parametrize("rate_bytes", [30e3, 200e3, 1e6, 4e6])
+@pytest.mark.parametrize("delay_seconds", [0.005, 0.04, 0.15])
+def test_a_narrow_path_is_filled_and_not_overfilled(rate_bytes: float, delay_seconds: float) -> None:
+    """Uploads settle at the path's rate with a short queue; without back-off the queue grows to the whole upload."""
+    size = int(10 * rate_bytes)
+    link, log = run(Schedule(delay_seconds=delay_seconds, rate_bytes=rate_bytes), min(size, 4_000_000), 0)
+    settled = log.queueing_seconds[len(log.queueing_seconds) // 2 :]
+    assert sorted(settled)[len(settled) // 2] < 0.3
+    assert link.channel.statistics.resent <= 0.01 * link.channel.statistics.sent + 80
+    if link.now > 5.0:
+        assert len(link.agent.upload) / link.now > 0.55 * rate_bytes
 
 
 def test_a_cut_in_full_flight() -> None:

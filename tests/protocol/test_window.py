@@ -1,71 +1,39 @@
-"""The window and the time-out: check values, growth, back-off."""
+"""The window: growth and back-off."""
 
 from itertools import pairwise
 
 import pytest
 
-from ssmssh.protocol.window import INCREMENT_BYTES, TARGET_DELAY_SECONDS, RoundTrip, Window
-from tests.protocol.support import VECTORS
+from ssmssh.protocol.window import INCREMENT_BYTES, TARGET_DELAY_SECONDS, Window
 
 KIB = 1024
 SIZE = 1144
 """Of a message with the usual payload."""
-
-
-def test_rto_check_values() -> None:
-    round_trip = RoundTrip()
-    computed = []
-    for sample in VECTORS["rto_ms"]["samples"]:
-        round_trip.update(sample / 1000)
-        computed.append(round_trip.rto * 1000)
-    assert computed == pytest.approx(VECTORS["rto_ms"]["rto"], abs=1e-4)
-
-
-def test_rto_before_any_sample() -> None:
-    assert RoundTrip().rto == 0.2
-
-
-def test_rto_is_at_least_ten_milliseconds_above_the_round_trip() -> None:
-    round_trip = RoundTrip()
-    for _ in range(1000):
-        round_trip.update(0.05)
-    assert round_trip.rto == pytest.approx(0.06)
-
-
-def test_timeouts_double_up_to_eight_seconds() -> None:
-    round_trip = RoundTrip()
-    timeouts = [round_trip.timeout(doublings) for doublings in (0, 1, 2, 3, 4, 5, 6, 7, 100_000)]
-    assert timeouts == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8.0, 8.0, 8.0])
-
-
-def test_no_timeout_is_shorter_than_the_official_programs_tick() -> None:
-    round_trip = RoundTrip()
-    for _ in range(1000):
-        round_trip.update(0.001)
-    assert round_trip.rto == pytest.approx(0.011, abs=1e-4)
-    assert [round_trip.timeout(doublings) for doublings in (0, 1, 6, 7)] == [0.1, 0.2, 6.4, 8.0]
+LEAST = 4 * SIZE
 
 
 class Sender:
     """Fills a window and has round trips of it acknowledged."""
 
     def __init__(self, *, initial: int = 16 * KIB, ceiling: int = 2048 * KIB) -> None:
-        self.window = Window(initial_bytes=initial, max_bytes=ceiling)
+        self.window = Window(least_bytes=LEAST, initial_bytes=initial, max_bytes=ceiling)
         self.acknowledged = 0
         self.sent = 0
 
     def round(self, seconds: float | None, *, use: float = 1.0) -> int:
-        """Send as much as the window takes (or a part of it), have it acknowledged; return the window."""
+        """Keep the window (or a part of it) full until all that is out now is acknowledged; return the window."""
+        self._fill(use)
+        end = self.sent
+        while self.acknowledged < end:
+            in_flight = (self.sent - self.acknowledged) * SIZE
+            self.window.acknowledged(self.acknowledged, SIZE, in_flight, self.sent, seconds)
+            self.acknowledged += 1
+            self._fill(use)
+        return self.window.size_bytes
+
+    def _fill(self, use: float) -> None:
         while (self.sent - self.acknowledged + 1) * SIZE <= self.window.size_bytes * use:
             self.sent += 1
-        flight = range(self.acknowledged, self.sent)
-        for number in flight:
-            in_flight = (self.sent - self.acknowledged) * SIZE
-            self.window.acknowledged(number, SIZE, in_flight, self.sent, seconds)
-            self.acknowledged += 1
-            if use == 1.0 and self.sent - flight.stop < 2 * len(flight):
-                self.sent += 1
-        return self.window.size_bytes
 
 
 def test_slow_start_doubles_up_to_the_ceiling() -> None:
@@ -79,6 +47,15 @@ def test_slow_start_doubles_up_to_the_ceiling() -> None:
 def test_a_window_that_is_not_used_does_not_grow() -> None:
     sender = Sender()
     assert [sender.round(0.05, use=0.4) for _ in range(20)] == [16 * KIB] * 20
+
+
+def test_a_window_that_is_no_longer_used_stops_growing() -> None:
+    sender = Sender()
+    for _ in range(3):
+        sender.round(0.05)
+    sender.round(0.05, use=0.0)
+    sizes = [sender.round(0.05, use=0.4) for _ in range(20)]
+    assert sizes == [sizes[0]] * 20
 
 
 def test_a_loss_halves_the_window_once_a_round_trip() -> None:
@@ -108,16 +85,24 @@ def test_a_resend_that_is_lost_begins_slow_start_anew_up_to_half() -> None:
         pass
     for _ in range(20):  # all of a burst
         sender.window.lost(sender.acknowledged, sender.sent, again=True)
-    assert sender.window.size_bytes == 16 * KIB
+    assert sender.window.size_bytes == LEAST
     sizes = [sender.round(0.05) for _ in range(8)]
-    assert sizes[0] > 28 * KIB
+    assert sizes[1] > 3 * LEAST
     assert 128 * KIB < sizes[-1] < 256 * KIB
 
 
-def test_losses_never_shrink_it_below_its_beginning() -> None:
-    window = Window(initial_bytes=16 * KIB, max_bytes=64 * KIB)
-    for number in range(10):
-        window.lost(number, number + 1, again=number % 2 == 0)
+def test_losses_never_shrink_it_below_its_least() -> None:
+    sender = Sender()
+    sender.round(0.05)
+    for number in range(sender.sent, sender.sent + 20):
+        sender.window.lost(number, number + 1, again=number % 2 == 0)
+    assert sender.window.size_bytes == LEAST
+
+
+def test_losses_before_anything_was_measured_say_nothing_about_the_path() -> None:
+    window = Window(least_bytes=LEAST, initial_bytes=16 * KIB, max_bytes=64 * KIB)
+    window.lost(0, 1, again=False)
+    window.lost(0, 1, again=True)
     assert window.size_bytes == 16 * KIB
 
 
@@ -138,6 +123,17 @@ def test_rising_delay_shrinks_the_window_to_what_meets_the_target() -> None:
     assert sender.round(0.2) < size
 
 
+def test_growth_after_a_delay_is_additive() -> None:
+    sender = grown_sender()
+    for _ in range(6):
+        sender.round(1.0)
+    for _ in range(4):  # until no more is out than the window has room for
+        sender.round(0.05)
+    before = sender.window.size_bytes
+    assert before < 512 * KIB
+    assert 0 < sender.round(0.05) - before <= 2.5 * INCREMENT_BYTES
+
+
 def test_a_great_delay_halves_it_at_most() -> None:
     sender = grown_sender()
     sender.round(30.0)
@@ -145,7 +141,7 @@ def test_a_great_delay_halves_it_at_most() -> None:
     assert sender.window.size_bytes == pytest.approx(512 * KIB, rel=0.01)
     for _ in range(20):
         sender.round(30.0)
-    assert sender.window.size_bytes == 16 * KIB
+    assert sender.window.size_bytes == LEAST
 
 
 def test_one_slow_acknowledgement_among_quick_ones_is_no_rising_delay() -> None:
