@@ -77,6 +77,7 @@ def test_prints_its_table(name: str, rows_of: set[str]) -> None:
     check(done.stdout, name, rows_of)
 
 
+@pytest.mark.timeout(300)  # four benchmarks, twice as many connections
 def test_compare_puts_another_proxy_command_beside_ours(tmp_path: Path) -> None:
     other = tmp_path / "other-proxy"
     other.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "ssmssh-proxy"} "$@"\n')
