@@ -82,7 +82,6 @@ class Link:
         self._breaks = sorted(schedule.breaks, key=lambda each: each.at, reverse=True)
         self._broken: Break | None = None
         self._is_open = False
-        self._widest_window = 0
         channel.open(TOKEN, 0.0)
 
     def transfer(self) -> Log:
@@ -129,10 +128,8 @@ class Link:
             size = min(self._random.randint(1, 3000), capacity)
             self.channel.send(self._upload[self._uploaded : self._uploaded + size], self.now)
             self._uploaded += size
-        statistics = self.channel.statistics
-        # What was sent while the window was wide may still be out when it has shrunk.
-        self._widest_window = max(self._widest_window, statistics.window_bytes)
-        assert statistics.unacknowledged_bytes <= self._widest_window
+            statistics = self.channel.statistics
+            assert statistics.unacknowledged_bytes <= statistics.window_bytes
 
     def _collect(self) -> list[bytes]:
         """Put what both sides have to say on its way."""

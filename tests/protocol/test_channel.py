@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import ProtocolError
-from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState, Limits
+from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState
 from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.handshake import CLIENT_VERSION
+from ssmssh.protocol.limits import Limits
 from ssmssh.protocol.message import AgentMessage, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import (
     ProcessedAction,

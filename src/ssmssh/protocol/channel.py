@@ -35,21 +35,13 @@ so it is left to be sent again.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final, NamedTuple
 
 from ssmssh.errors import ProtocolError
-from ssmssh.protocol.events import (
-    ChannelClosed,
-    DataReceived,
-    Event,
-    FlagReceived,
-    HandshakeCompleted,
-    Paused,
-    Resumed,
-)
+from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, FlagReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.handshake import CLIENT_VERSION, TERMINATE_SESSION_AFTER, Handshake, supports
+from ssmssh.protocol.limits import DEFAULT_LIMITS, DEFAULT_PAYLOAD_BYTES, LEAST_MESSAGES, Limits
 from ssmssh.protocol.message import (
     ACKNOWLEDGE_FLAGS,
     MESSAGE_OVERHEAD_BYTES,
@@ -80,12 +72,6 @@ from ssmssh.protocol.sending import SendStream
 from ssmssh.protocol.statistics import Statistics
 from ssmssh.protocol.window import Window
 
-DEFAULT_PAYLOAD_BYTES: Final = 1024
-"""What both official programs send, so what the service is known to carry."""
-
-LEAST_MESSAGES: Final = 4
-"""What the window never falls below: enough for the acknowledgement of one to come while others are on their way."""
-
 MAX_INVALID_IN_A_ROW: Final = 100
 """Single messages that cannot be understood are dropped, as the official client does. As many without one that can
 be come from something that does not speak this protocol, and dropping them would be an endless silence."""
@@ -101,26 +87,6 @@ class ChannelState(Enum):
     RESUMING = "resuming"
     CLOSING = "closing"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a channel may hold.
-
-    Attributes:
-        initial_window_bytes: RFC 6928's ten segments, in messages: small enough for any path's queues.
-        max_window_bytes: 20 MB/s over 100 ms. All of it may be resent after a lost connection.
-        early_messages: As many as the official client keeps.
-        early_bytes: Room for these at the usual size, with some to spare.
-    """
-
-    initial_window_bytes: int = 16 * 1024
-    max_window_bytes: int = 2 * 1024 * 1024
-    early_messages: int = 10_000
-    early_bytes: int = 16 * 1024 * 1024
-
-
-DEFAULT_LIMITS: Final = Limits()
 
 
 _Handler = Callable[["DataChannel", AgentMessage, float, list[Event]], None]
@@ -404,25 +370,17 @@ class DataChannel:
             self._invalid += 1
 
     def _shake_hands(self, message: AgentMessage, now: float, events: list[Event]) -> None:
-        try:
-            if message.payload_type == PayloadType.HANDSHAKE_REQUEST:
-                answer = self._handshake.answer(message.payload)
-                self._transmit(PayloadType.HANDSHAKE_RESPONSE, answer.payload, now)
-                if answer.refusal is not None:
-                    raise answer.refusal
-            elif message.payload_type == PayloadType.HANDSHAKE_COMPLETE:
-                self._complete_handshake(self._handshake.complete(message.payload), events)
-            elif message.payload_type == PayloadType.OUTPUT:
-                self._complete_handshake(self._handshake.skip(), events)
-            else:
-                self._ignored += 1
-        except MessageError as error:
-            raise ProtocolError(f"The agent's part of the handshake cannot be read: {error}") from error
-
-    def _complete_handshake(self, completed: HandshakeCompleted, events: list[Event]) -> None:
-        self._enter(ChannelState.OPEN)
-        self._agent_version = completed.agent_version
-        events.append(completed)
+        step = self._handshake.step(message.payload_type, message.payload)
+        if step is None:
+            self._ignored += 1
+        elif isinstance(step, HandshakeCompleted):
+            self._enter(ChannelState.OPEN)
+            self._agent_version = step.agent_version
+            events.append(step)
+        else:
+            self._transmit(step.payload_type, step.payload, now)
+            if step.refusal is not None:
+                raise step.refusal
 
     def _take_acknowledge(self, message: AgentMessage, now: float, _events: list[Event]) -> None:
         self._sending.acknowledge(parse_acknowledge(message.payload), now)

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 
 from ssmssh.errors import ProtocolError
 from ssmssh.protocol.events import HandshakeCompleted
+from ssmssh.protocol.message import MessageError, PayloadType
 from ssmssh.protocol.payloads import (
     ActionStatus,
     ActionType,
@@ -61,8 +62,9 @@ def supports(agent_version: str, above: str) -> bool:
 
 
 class Answer(NamedTuple):
-    """The payload of the HandshakeResponse, and the error to end with once it is sent, if it is a refusal."""
+    """What to send the agent, and the error to end with once it is sent, if it is a refusal."""
 
+    payload_type: PayloadType
     payload: bytes
     refusal: ProtocolError | None
 
@@ -80,11 +82,31 @@ class Handshake:
         self._session_type: SessionType | None = None
         self._properties: dict[str, object] = {}
 
+    def step(self, payload_type: int, payload: bytes) -> Answer | HandshakeCompleted | None:
+        """Process a stream message of the agent; return what follows from it, None if it means nothing here.
+
+        Raises:
+            ProtocolError: The handshake cannot go on.
+        """
+        try:
+            match payload_type:
+                case PayloadType.HANDSHAKE_REQUEST:
+                    return self.answer(payload)
+                case PayloadType.HANDSHAKE_COMPLETE:
+                    return self.complete(payload)
+                case PayloadType.OUTPUT:
+                    return self.skip()
+                case _:
+                    return None
+        except MessageError as error:
+            raise ProtocolError(f"The agent's part of the handshake cannot be read: {error}") from error
+
     def answer(self, payload: bytes) -> Answer:
         """Process a HandshakeRequest.
 
         Raises:
-            ProtocolError: There is no answer: it cannot be read, came before, or names no session type.
+            MessageError: It cannot be read.
+            ProtocolError: There is no answer: it came before, or names no session type.
         """
         if self._request is not None:
             raise ProtocolError("The agent began the handshake twice")
@@ -101,6 +123,7 @@ class Handshake:
         ]
         response = HandshakeResponse(CLIENT_VERSION, processed)
         return Answer(
+            PayloadType.HANDSHAKE_RESPONSE,
             build_handshake_response(response),
             ProtocolError(refusals[0], "check the session document") if refusals else None,
         )
@@ -109,7 +132,8 @@ class Handshake:
         """Process a HandshakeComplete.
 
         Raises:
-            ProtocolError: It cannot be read, or came before the request.
+            MessageError: It cannot be read.
+            ProtocolError: It came before the request.
         """
         if self._request is None or self._session_type is None:
             raise ProtocolError("The agent completed a handshake that it did not begin")

@@ -1,0 +1,30 @@
+"""What a data channel may hold, and how much it carries in one message."""
+
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT_PAYLOAD_BYTES: Final = 1024
+"""What both official programs send, so what the service is known to carry."""
+
+LEAST_MESSAGES: Final = 4
+"""What the window never falls below: enough for the acknowledgement of one to come while others are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a channel's buffers.
+
+    Attributes:
+        initial_window_bytes: RFC 6928's ten segments, in messages: small enough for any path's queues.
+        max_window_bytes: 20 MB/s over 100 ms. All of it may have to be resent after a lost connection.
+        early_messages: As many as the official client keeps.
+        early_bytes: Room for these at the usual size, with some to spare.
+    """
+
+    initial_window_bytes: int = 16 * 1024
+    max_window_bytes: int = 2 * 1024 * 1024
+    early_messages: int = 10_000
+    early_bytes: int = 16 * 1024 * 1024
+
+
+DEFAULT_LIMITS: Final = Limits()
