@@ -93,6 +93,7 @@ def test_events_by_messages_and_by_seconds(channel: DataChannel) -> None:
 
 def test_half_open_nothing_is_heard_of_the_connection_again(channel: DataChannel) -> None:
     set_fault(channel, "half-open")
+    channel.receive_all(0.05)  # what was said before
     unheard = channel.message(b"hello?")
     channel.send_raw(unheard)
     assert channel.connection is not None

@@ -79,7 +79,7 @@ class ClientConnection(Wire):
         self._channel: Channel | None = None
         self._is_open = False
         self._fragments: list[bytes] = []
-        self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self._give_up)
 
     def send(self, messages: list[bytes]) -> None:
         """Send binary messages, each as one frame; dropped where the connection is closing."""
@@ -107,7 +107,7 @@ class ClientConnection(Wire):
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._transmit_frames()
-            self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self.abort)
+            self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self._give_up)
 
     # The wire's side.
 
@@ -197,6 +197,10 @@ class ClientConnection(Wire):
             return
         self._is_open = True
         self._deadline.cancel()
+
+    def _give_up(self) -> None:
+        _log.info("a client took too long to open or to close")
+        self.abort()
 
     def _transmit_frames(self) -> None:
         pieces = self._protocol.data_to_send()

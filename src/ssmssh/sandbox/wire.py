@@ -12,11 +12,14 @@ is called when it does again. Inwards, `pause` stops reading from the client, as
 
 import asyncio
 import collections
+import logging
 import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
+
+_log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 20
 _QUEUED_BYTES = 16 << 20
@@ -255,7 +258,8 @@ class Wire(asyncio.Protocol):
             is_over = True
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLError:
+        except ssl.SSLError as error:
+            _log.info("TLS failed: %s", error)
             self._send()
             self.close()
             return
