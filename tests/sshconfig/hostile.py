@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-HOSTS = ("web", "work", "gate", "db.example.com", "10.0.0.1", "host.example", "mi", "i", "mail-i-1")
+HOSTS = ("web", "work", "db.example.com", "10.0.0.1", "mail-i-1")
 """Hosts that are not ours, whatever the config says."""
 
 

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ssmssh.commands import _config
 from ssmssh.errors import FileError, UsageError
+from ssmssh.sshconfig import install
+from ssmssh.sshconfig.block import BlockOptions
+from ssmssh.sshconfig.plan import Plan  # noqa: TC001 - mypy reads it, too
 from tests.sshconfig.home import Home
 
 
@@ -91,3 +95,69 @@ def test_printing_writes_nothing(home: Home) -> None:
     assert "    User ubuntu\n" in printed
     assert not home.config.exists()
     assert list(home.directory.iterdir()) == []
+
+
+def test_control_sockets_get_a_directory(home: Home) -> None:
+    home.install("--multiplex")
+    assert home.own.parent.stat().st_mode & 0o777 == 0o700
+    assert home.ssh("i-0")["controlpersist"] == ["60"]
+    assert home.ssh("i-0")["controlpath"][0].startswith(f"{home.directory}/ssmssh/")
+
+
+def test_options_of_all_kinds_reach_ssh(home: Home) -> None:
+    home.install(
+        *(
+            "--identity-file",
+            "keys/id",
+            "--identities-only",
+            "--forward-agent",
+            "--compression",
+            "--server-alive",
+            "60",
+        ),
+        *("--local-forward", "8080:localhost:80", "--local-forward", "9090:localhost:90"),
+        *("--host-pattern", "web-*", "--host-pattern", "i-*", "--user", "ubuntu"),
+    )
+    answer = home.ssh("web-1")
+    assert answer["identityfile"] == [str(Path("keys/id").absolute())]
+    assert answer["localforward"] == ["8080 [localhost]:80", "9090 [localhost]:90"]
+    assert answer["serveraliveinterval"] == ["60"]
+    assert [answer[key] for key in ("identitiesonly", "forwardagent", "compression")] == [["yes"]] * 3
+    home.install("--local-forward", "", "--no-compression", "--identity-file", "", "--host-pattern", "")
+    answer = home.ssh("i-0")
+    assert "localforward" not in answer
+    assert answer["compression"] == ["no"]
+    assert answer["identityfile"] != [str(Path("keys/id").absolute())]
+    assert "proxycommand" not in home.ssh("web-1")
+
+
+def test_a_capture_needs_more_than_a_yes(home: Home) -> None:
+    home.write(b"Host mi-server\n  User me\n")
+    with pytest.raises(UsageError, match=r"answer for hosts of yours.*--capture"):
+        home.install()
+    home.install("--capture")
+    assert home.ssh("mi-server")["proxycommand"][0].endswith("%h %p")
+    home.install("--region", "eu-west-1")
+
+
+def test_the_default_is_the_config_that_ssh_reads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SSMSSH_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(_config.home()))
+    place = _config.place(None)
+    assert place.config == _config.home() / ".ssh" / "config"
+    assert place.directory_name == "~/.ssh/ssmssh"
+    assert place.own == _config.home() / ".ssh" / "ssmssh" / "config"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _config.place(None) == place._replace(directory_name=str(place.directory))
+    assert f"Note: $HOME is {tmp_path}, but ssh reads the config in" in capsys.readouterr().err
+
+
+def test_a_second_answer_of_the_same_plan_is_not_shown_twice(home: Home) -> None:
+    job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
+    place = install.place_of(home.config, home.state, portable=False)
+    shown: list[Plan] = []
+    assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: False) is None
+    assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: True) == shown[1]
+    assert len(shown) == 2

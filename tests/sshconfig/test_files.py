@@ -118,6 +118,14 @@ def test_extended_attributes_stay(home: Home) -> None:
     assert os.getxattr(home.config, "user.note") == b"kept"
 
 
+def test_the_group_stays(home: Home) -> None:
+    groups = [*os.getgroups(), 65534] if os.geteuid() == 0 else os.getgroups()
+    home.write(OLD)
+    os.chown(home.config, -1, groups[-1])
+    home.install()
+    assert home.config.stat().st_gid == groups[-1]
+
+
 def test_a_read_only_file_is_left_alone(home: Home) -> None:
     home.write(OLD)
     home.config.chmod(0o444)
@@ -285,7 +293,7 @@ def test_killed_at_any_system_call_it_leaves_the_old_or_the_new(
     home: Home, monkeypatch: pytest.MonkeyPatch, include: bool, removing: bool
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")  # no ssh: the proof touches none of the user's files
-    place = install.Place(home.config, home.state, home.directory)
+    place = install.place_of(home.config, home.state, portable=False)
     installation = install.Installation("", BlockOptions(include=include), reset=False, script="/opt/ssmssh-proxy")
 
     def contents() -> tuple[bytes, bytes | None]:

@@ -1,7 +1,5 @@
 """The plan, over bytes: nothing outside the block changes, and removing gives back what was there."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from ssmssh.sshconfig.position import Reader
 from tests.sshconfig.test_document import CONFIGS
 
 MAINS = CONFIGS.filter(lambda data: not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")))
-READER = Reader(Path("/nonexistent/.ssh"))
+READER = Reader()
 SCRIPT = "/opt/bin/ssmssh-proxy"
 OPTIONS = st.builds(
     BlockOptions,
@@ -166,3 +164,46 @@ def test_switching_modes_leaves_no_trace() -> None:
     included = install(after(inline), include=True)
     assert included.main == b"Include ~/.ssh/ssmssh/config\nHost work\n"
     assert after(install(after(included), include=False)) == after(inline)
+
+
+def test_a_path_that_no_include_line_can_hold_is_refused() -> None:
+    files = given_files(b"")._replace(own_path="/my home/ssmssh/config")
+    with pytest.raises(UsageError, match="cannot stand in an Include line"):
+        install(files, include=True)
+
+
+def test_a_block_that_lines_were_added_below_is_not_taken_from_above_them() -> None:
+    installed = install(given_files(b"AddKeysToAgent yes\n")).main or b""
+    grown = given_files(installed + b"# note\nForwardAgent yes\n")
+    with pytest.raises(FileError, match=r"line 9 of the ssh config \(ForwardAgent\) holds for the hosts of the block"):
+        plan_uninstall(grown, "")
+    assert not install(grown).changes
+
+
+def test_an_added_newline_stays_when_text_follows_or_is_gone() -> None:
+    installed = install(given_files(b"AddKeysToAgent yes")).main or b""
+    assert b"[newline added]" in installed
+    assert plan_uninstall(given_files(installed + b"Host x\n"), "").main == b"AddKeysToAgent yes\nHost x\n"
+    assert plan_uninstall(given_files(installed.removeprefix(b"AddKeysToAgent yes\n")), "").main == b""
+
+
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    for main in (None, b"", b"Host x"):
+        assert not plan_uninstall(given_files(main), "prod").changes
+
+
+def test_an_include_line_that_was_moved_goes_back_to_the_top() -> None:
+    files = after(install(given_files(b"Host x\n"), include=True))
+    line = b"Include ~/.ssh/ssmssh/config\n"
+    moved = files._replace(main=b"User me\n" + line + b"Host x\n")
+    assert install(moved, include=True).main == line + b"User me\nHost x\n"
+    assert plan_uninstall(moved, "").main == b"User me\nHost x\n"
+    below = files._replace(main=b"Host x\n" + line)
+    assert plan_uninstall(below, "").main == b"Host x\n" + line
+
+
+def test_only_the_very_top_is_above_our_include_line() -> None:
+    files = after(install(given_files(b"ProxyJump gate\n"), "dev", include=True))
+    both = install(files, "prod")
+    assert (both.main or b"").startswith(b"Include ~/.ssh/ssmssh/config\n# >>> ssmssh prod >>>")
+    assert not install(after(both), "dev", include=True).changes

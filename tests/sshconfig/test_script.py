@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ssmssh.errors import UsageError
+from ssmssh.sshconfig import script
 from ssmssh.sshconfig.block import quote_word
 from ssmssh.sshconfig.script import check_lasting, find, spellings, windows_spelling
 
@@ -125,11 +125,10 @@ def test_a_relative_windows_path_is_refused() -> None:
         windows_spelling(r"bin\ssmssh-proxy.exe")
 
 
-def test_a_missing_program_is_a_clear_line(tmp_path: Path) -> None:
-    """An installation whose program was deleted: the package alone, on another interpreter's path."""
-    program = "from ssmssh.sshconfig import script; script.PROGRAM = 'ssmssh-none'; script.find()"
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert "UsageError: the program ssmssh-none of this installation was not found" in done.stderr
+def test_a_missing_program_is_a_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "PROGRAM", "ssmssh-none")
+    with pytest.raises(UsageError, match="the program ssmssh-none of this installation was not found"):
+        find()
 
 
 @pytest.mark.parametrize("directory", ["with blank", "ümlaut", "per%cent", "quo'te"])

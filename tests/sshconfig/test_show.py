@@ -44,22 +44,24 @@ def test_included_files_are_named(home: Home) -> None:
     assert found.trouble == "ssh will not come to ssmssh for this host"
 
 
-@pytest.mark.parametrize("hostile", CONFIGS.values(), ids=CONFIGS)
+INTRICATE = {name: hostile for name, hostile in CONFIGS.items() if "include" in name or "Match" in name or "=" in name}
+
+
+@pytest.mark.parametrize("hostile", INTRICATE.values(), ids=INTRICATE)
 def test_without_the_deciding_line_ssh_says_something_else(home: Home, hostile: Hostile) -> None:
     home.write(*hostile)
-    home.install("--user", "tester", "--capture")
-    found = report("i-0123456789abcdef0", home.config, home.directory)
+    home.install("--user", "tester")
+    installed = home.config.read_bytes()
     before = home.ssh("i-0123456789abcdef0")
-    for setting in found.settings:
+    for setting in report("i-0123456789abcdef0", home.config, home.directory).settings:
         if setting.keyword in ("ProxyCommand", "User"):
             assert setting.decided_by is not None
             assert setting.decided_by.path == str(home.config)
-            lines = home.config.read_bytes().split(b"\n")
+            lines = installed.split(b"\n")
             lines[setting.decided_by.line.number - 1] = b""
             home.config.write_bytes(b"\n".join(lines))
-            assert home.ssh("i-0123456789abcdef0").get(setting.keyword.lower()) != before[setting.keyword.lower()]
-            home.write(*hostile)
-            home.install("--user", "tester", "--capture")
+            keyword = setting.keyword.lower()
+            assert home.ssh("i-0123456789abcdef0").get(keyword) != before[keyword]
 
 
 def test_the_command_shows_it(home: Home) -> None:
@@ -82,6 +84,7 @@ def test_the_command_shows_it(home: Home) -> None:
         ("@/ssmssh-proxy %h", "does not run"),
         ('"@/broken dir/ssmssh-proxy" %h', "does not run"),
         ("nc %h %p", "will not come to ssmssh"),
+        ("nc %h \\\\", "will not come to ssmssh"),
         ("none", "will not come to ssmssh"),
     ],
 )
@@ -110,6 +113,11 @@ def test_without_ssh_nothing_can_be_shown(home: Home, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(FileError, match="no ssh was found"):
         report("i-0", home.config, home.directory)
+
+
+def test_a_file_that_is_included_twice_counts_where_it_comes_first(home: Home) -> None:
+    home.write(b"Host none\n  Include @/a\nHost *\n  Include @/a\nInclude @/a\n", {"a": b"User me\n"})
+    assert lines_of(report("i-0", home.config, home.directory))["User"] == [1]
 
 
 def test_a_line_that_takes_the_marks_away_does_not_mislead(home: Home) -> None:

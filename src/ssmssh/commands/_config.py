@@ -42,11 +42,12 @@ def home() -> Path:
 
 def place(config_file: Path | None) -> install.Place:
     """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
-    if config_file is None and Path.home() != home():
+    default = home() / ".ssh" / "config"
+    same_home = Path.home() == home()
+    if config_file is None and not same_home:
         click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home()}, and so does this.", err=True)
-    directory = home() / ".ssh"
-    config = directory / "config" if config_file is None else config_file.absolute()
-    return install.Place(config, settings.state_directory(), directory)
+    config = config_file.absolute() if config_file else default
+    return install.place_of(config, settings.state_directory(), portable=same_home and config == default)
 
 
 def run(

@@ -205,14 +205,11 @@ def _carry_over(found: Found, status: os.stat_result, descriptor: int) -> None:
     if os.fstat(descriptor).st_gid != status.st_gid:
         os.fchown(descriptor, -1, status.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    if not hasattr(os, "listxattr"):
-        return
-    for name in os.listxattr(found.resolved):
-        try:
+    for name in os.listxattr(found.resolved) if hasattr(os, "listxattr") else ():
+        # The system gives out these two kinds itself, and lets only root do it.
+        lenient = name.startswith(("security.", "trusted."))
+        with contextlib.suppress(OSError) if lenient else contextlib.nullcontext():
             os.setxattr(descriptor, name, os.getxattr(found.resolved, name))
-        except OSError:
-            if not name.startswith(("security.", "trusted.")):  # the system sets those, and lets only root do it
-                raise
 
 
 def _check_unchanged(found: Found) -> None:

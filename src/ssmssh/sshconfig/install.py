@@ -33,27 +33,27 @@ Ask = Callable[[Plan], bool]
 
 
 class Place(NamedTuple):
-    """Where the files are: the user's config, our state directory, and the directory ssh takes includes from."""
+    """Where the files are.
+
+    `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
+    sockets, and `directory_name` is how ssh configs spell it.
+    """
 
     config: Path
     state: Path
-    ssh_directory: Path
+    directory: Path
+    directory_name: str
 
     @property
     def own(self) -> Path:
         """Our own file, for ``--include``."""
-        return self.config.parent / "ssmssh" / "config"
+        return self.directory / "config"
 
-    @property
-    def own_name(self) -> str:
-        """How the Include line names it."""
-        return f"{self.own_directory_name}/config"
 
-    @property
-    def own_directory_name(self) -> str:
-        """How ssh configs name the directory of our own file, which holds control sockets, too."""
-        is_default = self.config == self.ssh_directory / "config"
-        return "~/.ssh/ssmssh" if is_default else str(self.own.parent)
+def place_of(config: Path, state: Path, *, portable: bool) -> Place:
+    """Where the files are for a config; `portable` if it is the one that ssh reads and ``~`` leads there."""
+    directory = config.parent / "ssmssh"
+    return Place(config, state, directory, "~/.ssh/ssmssh" if portable else str(directory))
 
 
 class Installation(NamedTuple):
@@ -68,7 +68,7 @@ class Installation(NamedTuple):
         """The block with the options that an earlier run chose and this one did not change."""
         earlier = None if self.reset else remembered(current, self.name)
         options = recall(earlier or "").changed_by(self.options)
-        return BlockText(self.name, options, self.script, place.own_directory_name)
+        return BlockText(self.name, options, self.script, place.directory_name)
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
         """What would change, and what is to be said about its proof. Raises FileError and UsageError."""
@@ -151,11 +151,11 @@ def chosen_user(job: Installation, place: Place) -> str | None:
 
 def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
     main, own = files.read(place.config), files.read(place.own)
-    return Files(str(place.config), main.data, place.own_name, own.data), (main, own)
+    return Files(str(place.config), main.data, f"{place.directory_name}/config", own.data), (main, own)
 
 
 def _reader(place: Place, current: Files) -> Reader:
-    return Reader(place.ssh_directory, {str(place.own): Document(current.own or b"")})
+    return Reader({str(place.own): Document(current.own or b"")})
 
 
 def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
@@ -169,8 +169,8 @@ def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
 
 
 def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]]) -> str:
-    before = verify.Config(plan.before.main or b"", plan.before.own, place.own_name)
-    after = verify.Config(plan.main or b"", plan.own, place.own_name)
+    before = verify.Config(plan.before.main or b"", plan.before.own, plan.before.own_path)
+    after = verify.Config(plan.main or b"", plan.own, plan.before.own_path)
     doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(place, plan))
     reader = _reader(place, plan.before)
     if ssh and not doubt and runs_commands(Document(before.main), plan.before.main_path, reader):
@@ -182,7 +182,7 @@ def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> 
     """Write our own file before the line that includes it, and remove it after that line; both or neither."""
     main, own = found
     if plan.needs_directory:
-        files.make_directory(place.own.parent)
+        files.make_directory(place.directory)
     files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
     first, second = (own, plan.own), (main, plan.main)
     if plan.own is None:
@@ -197,4 +197,4 @@ def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> 
             raise
     if own.data is not None and plan.own is None:
         with contextlib.suppress(OSError):  # it holds other things
-            place.own.parent.rmdir()
+            place.directory.rmdir()

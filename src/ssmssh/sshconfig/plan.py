@@ -111,9 +111,9 @@ def plan_uninstall(files: Files, name: str) -> Plan:
         main = _without_include(main, files.own_path)
     created = FILE_CREATED in main_flags | own_flags
     if created and main.blocks:
-        main = _flagged(main, main.blocks[0].name, FILE_CREATED)
+        main = _flagged(main, main.blocks[0], FILE_CREATED)
     elif created and own.blocks:
-        own = _flagged(own, own.blocks[0].name, FILE_CREATED)
+        own = _flagged(own, own.blocks[0], FILE_CREATED)
     gone = files.main is None or (created and not main.data)
     return Plan(files, None if gone else main.data, own.data or None, patterns)
 
@@ -184,10 +184,13 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     _check_removable(document, block)
     heir = next((other for other in document.blocks if block.start == other.end or other.start == block.end), None)
     flag, newline = next(((flag, end) for end, flag in NEWLINE_ADDED.items() if flag in block.flags), ("", b""))
-    if heir is None and block.end == len(document.data) and document.data[: block.start].endswith(newline):
-        return document.splice(block.start - len(newline), block.end, b""), block.flags
-    document = document.splice(block.start, block.end, b"")
-    return (document if heir is None or not flag else _flagged(document, heir.name, flag)), block.flags
+    start, end = block.start, block.end
+    if heir is None and end == len(document.data) and document.data[:start].endswith(newline):
+        start -= len(newline)
+    result = document.splice(start, end, b"")
+    if heir is not None and flag:
+        result = _flagged(result, next(other for other in result.blocks if other.name == heir.name), flag)
+    return result, block.flags
 
 
 def _check_removable(document: Document, block: Block) -> None:
@@ -201,14 +204,12 @@ def _check_removable(document: Document, block: Block) -> None:
         )
 
 
-def _flagged(document: Document, name: str, flag: str) -> Document:
+def _flagged(document: Document, block: Block, flag: str) -> Document:
     """`document` with a flag added to the begin marker of a block."""
-    block = document.block(name)
-    if block is None:
-        return document
     line = document.lines[block.first - 1]
     newline = b"\r\n" if document.text(line).endswith(b"\r\n") else b"\n"
-    return document.splice(line.start, line.end, begin_marker(name, block.flags | {flag}).encode() + newline)
+    marker = begin_marker(block.name, block.flags | {flag}).encode()
+    return document.splice(line.start, line.end, marker + newline)
 
 
 def _after_include(document: Document, own_path: str) -> int:

@@ -12,6 +12,7 @@ counts as matching: the very top is always a safe place.
 """
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from sshconf import KNOWN_PARAMS
 
 from ssmssh.errors import FileError
+from ssmssh.sshconfig import files
 from ssmssh.sshconfig.document import Document, Line
 from ssmssh.sshconfig.patterns import list_matches
 
@@ -32,9 +34,6 @@ ACCUMULATING = frozenset(
     {"identityfile", "certificatefile", "localforward", "remoteforward", "dynamicforward", "sendenv"}
 )
 """Keywords whose earlier lines do not hide later ones."""
-
-Source = Callable[[str], Document | None]
-"""Reads an included file by its path; None where there is none."""
 
 Judge = Callable[[str, Line], bool]
 """Whether the section that a line of a file opens holds for the host in question."""
@@ -58,21 +57,21 @@ class Sighting(NamedTuple):
 
 
 class Reader:
-    """Reads included files once; `directory` is where ssh looks for relative ones, the user's ``~/.ssh``."""
+    """Reads included files, each once; `replaced` are documents to take instead of files of their names."""
 
-    def __init__(self, directory: Path, replaced: Mapping[str, Document] | None = None) -> None:
-        self._directory = directory
+    def __init__(self, replaced: Mapping[str, Document] | None = None) -> None:
         self._documents: dict[str, Document | None] = dict(replaced or {})
 
     def included(self, line: Line) -> Iterator[tuple[str, Document]]:
-        """The files that an Include line names, in ssh's order; those that cannot be read are left to ssh."""
+        """The files that an Include line names, in ssh's order; those that cannot be read are left to ssh.
+
+        As for ssh, relative names are taken from ``~/.ssh``; and ``~`` is ``$HOME`` here, since glob(3) says so.
+        """
         for argument in line.arguments() or ():
             path = argument.decode("utf-8", "surrogateescape")
-            if path.startswith("~/"):
-                path = str(self._directory.parent / path[2:])
-            elif not path.startswith(("/", "~")):
-                path = str(self._directory / path)
-            for name in sorted(glob.glob(path)):  # noqa: PTH207 - absolute and relative patterns
+            if not path.startswith(("/", "~")):
+                path = f"~/.ssh/{path}"
+            for name in sorted(glob.glob(os.path.expanduser(path))):  # noqa: PTH111, PTH207 - patterns, not paths
                 document = self._read(name)
                 if document is not None:
                     yield name, document
@@ -82,9 +81,10 @@ class Reader:
             if len(self._documents) >= MAX_INCLUDED_FILES:
                 raise FileError(f"the ssh config includes more than {MAX_INCLUDED_FILES} files")
             try:
-                self._documents[path] = Document(Path(path).read_bytes())
-            except OSError:
-                self._documents[path] = None
+                data = files.read(Path(path)).data
+            except FileError:
+                data = None
+            self._documents[path] = None if data is None else Document(data)
         return self._documents[path]
 
 

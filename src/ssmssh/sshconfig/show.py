@@ -59,7 +59,7 @@ def report(host: str, config: Path | None, home: Path) -> Report:
         raise FileError("no ssh was found", "install an OpenSSH client")
     main = config or home / ".ssh" / "config"
     document = Document(files.read(main).data or b"")
-    reader = Reader(home / ".ssh")
+    reader = Reader()
     if config is None and SYSTEM_CONFIG.exists():
         ending = b"" if document.is_terminated else document.newline
         document = Document(document.data + ending + f"Match all\nInclude {SYSTEM_CONFIG}\n".encode())
