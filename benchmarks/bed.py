@@ -174,6 +174,9 @@ class Bed:
         usual = Path(botocore.httpsession.where())
         bundle.write_bytes(usual.read_bytes() + b"\n" + box.ca_bundle.read_bytes())
         # Go programs, such as the official plugin, know the second one only.
+        with (box.directory / "sshd_config").open("a") as file:
+            # bash takes the invoking user's ~/.bashrc for what sshd runs, but for a shell in a shell.
+            file.write("SetEnv SHLVL=1\n")
         self.environment = box.environment | {"AWS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)}
 
     def run(self, words: Sequence[str]) -> Running:
