@@ -14,7 +14,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import StartedSession
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.journal import Entry, Journal, Owner, boot_id
-from ssmssh.websocket import WebSocket, tls_context
+from ssmssh.websocket import EarlyDial, WebSocket, tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -75,12 +75,26 @@ class Connection:
 
 
 class Service:
-    """One session, as the service sees it. Blocks; use from one thread at a time."""
+    """One session, as the service sees it. Blocks; use from one thread at a time.
 
-    def __init__(self, settings: AwsSettings, request: SessionRequest, journal_directory: "Path") -> None:
+    Args:
+        settings: Who calls, and where.
+        request: For StartSession.
+        journal_directory: Where open sessions are noted.
+        on_open: Called by `start`, when the WebSocket is open.
+    """
+
+    def __init__(
+        self,
+        settings: AwsSettings,
+        request: SessionRequest,
+        journal_directory: "Path",
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._request = request
         self._journal_directory = journal_directory
+        self._on_open = on_open
         self._journal: Journal | None = None
         self._entry: Entry | None = None
         self._client: AwsClient | None = None
@@ -118,33 +132,18 @@ class Service:
         """
         client = self._client = AwsClient(self._settings)
         client.credentials()
-        request = self._request
-        self.answers_by = time.monotonic() + request.patience_seconds
-        started = sessions.start_session(
-            client,
-            request.target,
-            document_name=request.document_name,
-            parameters=request.parameters,
-            reason=request.reason,
-            patience_seconds=max(0.0, request.patience_seconds - RESERVED_SECONDS),
-            waits_for_target=request.waits_for_target,
-            wait=self._wait,
-        )
-        self.session_id = started.session_id
-        owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
-        self._journal = Journal(self._journal_directory, owner)
-        self._entry = self._journal.record(started.session_id)
-        _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
-        for attempt in range(1, OPEN_ATTEMPTS + 1):
-            remaining = self.answers_by - time.monotonic()
-            try:
-                return self._open(client, started, min(OPEN_SECONDS, max(LEAST_OPEN_SECONDS, remaining - 1)))
-            except NetworkError as error:
-                _log.warning("attempt %d to open the data channel: %s", attempt, error)
-                if attempt == OPEN_ATTEMPTS or remaining < RESERVED_SECONDS:
-                    raise
-            self._wait(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("the last attempt returns or raises")
+        self._tls = tls_context(client.ca_bundle)
+        client.share_tls(self._tls)
+        self.answers_by = time.monotonic() + self._request.patience_seconds
+        early = self._dial_early(client, self._tls)
+        try:
+            started = self._start_session(client)
+            connection = self._open_first(client, started, early)
+        finally:
+            if early is not None:
+                early.drop()
+        self._on_open()
+        return connection
 
     def resume(self) -> Connection:
         """ResumeSession and open its WebSocket; one attempt.
@@ -192,11 +191,53 @@ class Service:
             else:
                 entry.release()
 
-    def _open(self, client: AwsClient, started: StartedSession, timeout_seconds: float) -> Connection:
+    def _start_session(self, client: AwsClient) -> StartedSession:
+        request = self._request
+        started = sessions.start_session(
+            client,
+            request.target,
+            document_name=request.document_name,
+            parameters=request.parameters,
+            reason=request.reason,
+            patience_seconds=max(0.0, request.patience_seconds - RESERVED_SECONDS),
+            waits_for_target=request.waits_for_target,
+            wait=self._wait,
+        )
+        self.session_id = started.session_id
+        owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
+        self._journal = Journal(self._journal_directory, owner)
+        self._entry = self._journal.record(started.session_id)
+        _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
+        return started
+
+    def _dial_early(self, client: AwsClient, tls: "ssl.SSLContext") -> EarlyDial | None:
+        """Begin to connect to where the session will probably lead."""
+        url = endpoints.likely_stream_url(client)
+        if url is None:
+            return None
+        return EarlyDial(
+            url, tls=tls, proxy_url=proxies.proxy_for(url), timeout_seconds=OPEN_SECONDS, user_agent=_USER_AGENT
+        )
+
+    def _open_first(self, client: AwsClient, started: StartedSession, early: EarlyDial | None) -> Connection:
+        """Open the WebSocket, with more than one attempt if need be; the early connection is for the first."""
+        for attempt in range(1, OPEN_ATTEMPTS + 1):
+            remaining = self.answers_by - time.monotonic()
+            try:
+                return self._open(client, started, min(OPEN_SECONDS, max(LEAST_OPEN_SECONDS, remaining - 1)), early)
+            except NetworkError as error:
+                _log.warning("attempt %d to open the data channel: %s", attempt, error)
+                if attempt == OPEN_ATTEMPTS or remaining < RESERVED_SECONDS:
+                    raise
+            early = None
+            self._wait(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last attempt returns or raises")
+
+    def _open(
+        self, client: AwsClient, started: StartedSession, timeout_seconds: float, early: EarlyDial | None = None
+    ) -> Connection:
         self._stream_url = started.stream_url
         url = endpoints.check_stream_url(started.stream_url, client)
-        if self._tls is None and url.startswith("wss:"):
-            self._tls = tls_context(client.ca_bundle)
         try:
             websocket = WebSocket.open(
                 url,
@@ -206,6 +247,7 @@ class Service:
                 timeout_seconds=timeout_seconds,
                 user_agent=_USER_AGENT,
                 interrupted=self._abandoned.is_set,
+                early=early,
             )
         except AccessDeniedError as error:
             raise AccessDeniedError(

@@ -14,6 +14,7 @@ ignored when we were started stays ignored, as ssh does it: under ``nohup`` both
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -42,6 +43,7 @@ def main() -> NoReturn:
     """Run the program and end the process; the exit statuses are those of `ExitStatus`, or 128 + signal."""
     if {"--version", "--help", "-h"}.intersection(sys.argv[1:2]):
         parse_arguments(sys.argv[1:])  # typed by a person: prints to standard output and leaves
+    gc.disable()  # until connected: the start makes a hundred thousand objects and hardly any garbage
     source_fd, sink_fd = take_standard_streams()
     forbid_core_dumps()
     stop = StopRequest()
@@ -198,8 +200,15 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         endpoint_url=options.endpoint_url or environment.endpoint_url,
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
+        data_cache=settings.cache_directory(),
     )
-    return Service(aws_settings, request, settings.state_directory() / "sessions")
+    return Service(aws_settings, request, settings.state_directory() / "sessions", on_open=_collect_garbage_again)
+
+
+def _collect_garbage_again() -> None:
+    """From now on, and without looking at what the start has made ever again: most of it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def _wait_seconds(text: str | None) -> float | None:

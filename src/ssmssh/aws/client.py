@@ -6,6 +6,8 @@ CLI's cache, and time-outs of seconds, because the first SSH byte must be out wi
 wait a minute, five times).
 """
 
+import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +26,7 @@ from ssmssh.aws.errors import UNREADABLE, Context, mapped
 from ssmssh.aws.loader import session_loader
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
+from ssmssh.aws.transport import send_with
 from ssmssh.errors import UsageError
 from ssmssh.target import excerpt, suggest
 
@@ -96,6 +99,7 @@ class AwsClient:
         if self.ca_bundle and not Path(self.ca_bundle).exists():
             raise UsageError(f"The CA bundle {self.ca_bundle} does not exist", "check AWS_CA_BUNDLE and ca_bundle")
         self.region: str = region
+        self._tls: ssl.SSLContext | None = None
         self._ssm: Any = None  # botocore makes the class at run time
         self._equip(ask=ask_for_mfa_code)
 
@@ -150,7 +154,22 @@ class AwsClient:
                     )
                 except ValueError as error:
                     raise UsageError(str(error), "check AWS_ENDPOINT_URL and endpoint_url") from None
+            if self._tls is not None:
+                send_with(
+                    self._tls,
+                    self._ssm,
+                    verify=self.ca_bundle or True,
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                    socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+                )
         return self._ssm
+
+    def share_tls(self, context: ssl.SSLContext) -> None:
+        """Use `context`, which trusts `ca_bundle`, for the ``ssm`` API too, instead of parsing the bundle again.
+
+        For calls from now on, unless `ssm` has been used before.
+        """
+        self._tls = context
 
     @property
     def endpoint_url(self) -> str:
@@ -159,8 +178,8 @@ class AwsClient:
         return url
 
     @property
-    def dns_suffixes(self) -> frozenset[str]:
-        """What the names of the region's service hosts end with."""
+    def dns_suffixes(self) -> tuple[str, str]:
+        """What the names of the region's service hosts end with, plain and dual-stack."""
         # This session's loader has read the file already, for the client; `known_partitions` would read it again.
         return load_partitions(self._session.get_component("data_loader")).dns_suffixes(self.region)
 

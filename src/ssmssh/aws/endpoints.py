@@ -37,8 +37,8 @@ _URL = re.compile(
 )
 """No user information, fragment, backslash, blank, control or non-ASCII character; ``rest`` is path and query."""
 
-_STREAM_LABEL = r"ssmmessages(?:-[a-z0-9-]+)?"
-"""``ssmmessages`` and ``ssmmessages-fips``; AWS names variants of a service with a hyphen."""
+_STREAM_SERVICE = "ssmmessages"
+"""The first word of the stream's host; AWS names variants of a service with a hyphen: ``ssmmessages-fips``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,20 @@ def check_stream_url(url: str, client: "AwsClient") -> str:
     )
 
 
+def likely_stream_url(client: "AwsClient") -> str | None:
+    """Scheme and host to which the StreamUrls of `client`'s sessions will probably lead; None if nobody can tell.
+
+    They name the plain host of the region, whether the API was called through a dual-stack endpoint or not. That it
+    is the FIPS one for a FIPS endpoint is a guess, which connects nobody to what is not FIPS.
+    """
+    if client.stream_base is not None:
+        return client.stream_base
+    suffixes = client.dns_suffixes
+    api = _parse(client.endpoint_url.lower())
+    match = api and re.fullmatch(rf"ssm(-fips)?\.{re.escape(client.region)}\.(?:{_any_of(suffixes)})", api.host)
+    return f"wss://{_STREAM_SERVICE}{match[1] or ''}.{client.region}.{suffixes[0]}" if match else None
+
+
 def stream_url(
     url: str,
     *,
@@ -150,8 +164,12 @@ def stream_url(
 
 
 def _is_service(host: str, region: str, dns_suffixes: Collection[str]) -> bool:
-    pattern = rf"{_STREAM_LABEL}\.{re.escape(region)}\.(?:{'|'.join(map(re.escape, dns_suffixes))})"
+    pattern = rf"{_STREAM_SERVICE}(?:-[a-z0-9-]+)?\.{re.escape(region)}\.(?:{_any_of(dns_suffixes)})"
     return re.fullmatch(pattern, host) is not None
+
+
+def _any_of(words: Collection[str]) -> str:
+    return "|".join(map(re.escape, words))
 
 
 def _parse(url: str) -> _Url | None:

@@ -90,8 +90,9 @@ def session_loader(directory: Path | None, data_path: str | None) -> SessionLoad
         data_path: Directories that the user has configured for botocore to look for data first (``AWS_DATA_PATH``).
 
     Data of the user's own, there or in ``~/.aws/models``, is not looked through here: botocore's loader knows how.
+    Where a file's permissions do not say who can write it, nothing is kept.
     """
-    if directory is None or data_path or Path(Loader.CUSTOMER_DATA_PATH).exists():
+    if directory is None or os.name != "posix" or data_path or Path(Loader.CUSTOMER_DATA_PATH).exists():
         return None
     return SessionLoader(directory)
 
@@ -192,7 +193,7 @@ def _read(path: Path) -> Data | None:
         if not _is_private(path.parent.lstat(), stat.S_ISDIR):
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             if not _is_private(os.fstat(descriptor), stat.S_ISREG):
                 return None
             checksum, _, text = file.read(_LONGEST_FILE_BYTES).partition(b"\n")
@@ -219,7 +220,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     if not _is_private(path.parent.lstat(), stat.S_ISDIR):
         return
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(b"%08x\n%s" % (zlib.crc32(text), text))
     temporary.replace(path)
     _remove_all_but_newest(path.parent)

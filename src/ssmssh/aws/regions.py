@@ -36,7 +36,7 @@ class Partitions:
         """The names of all known regions."""
         return [name for p in self.partitions for name in p["regions"] if self.is_region(name)]
 
-    def dns_suffixes(self, region: str) -> frozenset[str]:
+    def dns_suffixes(self, region: str) -> tuple[str, str]:
         """The suffixes of service host names in `region`'s partition: the plain and the dual-stack one.
 
         A region of no partition is taken for one of ``aws``, as botocore does.
@@ -47,7 +47,7 @@ class Partitions:
         else:
             partition = self.partitions[0]
         outputs = partition["outputs"]
-        return frozenset({outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]})
+        return outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
 
 
 def load_partitions(loader: DataLoader) -> Partitions:

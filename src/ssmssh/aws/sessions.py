@@ -112,7 +112,10 @@ def start_session(
             answer = ssm.start_session(**request)
         except FOREIGN_ERRORS as error:
             pause = _pause(retries)
-            if retries >= _worthwhile_retries(error, waits_for_target=waits_for_target) or time.monotonic() + pause > ends_at:
+            if (
+                retries >= _worthwhile_retries(error, waits_for_target=waits_for_target)
+                or time.monotonic() + pause > ends_at
+            ):
                 raise map_error(error, context) from None
         else:
             return _started(answer, context)

@@ -12,10 +12,12 @@ Floor by floor, each file knowing only the ones above it:
 - `http`: the head of an HTTP response, and a harmless piece of its body for error texts;
 - `urls`: the stream URL and the proxy's URL, cut into what is needed of them;
 - `dial`: name, TCP, proxy, TLS: from a URL to a transport;
+- `early`: the same in a thread, before it is known to be wanted;
 - `client`: the WebSocket itself.
 """
 
 from ssmssh.websocket.client import WebSocket, WebSocketClosed
+from ssmssh.websocket.early import EarlyDial
 from ssmssh.websocket.tls import tls_context
 
-__all__ = ["WebSocket", "WebSocketClosed", "tls_context"]
+__all__ = ["EarlyDial", "WebSocket", "WebSocketClosed", "tls_context"]

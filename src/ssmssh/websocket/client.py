@@ -27,6 +27,7 @@ from websockets.uri import WebSocketURI
 
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
 from ssmssh.websocket.dial import dial
+from ssmssh.websocket.early import EarlyDial
 from ssmssh.websocket.http import ResponseHead, read_excerpt, read_head
 from ssmssh.websocket.opening import Deadline, send_all
 from ssmssh.websocket.transport import Transport
@@ -91,6 +92,7 @@ class WebSocket:
         timeout_seconds: float,
         user_agent: str,
         interrupted: Callable[[], bool] = lambda: False,
+        early: EarlyDial | None = None,
     ) -> "WebSocket":
         """Resolve, connect, shake hands and upgrade. Blocks, for `timeout_seconds` at most.
 
@@ -104,6 +106,7 @@ class WebSocket:
             timeout_seconds: For everything together.
             user_agent: The User-Agent of the upgrade and of a proxy's CONNECT.
             interrupted: Asked at least every 100 ms while waiting; True makes this raise InterruptedError.
+            early: Used, if it leads to the same place; used up, in any case.
 
         Raises:
             NetworkError: No name, no connection, no TLS, no answer in time; HTTP 429 or 5xx.
@@ -123,7 +126,9 @@ class WebSocket:
         if tls is not None and not (tls.check_hostname and tls.verify_mode == ssl.CERT_REQUIRED):
             raise ValueError("the TLS context does not verify")
         deadline = Deadline(timeout_seconds, interrupted)
-        transport = dial(target, tls=tls, proxy=proxy, user_agent=user_agent, deadline=deadline)
+        transport = early.take(target, proxy, deadline) if early else None
+        if transport is None:
+            transport = dial(target, tls=tls, proxy=proxy, user_agent=user_agent, deadline=deadline)
         try:
             return cls(transport, _upgrade(transport, target, headers, user_agent, deadline))
         except BaseException:

@@ -7,6 +7,7 @@ not apply to it; many companies' private CAs would fail it).
 """
 
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from ssmssh.errors import FileError, NetworkError
@@ -14,6 +15,17 @@ from ssmssh.websocket.transport import tls_reason
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
 _VALIDITY_CODES = (9, 10)
+
+
+class SharedContext(ssl.SSLContext):
+    """A context that several threads use at once, and that stays as `tls_context` has made it.
+
+    urllib3 sets the ALPN protocols again before every connection. OpenSSL frees the old ones, while another thread
+    may be copying them (SSL_CTX_set_alpn_protos, SSL_new).
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing: they are set, to what urllib3 sets too."""
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
@@ -29,7 +41,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     from botocore.httpsession import get_cert_path  # noqa: PLC0415  # late: not needed when a context is given
 
     path = Path(ca_bundle or str(get_cert_path(True))).expanduser()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, checks host names
+    context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, checks host names
+    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever openssl.cnf allows
     try:
         if path.is_dir():
