@@ -107,7 +107,7 @@ def test_a_loss_here_and_there_is_made_good_without_a_standstill() -> None:
     assert link.channel.statistics.resent < 100
 
 
-@pytest.mark.parametrize("rate_bytes", [30e3, 200e3, 1e6, 4e6])
+@pytest.mark.parametrize("rate_bytes", [30e3, 200e3, 1e6, 3e6])
 @pytest.mark.parametrize("delay_seconds", [0.005, 0.04, 0.15])
 def test_a_narrow_path_is_filled_and_not_overfilled(rate_bytes: float, delay_seconds: float) -> None:
     """Uploads settle at the path's rate with a short queue; without back-off the queue grows to the whole upload."""
@@ -115,7 +115,8 @@ def test_a_narrow_path_is_filled_and_not_overfilled(rate_bytes: float, delay_sec
     link, log = run(Schedule(delay_seconds=delay_seconds, rate_bytes=rate_bytes), min(size, 4_000_000), 0)
     settled = log.queueing_seconds[len(log.queueing_seconds) // 2 :]
     assert sorted(settled)[len(settled) // 2] < 0.3
-    assert link.channel.statistics.resent <= 0.01 * link.channel.statistics.sent + 80
+    # Only on the slowest one does the first window alone take longer than the first time-out.
+    assert link.channel.statistics.resent <= (200 if rate_bytes == 30e3 else 2)
     if link.now > 5.0:
         assert len(link.agent.upload) / link.now > 0.55 * rate_bytes
 

@@ -316,6 +316,28 @@ def test_resends_of_other_messages_are() -> None:
     assert stream.window.size_bytes == 256 * 1024
 
 
+def test_a_second_acknowledgement_of_a_resent_message_shows_that_nothing_was_lost() -> None:
+    stream = started()
+    send(stream, 1.0)
+    size = stream.window.size_bytes
+    stream.handle_timeout(1.2)
+    assert stream.window.size_bytes == size // 2
+    assert stream.acknowledge(1, 1.3)
+    assert not stream.acknowledge(0, 1.3)
+    assert stream.window.size_bytes == size // 2
+    assert not stream.acknowledge(1, 1.31)
+    assert stream.window.size_bytes == size
+
+
+def test_what_is_remembered_of_resends_is_bounded() -> None:
+    stream = started()
+    for number in range(1, 3000):
+        send(stream, float(number))
+        resends(stream, until=number + 0.25)
+        stream.acknowledge(number, number + 0.25)
+    assert 0 < len(stream._acknowledged_resends) <= 1024
+
+
 # -- holding ---------------------------------------------------------------------------------------------
 
 

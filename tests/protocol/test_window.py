@@ -115,8 +115,8 @@ def grown_sender() -> Sender:
 
 def test_rising_delay_shrinks_the_window_to_what_meets_the_target() -> None:
     sender = grown_sender()
-    sender.round(0.2)  # begins while the quick round before is still counted
-    sender.round(0.2)
+    for _ in range(3):  # the first begins while the quick round before is still counted
+        sender.round(0.2)
     size = sender.window.size_bytes
     tolerated = 0.05 + TARGET_DELAY_SECONDS
     assert size == pytest.approx(1024 * KIB * tolerated / 0.2, rel=0.01)
@@ -136,12 +136,35 @@ def test_growth_after_a_delay_is_additive() -> None:
 
 def test_a_great_delay_halves_it_at_most() -> None:
     sender = grown_sender()
-    sender.round(30.0)
-    sender.round(30.0)
+    for _ in range(3):
+        sender.round(30.0)
     assert sender.window.size_bytes == pytest.approx(512 * KIB, rel=0.01)
     for _ in range(20):
         sender.round(30.0)
     assert sender.window.size_bytes == LEAST
+
+
+def test_one_slow_round_trip_is_a_standstill_and_no_queue() -> None:
+    sender = grown_sender()
+    sender.round(0.3)
+    for _ in range(5):
+        assert sender.round(0.05) == 1024 * KIB
+
+
+def test_a_back_off_for_a_loss_that_was_none_is_taken_back() -> None:
+    sender = grown_sender()
+    sender.window.lost(sender.acknowledged, sender.sent, again=False)
+    sender.window.lost(sender.acknowledged, sender.sent, again=True)
+    assert sender.window.size_bytes == LEAST
+    sender.window.not_lost()
+    assert sender.window.size_bytes == 1024 * KIB
+    sender.window.lost(sender.sent, sender.sent + 1, again=False)
+    sender.window.not_lost()
+    sender.window.lost(sender.sent + 1, sender.sent + 2, again=False)
+    assert sender.window.size_bytes == 512 * KIB
+    sender.window.restart(sender.sent)
+    sender.window.not_lost()
+    assert sender.window.size_bytes == 16 * KIB
 
 
 def test_one_slow_acknowledgement_among_quick_ones_is_no_rising_delay() -> None:

@@ -51,6 +51,9 @@ _FRESH_QUEUE: Final = 1
 _RESENT_QUEUE: Final = 2
 _LAST_QUEUE: Final = _RESENT_QUEUE + MAX_DOUBLINGS
 
+_REMEMBERED_RESENDS: Final = 1024
+"""Some bursts' worth; what is forgotten too early only leaves the window smaller than need be."""
+
 _HANDSHAKE_TYPES: Final = frozenset({PayloadType.HANDSHAKE_RESPONSE, PayloadType.ENC_CHALLENGE_RESPONSE})
 
 
@@ -92,6 +95,7 @@ class SendStream:
         """How many times a message was sent again."""
         self._queues: list[OrderedDict[int, _Sent]] = [OrderedDict() for _ in range(_LAST_QUEUE + 1)]
         self._first_number: int | None = None
+        self._acknowledged_resends: set[int] = set()
         self._is_held = False
         self._is_backed_off = False
         self._burst_at = -math.inf
@@ -129,6 +133,9 @@ class SendStream:
         """Forget a message; return False if there is none of this number that is unacknowledged."""
         sent = self.unacknowledged.pop(number, None)
         if sent is None:
+            if number in self._acknowledged_resends:
+                self._acknowledged_resends.remove(number)
+                self.window.not_lost()
             return False
         del self._queues[sent.queue][number]
         in_flight = self.unacknowledged_bytes
@@ -139,8 +146,8 @@ class SendStream:
         if sent.sent_once:
             sample = now - sent.sent_at
             self.round_trip.update(sample)
-        elif number != self._first_number:
-            self.round_trip.took(now - sent.first_sent_at)
+        else:
+            self._note_resend(sent, now)
         self.window.acknowledged(number, size, in_flight, self.next_number, sample)
         if self._is_backed_off:
             self._end_back_off()
@@ -219,6 +226,14 @@ class SendStream:
         sent.sent_once = False
         self._queues[sent.queue][sent.number] = sent
         self.resent += 1
+
+    def _note_resend(self, sent: _Sent, now: float) -> None:
+        """Learn what little can be learnt from the acknowledgement of a message that was sent more than once."""
+        if sent.number != self._first_number:
+            self.round_trip.took(now - sent.first_sent_at)
+        if len(self._acknowledged_resends) >= _REMEMBERED_RESENDS:
+            self._acknowledged_resends.clear()
+        self._acknowledged_resends.add(sent.number)
 
     def _end_burst(self, now: float, *, is_full: bool) -> None:
         self._burst_at = now

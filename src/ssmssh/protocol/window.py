@@ -7,10 +7,12 @@ bounded by a window, with what TCP has learnt (RFC 5681, 6298, 6817):
 * **slow start**: it begins small and grows by what is acknowledged, which doubles it every round trip;
 * **additive growth** by a few messages a round trip, once a back-off has shown where the limit is;
 * **back-off on loss**: it is halved, at most once a round trip; if a resend is lost too, it falls to its least and
-  starts slowly up to half of what it was;
+  starts slowly up to half of what it was. Connections that carry the messages seldom lose one; a time-out rather means
+  that the far side stood still. Then both copies are acknowledged, and the back-off is taken back (RFC 3708);
 * **back-off on delay**: bytes beyond what the path carries only wait in a queue somewhere, and delay the
-  keystrokes of the same session. When even the fastest acknowledgement of a round trip took `TARGET_DELAY_SECONDS`
-  longer than the fastest ever, the window is cut to what would have met that target, by half at most;
+  keystrokes of the same session. When even the fastest acknowledgement of two round trips running took
+  `TARGET_DELAY_SECONDS` longer than the fastest ever, the window is cut to what would have met that target, by
+  half at most. One slow round trip alone is a standstill, not a queue;
 * it does not grow while it is not used, nor on acknowledgements later than that, nor beyond its ceiling.
 
 A "round trip" here ends when a message is acknowledged that was sent after the round trip began.
@@ -46,6 +48,8 @@ class Window:
         self.fastest_seconds = math.inf
         """The shortest round trip since the last restart; infinite while none was measured."""
         self._fastest_in_round = math.inf
+        self._was_crowded = False
+        self._before_loss: tuple[int, int] | None = None
 
     def acknowledged(self, number: int, size: int, in_flight: int, next_number: int, sample: float | None) -> None:
         """A message was acknowledged.
@@ -79,18 +83,30 @@ class Window:
                 self.size_bytes = self._least
         elif number >= self._recovery_end:
             self._recovery_end = next_number
+            self._before_loss = self.size_bytes, self._threshold
             self.size_bytes = self._threshold = max(self.size_bytes // 2, self._least)
+
+    def not_lost(self) -> None:
+        """A resent message was acknowledged twice, so the far side was only slow: take the back-off for loss back."""
+        if self._before_loss is not None:
+            size, threshold = self._before_loss
+            self.size_bytes, self._threshold = max(self.size_bytes, size), max(self._threshold, threshold)
+            self._before_loss = None
 
     def restart(self, next_number: int) -> None:
         """Begin anew: the path may be another one now."""
         self.size_bytes, self._threshold = self._initial, self._max
         self._round_end = self._recovery_end = next_number
         self.fastest_seconds = self._fastest_in_round = math.inf
+        self._was_crowded = False
+        self._before_loss = None
 
     def _end_round(self, next_number: int) -> None:
         self._round_end = next_number
         fastest, self._fastest_in_round = self._fastest_in_round, math.inf
         tolerated = self.fastest_seconds + TARGET_DELAY_SECONDS
-        if tolerated < fastest < math.inf:
+        is_crowded = tolerated < fastest < math.inf
+        if is_crowded and self._was_crowded:
             shrunk = int(self.size_bytes * max(0.5, tolerated / fastest))
             self.size_bytes = self._threshold = max(shrunk, self._least)
+        self._was_crowded = is_crowded
