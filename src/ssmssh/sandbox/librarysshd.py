@@ -13,6 +13,7 @@ import logging
 import os
 import pty
 import pwd
+import shutil
 import signal
 import socket
 import struct
@@ -75,6 +76,11 @@ class LibrarySshd:
             def unix_server_requested(self, *_: object) -> bool:
                 return True
 
+        class SftpServer(library.SFTPServer):  # type: ignore[misc,name-defined]
+            def exit(self) -> None:
+                """Report success at the end: OpenSSH's scp insists on a status, which the library leaves out."""
+                self.channel.exit(0)
+
         os.chdir(user.pw_dir)
         server: asyncssh.SSHAcceptor = await library.listen(
             "127.0.0.1",
@@ -87,8 +93,8 @@ class LibrarySshd:
             gss_host=None,
             process_factory=functools.partial(_serve_process, user),
             encoding=None,
-            sftp_factory=True,
-            allow_scp=True,
+            sftp_factory=SftpServer,
+            allow_scp=shutil.which("scp") is None,  # the program knows more of the protocol than the library
             agent_forwarding=True,
             line_editor=False,
             keepalive_interval=0,
@@ -140,18 +146,54 @@ async def _on_pipes(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr, recv_eof=True)
-    waiting = asyncio.ensure_future(child.wait())
+    feeding = asyncio.ensure_future(_feed(process, child))
+    # As with OpenSSH, the end of a command is the end of its output, which programs it left behind may hold open.
+    reading = asyncio.gather(_pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr), child.wait())
     closing = asyncio.ensure_future(process.wait_closed())
-    await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGHUP)
-        await waiting
+    either: set[asyncio.Future[Any]] = {reading, closing}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    feeding.cancel()
+    if reading.done():
+        _exit(process, reading.result()[2])
+        closing.cancel()
         return
-    await process.stdout.drain()
-    _exit(process, waiting.result())
-    closing.cancel()
+    _hang_up(child)
+    reading.cancel()
+    await child.wait()
+
+
+async def _feed(process: "asyncssh.SSHServerProcess[bytes]", child: asyncio.subprocess.Process) -> None:
+    """Copy the client's input to a command, and its signals."""
+    if child.stdin is None:
+        return
+    library: Any = importlib.import_module("asyncssh")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            try:
+                data = await process.stdin.read(_CHUNK_BYTES)
+            except library.SignalReceived as received:
+                with contextlib.suppress(ProcessLookupError, KeyError):
+                    child.send_signal(signal.Signals[f"SIG{received.signal}"])
+                continue
+            except (library.BreakReceived, library.TerminalSizeChanged):
+                continue
+            if not data:
+                break
+            child.stdin.write(data)
+            await child.stdin.drain()
+    child.stdin.close()
+
+
+async def _pump(source: asyncio.StreamReader | None, sink: "asyncssh.SSHWriter[bytes]") -> None:
+    """Copy a command's output to the client, no faster than it takes it."""
+    while source is not None and (data := await source.read(_CHUNK_BYTES)):
+        sink.write(data)
+        await sink.drain()
+
+
+def _hang_up(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGHUP)
 
 
 async def _on_terminal(
@@ -192,8 +234,7 @@ async def _on_terminal(
     closing = asyncio.ensure_future(process.wait_closed())
     await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
     if not waiting.done():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGHUP)
+        _hang_up(child)
     status = await waiting
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(output_done.wait(), 1.0)
