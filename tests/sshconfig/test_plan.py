@@ -207,3 +207,12 @@ def test_only_the_very_top_is_above_our_include_line() -> None:
     both = install(files, "prod")
     assert (both.main or b"").startswith(b"Include ~/.ssh/ssmssh/config\n# >>> ssmssh prod >>>")
     assert not install(after(both), "dev", include=True).changes
+
+
+def test_an_empty_block_among_ours_does_no_harm() -> None:
+    empty = b"# >>> ssmssh x >>>\n# <<< ssmssh x <<<\n"
+    prod = install(given_files(b"Host work\n"), "prod").main or b""
+    both = empty + b"AddKeysToAgent yes\n" + prod
+    main = install(given_files(both)).main or b""
+    assert main.startswith(both.removesuffix(b"Host work\n") + b"# >>> ssmssh >>>")
+    assert main.endswith(b"# <<< ssmssh <<<\nHost work\n")

@@ -84,7 +84,7 @@ def test_the_command_shows_it(home: Home) -> None:
         ("@/ssmssh-proxy %h", "does not run"),
         ('"@/broken dir/ssmssh-proxy" %h', "does not run"),
         ("nc %h %p", "will not come to ssmssh"),
-        ("nc %h \\\\", "will not come to ssmssh"),
+        ("nc %h \\", "will not come to ssmssh"),
         ("none", "will not come to ssmssh"),
     ],
 )

@@ -29,7 +29,7 @@ CALL_SECONDS = 10.0
 PROOF_SECONDS = 30.0
 """For all calls of one proof, so that slow commands of the user's cannot make the wait minutes long."""
 
-MAX_FOREIGN_HOSTS = 6
+MAX_FOREIGN_HOSTS = 4
 """Each costs two calls; a change of meaning that spares all of them and a host named nowhere is hard to make."""
 
 NEUTRAL_HOST = "host.example"
