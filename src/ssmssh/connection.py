@@ -15,8 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh import __version__
 from ssmssh.aws import endpoints, proxies, sessions, signing
@@ -46,8 +45,7 @@ _USER_AGENT = f"ssmssh/{__version__}"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
+class SessionRequest(NamedTuple):
     """What to ask StartSession for.
 
     `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
@@ -63,8 +61,7 @@ class SessionRequest:
     waits_for_target: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """An open WebSocket and the token that its first message must carry."""
 
     token: str

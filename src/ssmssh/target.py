@@ -11,7 +11,7 @@ are compared without regard to (ASCII) case, and a profile whose name holds anyt
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ssmssh.errors import UsageError
 
@@ -36,8 +36,7 @@ _GRAMMAR_HINT = "a target is i-… or mi-…, then optionally a region and a pro
 _PIN_HINT = "put --profile in the block instead: ssmssh install-config --profile NAME"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A parsed target. `region` and `profile` are None where the text does not name one."""
 
     instance_id: str

@@ -9,10 +9,9 @@ wait a minute, five times).
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
@@ -38,8 +37,7 @@ READ_SECONDS = 5
 """Per attempt and address: a healthy StartSession answers within a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwsSettings:
+class AwsSettings(NamedTuple):
     """What overrides AWS's own configuration; None leaves it to decide.
 
     Args:

@@ -16,8 +16,7 @@ stay as they are, byte for byte.
 import ipaddress
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh.errors import ProtocolError, UsageError
 from ssmssh.target import excerpt
@@ -41,8 +40,7 @@ _STREAM_SERVICE = "ssmmessages"
 """The first word of the stream's host; AWS names variants of a service with a hyphen: ``ssmmessages-fips``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Url:
+class _Url(NamedTuple):
     scheme: str
     host: str
     port: str  # ":443", or ""

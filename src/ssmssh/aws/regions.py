@@ -8,8 +8,7 @@ its name fits, as in botocore's own endpoint rules.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class DataLoader(Protocol):
@@ -19,8 +18,7 @@ class DataLoader(Protocol):
         """The parsed JSON of one data file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partitions:
+class Partitions(NamedTuple):
     """What is known about partitions; make it with `load_partitions`."""
 
     partitions: tuple[Mapping[str, Any], ...]

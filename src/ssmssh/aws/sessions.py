@@ -22,8 +22,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ReadTimeoutError, SSLError
 
@@ -56,16 +55,18 @@ _LONGEST_TOKEN = 8192
 """Characters; the model says 300, and real ones have grown past that."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartedSession:
+class StartedSession(NamedTuple):
     """A session that waits for its WebSocket.
 
     `token` opens the data channel and is a secret; it is valid for a short time and for `stream_url`.
     """
 
     session_id: str
-    token: str = field(repr=False)
-    stream_url: str = field(repr=False)
+    token: str
+    stream_url: str
+
+    def __repr__(self) -> str:
+        return f"StartedSession({self.session_id!r})"
 
 
 def start_session(
