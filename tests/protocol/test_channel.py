@@ -293,6 +293,15 @@ def test_a_flood_of_early_messages_takes_bounded_memory() -> None:
     assert statistics.early_messages <= 100
 
 
+def test_by_default_early_messages_take_sixteen_megabytes_at_most() -> None:
+    channel = open_channel()
+    for number in range(3, 25):
+        channel.receive(output(number, bytes(2**20)), 2.0)
+    assert channel.statistics.early_bytes == 16 * 2**20
+    channel.receive(output(10_002, b""), 2.0)
+    assert channel.statistics.dropped == 7
+
+
 def test_a_flood_of_duplicates_leaves_nothing_behind() -> None:
     channel = open_channel()
     message = output(2, b"data")

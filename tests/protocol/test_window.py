@@ -53,9 +53,11 @@ def test_a_window_that_is_no_longer_used_stops_growing() -> None:
     sender = Sender()
     for _ in range(3):
         sender.round(0.05)
-    sender.round(0.05, use=0.0)
-    sizes = [sender.round(0.05, use=0.4) for _ in range(20)]
-    assert sizes == [sizes[0]] * 20
+    for _ in range(3):
+        sender.round(0.05, use=0.1)
+    sender.window.lost(sender.sent, sender.sent + 1, again=False)
+    size = sender.window.size_bytes
+    assert [sender.round(0.05, use=0.4) for _ in range(20)] == [size] * 20
 
 
 def test_a_loss_halves_the_window_once_a_round_trip() -> None:
@@ -158,6 +160,13 @@ def test_a_back_off_for_a_loss_that_was_none_is_taken_back() -> None:
     assert sender.window.size_bytes == LEAST
     sender.window.not_lost()
     assert sender.window.size_bytes == 1024 * KIB
+    for _ in range(10):
+        sender.round(30.0)
+    sender.window.not_lost()  # what has shrunk it since was no loss
+    assert sender.window.size_bytes == LEAST
+    sender = grown_sender()
+    sender.window.lost(sender.sent, sender.sent + 1, again=True)
+    sender.window.not_lost()
     sender.window.lost(sender.sent, sender.sent + 1, again=False)
     sender.window.not_lost()
     sender.window.lost(sender.sent + 1, sender.sent + 2, again=False)

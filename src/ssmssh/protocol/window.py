@@ -79,6 +79,7 @@ class Window:
         if again:
             self._recovery_end = next_number
             if self.size_bytes > self._least:
+                self._before_loss = self._before_loss or (self.size_bytes, self._threshold)
                 self._threshold = max(self.size_bytes // 2, self._least)
                 self.size_bytes = self._least
         elif number >= self._recovery_end:
