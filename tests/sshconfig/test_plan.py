@@ -209,6 +209,12 @@ def test_only_the_very_top_is_above_our_include_line() -> None:
     assert not install(after(both), "dev", include=True).changes
 
 
+def test_an_included_file_ends_in_no_section_of_ours() -> None:
+    """libssh goes on below an Include line in the section that the included file ended with."""
+    files = after(install(after(install(given_files(b"User me\n"), include=True)), "prod", include=True))
+    assert (files.own or b"").count(b"    ServerAliveCountMax 4\nHost *\n# <<< ssmssh") == 2
+
+
 def test_an_empty_block_among_ours_does_no_harm() -> None:
     empty = b"# >>> ssmssh x >>>\n# <<< ssmssh x <<<\n"
     prod = install(given_files(b"Host work\n"), "prod").main or b""

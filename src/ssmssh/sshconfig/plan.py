@@ -79,7 +79,7 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         flags |= {FILE_CREATED}
     if text.options.include:
         main, _ = _without(main, text.name)
-        own, notes = _with(own, files.own_path, text, flags, reader)
+        own, notes = _with(own, files.own_path, text, flags, reader, closed=True)
         main = _with_include(main, files.own_path)
     else:
         own, _ = _without(own, text.name)
@@ -144,11 +144,19 @@ def _opened(files: Files) -> tuple[Document, Document]:
 
 
 def _with(
-    document: Document, path: str, text: BlockText, flags: frozenset[str], reader: Reader, *, top: int = 0
+    document: Document,
+    path: str,
+    text: BlockText,
+    flags: frozenset[str],
+    reader: Reader,
+    *,
+    top: int = 0,
+    closed: bool = False,
 ) -> tuple[Document, tuple[str, ...]]:
     """`document` with the block in it, and why it stands where it does.
 
-    It stays in its place; if it has none or is shadowed there, it gets a new one.
+    It stays in its place; if it has none or is shadowed there, it gets a new one. It is `closed` in a file to be
+    included: to libssh the section that such a file ends with goes on below the Include line.
     """
     hosts = probes(text.patterns)
     block = document.block(text.name)
@@ -157,7 +165,7 @@ def _with(
         found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
         if found is None:
             newline = b"\r\n" if document.data[: block.end].endswith(b"\r\n") else b"\n"
-            rendered = text.render(newline, block.flags | flags, closed=block.closed)
+            rendered = text.render(newline, block.flags | flags, closed=closed or block.closed)
             return document.splice(block.start, block.end, rendered), notes
         notes = (f"the block moves, because {found} decides {spelling(found.line)} before it",)
         document, removed = _without(document, text.name)
@@ -172,8 +180,8 @@ def _with(
         document = document.splice(offset, offset, newline)
         offset += len(newline)
         flags |= {NEWLINE_ADDED[newline]}
-    closed = needs_closing(document, offset)
-    return document.splice(offset, offset, text.render(newline, flags, closed=closed)), notes
+    rendered = text.render(newline, flags, closed=closed or needs_closing(document, offset))
+    return document.splice(offset, offset, rendered), notes
 
 
 def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
