@@ -1,6 +1,6 @@
 """``python -m ssmssh``."""
 
-from ssmssh.cli import main
+from ssmssh.scripts import ssmssh
 
 if __name__ == "__main__":
-    main()
+    ssmssh()

@@ -99,6 +99,8 @@ def take_standard_streams() -> tuple[int, int]:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.close(null)
+    if sys.stderr is None:  # it was closed; descriptor 2 leads to /dev/null now
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for the process's life
     return source_fd, sink_fd
 
 
