@@ -246,6 +246,10 @@ class Sandbox:
         self._directory = self._make_directory()
         try:
             self._start(self._directory)
+        except ControlError as error:
+            said = self._last_words(self._directory)
+            self.stop()
+            raise ControlError(error.sentence, said) from error
         except BaseException:
             self.stop()
             raise
@@ -267,6 +271,14 @@ class Sandbox:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
+
+    @staticmethod
+    def _last_words(directory: Path) -> str:
+        """The last line that a process of ours wrote before it died, if one did."""
+        for path in sorted(directory.glob("*.err")):
+            if lines := path.read_text("utf-8", "replace").split("\n")[:-1]:
+                return f"{path.stem} said: {lines[-1]}"
+        return ""
 
     def _make_directory(self) -> Path:
         path = Path(tempfile.mkdtemp(prefix="ssmssh-sandbox-", dir=self._parent_directory))

@@ -20,6 +20,7 @@ from ssmssh.sandbox.certificates import SshKey
 from ssmssh.sandbox.files import write_file
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sshconfig.block import quote_word
 
 PROFILES = ("default", "sandbox")
 _WRAPPED = ("ssh", "scp", "sftp")
@@ -43,9 +44,9 @@ Host i-* mi-*
     ServerAliveCountMax 4
 
 Host *
-    IdentityFile {directory}/id_ed25519
+    IdentityFile {identity}
     IdentitiesOnly yes
-    UserKnownHostsFile {directory}/known_hosts
+    UserKnownHostsFile {known_hosts}
     StrictHostKeyChecking accept-new
 """
 
@@ -82,7 +83,10 @@ def write_ssh_files(directory: Path, user_key: SshKey, host_key: SshKey, instanc
     names = ",".join(instance.instance_id for instance in instances)
     write_file(directory / "known_hosts", f"{names} {host_key.public_key}\n")
     text = _SSH_CONFIG.format(
-        directory=directory, user=pwd.getpwuid(os.geteuid()).pw_name, proxy=installed_script("ssmssh-proxy")
+        user=pwd.getpwuid(os.geteuid()).pw_name,
+        proxy=quote_word(str(installed_script("ssmssh-proxy"))),
+        identity=quote_word(str(directory / "id_ed25519")),
+        known_hosts=quote_word(str(directory / "known_hosts")),
     )
     write_file(directory / "ssh_config", text)
 

@@ -61,7 +61,9 @@ class LibrarySshd:
         user = pwd.getpwuid(os.geteuid())
 
         class Server(library.SSHServer):  # type: ignore[misc,name-defined]
-            def begin_auth(self, _username: str) -> bool:
+            def begin_auth(self, username: str) -> bool:
+                if username != user.pw_name:
+                    raise library.PermissionDenied("Permission denied: this server is for its own user alone")
                 return True
 
             def connection_requested(self, *_: object) -> bool:

@@ -25,7 +25,8 @@ LOG_BYTES = 1 << 20
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
-_KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "TZ")
+_DROPPED_PREFIXES = ("AWS_", "SSMSSH_")
+"""Nothing of ours needs them, and some are secrets."""
 
 
 def start(module: str, log: Path, *arguments: str) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
@@ -34,8 +35,7 @@ def start(module: str, log: Path, *arguments: str) -> tuple[socket.socket, "subp
     It has its own session, so that a Ctrl-C meant for another program does not reach it.
     """
     near, far = socket.socketpair()
-    environment = settings.read()
-    kept = {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
+    kept = {name: value for name, value in settings.read().items() if not name.startswith(_DROPPED_PREFIXES)}
     try:
         with far, open_log(log) as errors:
             process = subprocess.Popen(

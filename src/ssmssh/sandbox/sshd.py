@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ssmssh.errors import FileError, TargetError
 from ssmssh.sandbox.files import write_file
+from ssmssh.sshconfig.block import quote_word
 
 PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
 """An ``sshd`` of Debian's make that is started by root insists on it; its service unit makes it at boot."""
@@ -28,8 +29,8 @@ _LOG_BYTES = 1 << 20
 _PAIR_ATTEMPTS = 8
 
 _CONFIGURATION = """\
-HostKey {directory}/host_key
-AuthorizedKeysFile {directory}/authorized_keys
+HostKey {host_key}
+AuthorizedKeysFile {authorized_keys}
 PidFile none
 StrictModes no
 UsePAM no
@@ -133,8 +134,12 @@ def configure(directory: Path, program: str) -> None:
             raise FileError(
                 f"cannot make {PRIVILEGE_SEPARATION_DIRECTORY}, which sshd needs: {error.strerror}"
             ) from error
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    write_file(directory / "sshd_config", _CONFIGURATION.format(directory=directory, user=user))
+    text = _CONFIGURATION.format(
+        user=pwd.getpwuid(os.geteuid()).pw_name,
+        host_key=quote_word(str(directory / "host_key")),
+        authorized_keys=quote_word(str(directory / "authorized_keys")),
+    )
+    write_file(directory / "sshd_config", text)
 
 
 def loopback_pair() -> tuple[socket.socket, socket.socket]:
