@@ -42,7 +42,7 @@ def find(called: str | None = None) -> str:
         raise UsageError(f"the program {name} of this installation was not found", "install ssmssh again")
     beside = os.path.abspath(Path(called or sys.argv[0]).with_name(name))  # noqa: PTH100 - resolve() follows links
     path = next(path for path in spellings(beside, str(installed)) if path == str(installed) or _same(path, installed))
-    return check_lasting(path, os.path.realpath(path))
+    return _WRITTEN.get(os.name, str)(check_lasting(path, os.path.realpath(path)))
 
 
 def spellings(beside: str, installed: str) -> Iterator[str]:
@@ -84,6 +84,10 @@ def windows_spelling(path: str) -> str:
         raise UsageError(f"{path} is not an absolute path")
     spelled = PureWindowsPath(path).as_posix()
     return spelled if spelled.lower().endswith(".exe") else f"{spelled}.exe"
+
+
+_WRITTEN = {"nt": windows_spelling}
+"""How paths are written on systems where it is not as they are."""
 
 
 def _installed(name: str) -> Iterator[Path]:
