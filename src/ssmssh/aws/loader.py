@@ -202,9 +202,9 @@ def _read(path: Path) -> Data | None:
         content = json.loads(text)
         if any(_identity(Path(source[0])) != source for source in content["sources"]):
             return None
-    except (OSError, ValueError):
+        data: Data = content["data"]
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    data: Data = content["data"]
     return data
 
 
