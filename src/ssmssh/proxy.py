@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
 
+MAX_INHERITED = 4096
+"""Descriptors below this are closed at the start: more than a busy editor leaks, and still one system call."""
+
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 
 _PROGRAM = "ssmssh-proxy"
@@ -91,7 +94,7 @@ def take_standard_streams() -> tuple[int, int]:
 
     libssh leaks the other end of our own input to us: left open, its end would never be seen.
     """
-    os.closerange(3, 256)
+    os.closerange(3, MAX_INHERITED)
     null = os.open(os.devnull, os.O_RDWR)
     while null < 3:  # a caller that closed standard streams: descriptors below 3 stay what they are for
         null = os.dup(null)
