@@ -14,8 +14,8 @@ from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, Ss
 RESUME_SECONDS = 100.0
 """For all attempts together: the keep-alive of the block we write ends ssh after 120 s."""
 
-MAX_FRUITLESS = 8
-"""Connections in a row that carried nothing; with the delays between them some 20 s."""
+MAX_FRUITLESS = 6
+"""Connections in a row that carried nothing; with the delays between them some 12 s."""
 
 MAX_DENIED = 3
 """Refusals in a row: one may come from an identity service that is not up to date, three are a policy."""

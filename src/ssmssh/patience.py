@@ -40,6 +40,7 @@ class Patience:
         self._credentials_by = now + START_SECONDS
         self._is_connected = False
         self._is_shaken = False
+        self._loss = ""
         self._port_by: float | None = None
         self._is_over = False
 
@@ -47,8 +48,9 @@ class Patience:
         """The WebSocket is open."""
         self._is_connected = True
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         """The connection is lost, so the port's time begins anew with the next one."""
+        self._loss = reason
         self._port_by = None
 
     def shaken(self) -> None:
@@ -79,6 +81,8 @@ class Patience:
                 raise NetworkError(f"Finding credentials for {self._describe()} took more than {START_SECONDS:.0f} s")
         elif now >= answers_by:
             seconds = f"{self._patience_seconds:g} s"
+            if self._loss:
+                raise NetworkError(f"No connection to {self._describe()} has lasted, in {seconds}: {self._loss}")
             if self._is_connected:
                 raise NetworkError(
                     f"The agent of {self._describe()} did not complete the handshake within {seconds}",

@@ -205,7 +205,7 @@ class Session:
         _log.warning("lost the connection: %s", closed)
         self._drop_websocket()
         self._channel.disconnected(now)
-        self._patience.lost()
+        self._patience.lost(closed.sentence)
         self._lost_at = now
         acknowledged = self._channel.statistics.acknowledged - self._acknowledged_before
         lived_seconds = self._keepalive.heard_at - self._opened_at

@@ -47,6 +47,13 @@ def test_an_agent_that_does_not_shake_hands(patience: Patience) -> None:
         check(patience, ANSWERS_BY)
 
 
+def test_connections_that_do_not_last_until_the_handshake(patience: Patience) -> None:
+    patience.connected()
+    patience.lost("The service closed the WebSocket (1009): too big")
+    with pytest.raises(NetworkError, match=r"i-1 .* \(1009\): too big"):
+        check(patience, ANSWERS_BY)
+
+
 def test_a_port_that_does_not_answer(patience: Patience) -> None:
     patience.connected()
     patience.shaken()
@@ -61,7 +68,7 @@ def test_a_port_cannot_answer_while_the_connection_is_lost(patience: Patience) -
     patience.connected()
     patience.shaken()
     patience.check(1002.0, ANSWERS_BY, SENT)
-    patience.lost()
+    patience.lost("cut")
     patience.connected()
     patience.check(1060.0, ANSWERS_BY, SENT)
     patience.check(1060.0 + PORT_SECONDS - 0.1, ANSWERS_BY, SENT)

@@ -1,0 +1,31 @@
+"""A sandbox for trouble, and the watch over its sessions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests import leaks
+from tests.acceptance.clients import wait_until
+
+
+@pytest.fixture(scope="session")
+def slow_box(temporary_directory: Path) -> Iterator[Sandbox]:
+    """With the real agent's pacing: what is in flight when a connection breaks is what it would be there."""
+    before = leaks.Traces.take([temporary_directory])
+    with Sandbox(seed=1) as box:
+        yield box
+    left = before.left_since()
+    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def paced(slow_box: Sandbox) -> Iterator[Sandbox]:
+    """The same for one test, after which none of its sessions is open."""
+    yield slow_box
+    wait_until(
+        lambda: not [session for session in slow_box.sessions() if session.is_open],
+        "the end of all sessions",
+        explain=lambda: "\n".join(str(session) for session in slow_box.sessions() if session.is_open),
+    )

@@ -1,0 +1,103 @@
+"""Every fault that there is, and what a session must make of it: `ROWS`."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssmssh.sandbox import Sandbox
+from tests.session.transfers import TRANSFERS, Outcome, Place, run
+
+SIZE_BYTES = 300_000
+"""Of each transfer. The agent sends 1 KiB per millisecond at most, and resends one in 100 ms."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault or several together.
+
+    Attributes:
+        name: For people.
+        faults: As the sandbox reads them. Events happen after some ten thousand bytes: in the middle of the transfer.
+        ends: None if every byte must arrive. Otherwise the exit statuses of the proxy that are right, one of `words`
+            being in its line; a status of 0 or of a signal goes without a line.
+    """
+
+    name: str
+    faults: tuple[str, ...]
+    ends: tuple[int, ...] | None = None
+    words: tuple[str, ...] = ()
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether a transfer has ended as it should."""
+        is_quiet = not outcome.line and outcome.status in (0, *SIGNALS)
+        if self.ends is None:
+            return outcome.is_whole and is_quiet
+        has_said_why = outcome.line.count("\n") == 1 and any(word in outcome.line for word in self.words)
+        return not outcome.is_whole and outcome.status in self.ends and (is_quiet or has_said_why)
+
+
+SIGNALS = (128 + 1, 128 + 15)
+"""What ssh and paramiko end a ProxyCommand with: SIGHUP and SIGTERM."""
+
+ROWS = (
+    Row("no fault", ()),
+    # The connection.
+    Row("cut, 3 times", ("cut:bytes=80000,times=3",)),
+    Row("cut with 40 ms of data in flight, 3 times", ("cut:bytes=80000,times=3", "delay:seconds=0.04")),
+    Row("cut before the handshake, twice", ("cut:times=2",)),
+    Row("closed with 1000 Bye, 3 times", ("bye:bytes=80000,times=3",)),
+    Row("closed with 1000 Bye before the handshake", ("bye",)),
+    Row("half-open", ("half-open:bytes=250000",)),
+    Row("half-open before the handshake", ("half-open",)),
+    Row("delay 20 ms and jitter", ("delay:seconds=0.02,jitter=0.02",)),
+    Row("bandwidth 300 kB/s", ("bandwidth:rate=300000",)),
+    # Messages.
+    Row("1 % lost", ("loss:rate=0.01",)),
+    Row("10 % of acknowledgements lost", ("ack-loss:rate=0.1",)),
+    Row("10 % doubled", ("duplicate:rate=0.1",)),
+    Row("10 % reordered", ("reorder:rate=0.1",)),
+    Row(
+        "cuts, loss, doubles, reordering and delay at once",
+        ("cut:bytes=80000,times=3", "loss:rate=0.01", "duplicate:rate=0.1", "reorder:rate=0.1", "delay:seconds=0.02"),
+    ),
+    Row("garbage messages", ("garbage:bytes=80000,times=3,count=20",)),
+    # The agent.
+    Row("agent away for 0.5 s, twice", ("agent-cut:bytes=80000,times=2,away=0.5",)),
+    Row("paused for 1 s, twice", ("pause:bytes=80000,times=2,away=1",)),
+    Row("agent starts after 2 s", ("slow-agent-start:seconds=2",)),
+    # The API.
+    Row("StartSession throttled twice", ("throttle:times=2",)),
+    Row("target not connected at first", ("target-not-connected:times=1",)),
+    Row("InternalServerError at first", ("internal-error:times=1",)),
+    Row("ResumeSession fails twice", ("resume-error:times=2", "cut:bytes=80000")),
+    # The end.
+    Row("target not connected", ("target-not-connected",), (4,), ("TargetNotConnected",)),
+    Row("not allowed", ("access-denied",), (5,), ("ssm:StartSession",)),
+    Row("refused by a policy of the endpoint", ("forbidden",), (5,), ("403",)),
+    Row("no such document", ("invalid-document",), (2,), ("InvalidDocument",)),
+    Row("credentials have expired", ("expired-credentials",), (3,), ("aws sso login",)),
+    Row("nothing listens on the port", ("port-closed",), (4,), ("Nothing answers on the port",)),
+    Row("the SSH server dies", ("sshd-dies:bytes=80000",), (0, 7, *SIGNALS), ("before everything had arrived",)),
+    Row("the agent dies", ("agent-dies:bytes=80000,away=1",), (7,), ("failed unexpectedly",)),
+    Row(
+        "session terminated by somebody else",
+        ("session-terminated-elsewhere:bytes=80000",),
+        (0, 7, *SIGNALS),
+        ("before everything had arrived",),
+    ),
+    Row("idle time-out", ("idle-timeout:bytes=80000",), (7,), ("idle",)),
+    Row("cut, and the session is gone", ("cut:bytes=80000", "resume-expired"), (7,), ("no longer holds",)),
+    Row("every message too big for the service", ("oversize-refused:limit=600",), (6,), ("again and again",)),
+    Row("nothing but garbage", ("garbage:bytes=80000,count=200",), (8,), ("could not be understood",)),
+)
+
+
+def run_row(row: Row, box: Sandbox, directory: Path) -> dict[str, Outcome]:
+    """All transfers at the same time, in trouble; `directory` is for their files."""
+
+    def transfer(name: str) -> Outcome:
+        (directory / name).mkdir()
+        return run(TRANSFERS[name], Place(box, directory / name, SIZE_BYTES))
+
+    with box.faults.during(*row.faults), ThreadPoolExecutor(len(TRANSFERS)) as pool:
+        return dict(zip(TRANSFERS, pool.map(transfer, TRANSFERS), strict=True))

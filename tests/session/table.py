@@ -1,0 +1,63 @@
+"""``python -m tests.session.table > docs/faults.md``: run the matrix of faults and write it down."""
+
+import datetime as dt
+import platform
+import tempfile
+from pathlib import Path
+
+import ssmssh
+from ssmssh.sandbox import Sandbox, SessionReport
+from tests.session.matrix import ROWS, SIZE_BYTES, Row, run_row
+from tests.session.transfers import TRANSFERS, Outcome
+
+HEAD = f"""\
+# Faults, and what becomes of a session
+
+Made by `python -m tests.session.table > docs/faults.md`, with ssmssh {{version}} on {{system}}, {{date}}. The tests run the
+same on every change (`tests/session/test_faults.py`), and hold all of it but the figures.
+
+Each fault of the sandbox, or several at once, against four clients at the same time: `ssh` that uploads
+{SIZE_BYTES // 1000} kB, `ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({2 * SIZE_BYTES // 1000} kB in all),
+and paramiko that does both by SFTP. The agent is as slow as the real one: it sends 1 KiB per millisecond, and resends one
+message in 100 ms, which is most of the time that the rows with cuts and losses take.
+
+Nothing hangs and no byte is lost, doubled or changed in silence: a cell says **all bytes**, or which exit status ended the
+session; the column at the end has the line that says so. In parentheses: messages that were resent by us and by the agent, and
+doubles that reached us and the agent.
+"""
+
+
+def main() -> None:
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    print(HEAD.format(version=ssmssh.__version__, system=platform.platform(terse=True), date=today))
+    print("| fault |", " | ".join(TRANSFERS), "| says |")
+    print("|---|" + "---|" * len(TRANSFERS) + "---|")
+    with Sandbox(seed=1) as box, tempfile.TemporaryDirectory() as name:
+        for number, row in enumerate(ROWS):
+            directory = Path(name) / str(number)
+            directory.mkdir()
+            outcomes = run_row(row, box, directory)
+            sessions = {session.session_id: session for session in box.sessions()}
+            cells = [_cell(row, outcome, sessions) for outcome in outcomes.values()]
+            print(f"| {row.name} |", " | ".join(cells), f"| {_line(outcomes)} |", flush=True)
+
+
+def _cell(row: Row, outcome: Outcome, sessions: dict[str, SessionReport]) -> str:
+    what = "**all bytes**" if outcome.is_whole else f"ends, {outcome.status}"
+    if not row.holds(outcome):
+        what = f"WRONG: {what}"
+    session = sessions.get(outcome.session_id())
+    if session is None:
+        return f"{what}, {outcome.seconds:.1f} s"
+    resent = f"{outcome.counted('resent')}+{session.agent_resent}"
+    doubles = f"{outcome.counted('duplicates')}+{session.agent_duplicates}"
+    return f"{what}, {outcome.seconds:.1f} s ({resent}, {doubles})"
+
+
+def _line(outcomes: dict[str, Outcome]) -> str:
+    lines = {outcome.line.partition(" (log:")[0].removeprefix("ssmssh-proxy: ") for outcome in outcomes.values()}
+    return "<br>".join(sorted(line.strip().replace("|", "\\|") for line in lines if line))
+
+
+if __name__ == "__main__":
+    main()

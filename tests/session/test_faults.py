@@ -1,0 +1,20 @@
+"""Every fault against every kind of use: each byte arrives, or it ends with the reason; nothing hangs."""
+
+from pathlib import Path
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from ssmssh.sandbox.faults import FAULT_TYPES, parse
+from tests.session.matrix import ROWS, Row, run_row
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_fault(row: Row, paced: Sandbox, tmp_path: Path) -> None:
+    outcomes = run_row(row, paced, tmp_path)
+    wrong = {name: outcome for name, outcome in outcomes.items() if not row.holds(outcome)}
+    assert not wrong, "\n".join(f"{name}: {outcome}\n{outcome.log}" for name, outcome in wrong.items())
+
+
+def test_no_fault_is_forgotten() -> None:
+    assert {parse(fault).name for row in ROWS for fault in row.faults} == set(FAULT_TYPES)
