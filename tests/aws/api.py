@@ -1,6 +1,7 @@
 """A little AWS on loopback: answers what it is told to, and keeps what it was asked."""
 
 import json
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Api:
 
 
 @contextmanager
-def serve() -> Iterator[Api]:
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
     api = Api("")
     over = threading.Event()
 
@@ -78,7 +79,9 @@ def serve() -> Iterator[Api]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        api.url = f"http://127.0.0.1:{server.server_port}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        api.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.aws.api import ACCESS_KEY, SECRET_KEY, Api, serve
 
 from ssmssh.aws import client as client_module
 from ssmssh.aws.client import AwsClient, AwsSettings
+from tests.aws.api import ACCESS_KEY, SECRET_KEY, Api, serve
 
 PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle"}
 

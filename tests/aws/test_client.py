@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.aws.api import SECRET_KEY, Api, ok
 
 from ssmssh.aws.client import AwsClient, AwsSettings, profile_names
 from ssmssh.aws.sessions import terminate_session
 from ssmssh.errors import NetworkError, UsageError
+from tests.aws.api import SECRET_KEY, Api, ok
 
 CONFIG = """
 [default]

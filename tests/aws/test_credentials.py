@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.aws.api import Answer, Api
 
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import AccessDeniedError, CredentialsError, NetworkError, UsageError
+from tests.aws.api import Answer, Api
 
 ROLE = "arn:aws:iam::123456789012:role/admin"
 CONFIG = f"""

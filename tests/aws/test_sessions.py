@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.aws.api import ACCESS_KEY, STARTED, STREAM_URL, Answer, Api, ok, refusal
 
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import StartedSession, resume_session, start_session, terminate_session
@@ -20,6 +19,7 @@ from ssmssh.errors import (
     TargetError,
     UsageError,
 )
+from tests.aws.api import ACCESS_KEY, STARTED, STREAM_URL, Answer, Api, ok, refusal
 
 TARGET = "i-0123456789abcdef0"
 INSTANCE_ARN = f"arn:aws:ec2:eu-west-1:123456789012:instance/{TARGET}"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, Server, make_pki
 
 from ssmssh.websocket import WebSocket, tls_context
+from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, Server, make_pki
 
 Connect = Callable[[Callable[[Peer], None]], WebSocket]
 Serve = Callable[..., Server]

@@ -8,6 +8,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from websockets.frames import Frame, Opcode
+
+from ssmssh.errors import NetworkError, ProtocolError
+from ssmssh.websocket import WebSocket, WebSocketClosed
+from ssmssh.websocket.client import MAX_MESSAGE_BYTES
 from tests.session.websocket.conftest import Connect, Serve, open_url
 from tests.session.websocket.server import (
     PATIENCE_SECONDS,
@@ -20,11 +25,6 @@ from tests.session.websocket.server import (
     wait_for_hang_up,
     wait_ready,
 )
-from websockets.frames import Frame, Opcode
-
-from ssmssh.errors import NetworkError, ProtocolError
-from ssmssh.websocket import WebSocket, WebSocketClosed
-from ssmssh.websocket.client import MAX_MESSAGE_BYTES
 
 BIG = bytes(range(256)) * 4096  # 1 MiB, the largest message
 assert len(BIG) == MAX_MESSAGE_BYTES

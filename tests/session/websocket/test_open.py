@@ -8,6 +8,12 @@ import ssl
 import threading
 
 import pytest
+
+from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
+from ssmssh.websocket.dial import Address, connect, dial, families_in_turn, resolve
+from ssmssh.websocket.opening import Deadline, send_all
+from ssmssh.websocket.transport import Transport
+from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import (
     PATIENCE_SECONDS,
@@ -19,12 +25,6 @@ from tests.session.websocket.server import (
     read_request,
     wait_for_hang_up,
 )
-
-from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
-from ssmssh.websocket.dial import Address, connect, dial, families_in_turn, resolve
-from ssmssh.websocket.opening import Deadline, send_all
-from ssmssh.websocket.transport import Transport
-from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 
 TARGET = "/v1/data-channel/user@example.com-0123456789abcdef0?role=publish_subscribe&cell-number=AAEAAXxZ+k/N0oRkJZBX"
 SIGNATURE = "b6c1d0" * 10

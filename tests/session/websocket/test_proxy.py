@@ -7,11 +7,11 @@ import ssl
 import threading
 
 import pytest
-from tests.session.websocket.conftest import Serve, open_url
-from tests.session.websocket.server import Behaviour, Peer, Pki, answer, collect, read_request, wait_for_hang_up
 
 from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, UsageError
 from ssmssh.websocket.urls import parse_proxy_url
+from tests.session.websocket.conftest import Serve, open_url
+from tests.session.websocket.server import Behaviour, Peer, Pki, answer, collect, read_request, wait_for_hang_up
 
 PASSWORD = "p@ss:w/ord é"
 ENCODED = "p%40ss%3Aw%2Ford%20%C3%A9"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from botocore.httpsession import create_urllib3_context, get_cert_path
-from tests.session.websocket.conftest import Serve, open_url
-from tests.session.websocket.server import Peer, Pki, answer, collect, wait_for_hang_up
 
 from ssmssh.errors import FileError, NetworkError
 from ssmssh.websocket import tls_context
+from tests.session.websocket.conftest import Serve, open_url
+from tests.session.websocket.server import Peer, Pki, answer, collect, wait_for_hang_up
 
 
 def echo(sock: socket.socket) -> None:

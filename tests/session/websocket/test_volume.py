@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.session.websocket.conftest import Connect
 from tests.session.websocket.server import Peer, wait_ready
 
