@@ -6,15 +6,19 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
+from websockets.exceptions import ConnectionClosed
 
 from ssmssh.errors import UsageError
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.environment import installed_script
 from tests.acceptance.clients import wait_until
+from tests.sandbox.client import DataChannel, aws_client, open_websocket
 
 HOST = "i-0123456789abcdef0"
 SSMSSH = str(installed_script("ssmssh"))
@@ -223,3 +227,31 @@ def test_without_the_extra_the_first_call_that_needs_it_says_what_to_install(tmp
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert result.stdout.startswith("through\n"), result.stderr
     assert "pip install 'ssmssh[sandbox]'" in result.stdout
+
+
+def test_credentials_that_expire() -> None:
+    with Sandbox() as box:
+        old = aws_client(box, "ssm")
+        session_id = old.start_session(Target=HOST, DocumentName="AWS-StartSSHSession")["SessionId"]
+        box.renew_credentials()
+        with pytest.raises(ClientError, match="ExpiredTokenException"):
+            old.resume_session(SessionId=session_id)
+        resumed = aws_client(box, "ssm").resume_session(SessionId=session_id)
+        open_websocket(box, resumed["StreamUrl"]).close()
+        result = subprocess.run(
+            ["ssh", HOST, "true"], env=box.environment, capture_output=True, check=False, timeout=60
+        )
+        assert result.returncode == 0, result.stderr
+
+
+def test_several_gateways_share_the_sessions() -> None:
+    with Sandbox(gateways=2) as box, DataChannel(box) as one, DataChannel(box) as other:
+        assert urlsplit(one.stream_url).port != urlsplit(other.stream_url).port
+        for channel in (one, other):
+            channel.open()
+            channel.shake_hands()
+            assert channel.read(8).startswith(b"SSH-2.0-")
+        box.faults.set("cut", other.session_id)
+        with pytest.raises(ConnectionClosed):
+            other.receive_all(5.0)
+        assert one.report().status == "Connected"

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmssh.sandbox.sigv4 import AccessKey, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sigv4 import AccessKey, KeyRing, SignatureRefusedError, SignedRequest, verify
 
 KEY = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "SESSION/TOKEN+=")
 REGION = "eu-central-1"
@@ -36,7 +36,7 @@ def check(
 ) -> str:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=later_seconds)
     try:
-        return verify(request, KEY, region=region, service=service, now=now).service
+        return verify(request, KeyRing(KEY), region=region, service=service, now=now).service
     except SignatureRefusedError as error:
         return f"{error.code}: {error.message}"
 
@@ -65,7 +65,9 @@ def test_the_published_vector_of_the_stream_url() -> None:
             ),
         ),
     ]
-    scope = verify(SignedRequest("GET", target, headers), key, region="us-east-1", service="ssmmessages", now=NOW)
+    scope = verify(
+        SignedRequest("GET", target, headers), KeyRing(key), region="us-east-1", service="ssmmessages", now=NOW
+    )
     assert scope.service == "ssmmessages"
 
 
@@ -126,3 +128,12 @@ def test_the_time_may_be_five_minutes_off(later_seconds: float, words: str) -> N
 def test_secrets_are_in_no_repr() -> None:
     assert KEY.secret_access_key not in repr(KEY)
     assert KEY.session_token not in repr(KEY)
+
+
+def test_a_key_that_was_good_is_expired_and_not_unknown() -> None:
+    request = sign(GOOD, {}, b"{}")
+    keys = KeyRing(KEY)
+    keys.renew(AccessKey("ASIANEXT", "x", "y"))
+    with pytest.raises(SignatureRefusedError) as caught:
+        verify(request, keys, region=REGION, service="ssm", now=dt.datetime.now(dt.UTC))
+    assert caught.value.code == "ExpiredTokenException"

@@ -29,6 +29,7 @@ OWNER = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/sandbox/user"
 _TARGET_PREFIX = "AmazonSSM."
 _SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
 _CARRIED_TYPE = "Port"
+_KNOWN_SESSIONS = 100_000
 _FILTER_COLUMNS = {
     "ActivationIds": "ActivationId",
     "AgentVersion": "AgentVersion",
@@ -157,6 +158,8 @@ class Api:
             reason=call.text("Reason", ""),
         )
         self._homes[session_id] = gateway
+        if len(self._homes) > _KNOWN_SESSIONS:
+            del self._homes[next(iter(self._homes))]
         return _ticket(ticket)
 
     async def _resume_session(self, call: _Call) -> object:

@@ -8,7 +8,7 @@ import string
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast
@@ -149,11 +149,7 @@ class Sandbox:
         self._parent_directory = parent_directory
         self._keep = keep
         self._base = dict(settings.read())
-        self._key = AccessKey(
-            "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16)),
-            secrets.token_urlsafe(30),
-            secrets.token_urlsafe(90),
-        )
+        self._key = _make_key()
         self._directory: Path | None = None
         self._caller: Caller | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -224,6 +220,15 @@ class Sandbox:
     def open_port(self, number: int, own: int) -> None:
         """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there."""
         self.call("open_port", number=number, own=own)
+
+    def renew_credentials(self) -> None:
+        """Let the credential expire, and write another one to the credentials file of the environment.
+
+        A process that read the old one is told that its token has expired, until it reads the file again.
+        """
+        self._key = _make_key()
+        self.call("renew_key", key=list(astuple(self._key)))
+        environment.write_credentials(self.directory, self._key)
 
     def call(self, name: str, /, **arguments: object) -> object:
         """Make a control call.
@@ -303,7 +308,7 @@ class Sandbox:
         (directory / "ssmssh").mkdir(mode=0o700)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
-            "key": [self._key.access_key_id, self._key.secret_access_key, self._key.session_token],
+            "key": list(astuple(self._key)),
             "region": self.region,
             "unpaced": self._unpaced,
             "agent_version": self._agent_version,
@@ -339,6 +344,14 @@ class Sandbox:
         if self._ssh_server == "system":
             raise UsageError(f"the system's sshd cannot be used: {problem}", "try --ssh-server library")
         return None
+
+
+def _make_key() -> AccessKey:
+    return AccessKey(
+        "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16)),
+        secrets.token_urlsafe(30),
+        secrets.token_urlsafe(90),
+    )
 
 
 def stop_directory(directory: Path) -> None:

@@ -21,7 +21,7 @@ from websockets.server import ServerProtocol
 
 from ssmssh.protocol.message import MessageError
 from ssmssh.protocol.payloads import parse_open_data_channel
-from ssmssh.sandbox.sigv4 import AccessKey, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sigv4 import KeyRing, SignatureRefusedError, SignedRequest, verify
 from ssmssh.sandbox.wire import Weather, Wire
 
 _log = logging.getLogger(__name__)
@@ -64,14 +64,14 @@ class ClientConnection(Wire):
     def __init__(
         self,
         tls: ssl.SSLContext,
-        key: AccessKey,
+        keys: KeyRing,
         region: str,
         find: Callable[[str], Channel | None],
         weather: Callable[[], Weather],
         chance: random.Random,
     ) -> None:
         super().__init__(tls, self._present_weather, chance)
-        self._key = key
+        self._keys = keys
         self._region = region
         self._find = find
         self._general_weather = weather
@@ -158,7 +158,7 @@ class ClientConnection(Wire):
         signed = SignedRequest("GET", request.path, headers)
         try:
             now = dt.datetime.now(dt.UTC)
-            verify(signed, self._key, region=self._region, service="ssmmessages", now=now)
+            verify(signed, self._keys, region=self._region, service="ssmmessages", now=now)
         except SignatureRefusedError as error:
             return None, error.message
         channel = self._find(unquote(session_id)) if head == "/v1/data-channel" else None

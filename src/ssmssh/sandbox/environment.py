@@ -97,14 +97,18 @@ def write_aws_files(directory: Path, key: AccessKey, region: str) -> None:
         directory / "aws_config",
         "".join(f"[{'' if name == 'default' else 'profile '}{name}]\nregion = {region}\n" for name in PROFILES),
     )
-    write_file(
-        directory / "aws_credentials",
-        "".join(
-            f"[{name}]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = "
-            f"{key.secret_access_key}\naws_session_token = {key.session_token}\n"
-            for name in PROFILES
-        ),
+    write_credentials(directory, key)
+
+
+def write_credentials(directory: Path, key: AccessKey) -> None:
+    """Write the credentials, in one step if there were others before."""
+    text = "".join(
+        f"[{name}]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = "
+        f"{key.secret_access_key}\naws_session_token = {key.session_token}\n"
+        for name in PROFILES
     )
+    write_file(directory / "aws_credentials.new", text)
+    (directory / "aws_credentials.new").replace(directory / "aws_credentials")
 
 
 def write_programs(directory: Path, base: Mapping[str, str]) -> None:

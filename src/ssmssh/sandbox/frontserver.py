@@ -27,7 +27,7 @@ from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.motobackend import MotoBackend
 from ssmssh.sandbox.servicesession import weather
-from ssmssh.sandbox.sigv4 import AccessKey, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sigv4 import AccessKey, KeyRing, SignatureRefusedError, SignedRequest, verify
 from ssmssh.sandbox.wire import Weather, Wire
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 _JSON = "application/x-amz-json"
 _STOP_SECONDS = 5.0
 _BACKLOG = 128
+_PIPELINED = 16
+"""Requests that may wait on one connection; SDKs send one at a time."""
 
 
 class ApiConnection(Wire):
@@ -53,7 +55,7 @@ class ApiConnection(Wire):
         super().__init__(tls, weather, chance)
         self._reader = RequestReader()
         self._answer = answer
-        self._requests: asyncio.Queue[SignedRequest] = asyncio.Queue()
+        self._requests: asyncio.Queue[SignedRequest] = asyncio.Queue(_PIPELINED)
         self._worker = asyncio.get_running_loop().create_task(self._work())
 
     def received(self, data: bytes) -> None:
@@ -61,7 +63,7 @@ class ApiConnection(Wire):
         try:
             for request in self._reader.feed(data):
                 self._requests.put_nowait(request)
-        except HttpError as error:
+        except (HttpError, asyncio.QueueFull) as error:
             self.write(Response(400, str(error).encode()).serialize())
             self.close()
 
@@ -96,7 +98,7 @@ class FrontServer:
         self._gateways: list[Peer] = []
         self._api: Api | None = None
         self._moto: MotoBackend | None = None
-        self._key = AccessKey("", "", "")
+        self._keys = KeyRing(AccessKey("", "", ""))
         self._region = ""
         self._servers: list[asyncio.Server] = []
         self._helpers: list[tuple[Peer, asyncio.Task[None]]] = []
@@ -111,6 +113,7 @@ class FrontServer:
             "clear_fault": self._clear_fault,
             "faults": self._list_faults,
             "open_port": self._open_port,
+            "renew_key": self._renew_key,
             "stop": self._stop,
         }
 
@@ -134,7 +137,7 @@ class FrontServer:
         `gateway` are the arguments of `Gateway.configure`, but for what this process adds.
         """
         self.is_kept = is_kept
-        self._key = AccessKey(*cast("list[str]", gateway["key"]))
+        self._keys = KeyRing(AccessKey(*cast("list[str]", gateway["key"])))
         self._region = str(gateway["region"])
         self._chance.seed(cast("int | None", gateway["seed"]))
         ports: dict[str, int] = {}
@@ -194,7 +197,7 @@ class FrontServer:
         now = dt.datetime.now(dt.UTC)
         service = "ssm" if target.startswith("AmazonSSM.") else None
         try:
-            scope = verify(request, self._key, region=self._region, service=service, now=now)
+            scope = verify(request, self._keys, region=self._region, service=service, now=now)
         except SignatureRefusedError as error:
             return _refusal(request, ApiError(error.code, error.message))
         if (failure := general_error(self._faults)) is not None:
@@ -236,6 +239,11 @@ class FrontServer:
     async def _open_port(self, *, number: int, own: int) -> None:
         for gateway in self._gateways:
             await gateway.call("open_port", number=number, own=own)
+
+    async def _renew_key(self, *, key: list[str]) -> None:
+        for gateway in self._gateways:
+            await gateway.call("renew_key", key=key)
+        self._keys.renew(AccessKey(*key))
 
     async def _stop(self) -> None:
         # Not before the answer is written.

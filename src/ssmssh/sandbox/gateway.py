@@ -20,7 +20,7 @@ from ssmssh.sandbox.agent import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.sigv4 import AccessKey, KeyRing
 from ssmssh.sandbox.sshd import SystemSshd
 from ssmssh.sandbox.wire import Weather
 
@@ -47,6 +47,7 @@ class Gateway:
         self._sshd: SystemSshd | None = None
         self._character = Character()
         self._url = ""
+        self._keys = KeyRing(AccessKey("", "", ""))
         self._server: asyncio.Server | None = None
         self.stopped = asyncio.Event()
 
@@ -61,6 +62,7 @@ class Gateway:
             "set_fault": self.set_fault,
             "clear_fault": self.clear_fault,
             "open_port": self.open_port,
+            "renew_key": self.renew_key,
             "stop": self.stop,
         }
 
@@ -83,6 +85,7 @@ class Gateway:
         `sshd` is the program to run for each connection to port 22; without it `ports` must name one that listens.
         """
         processes.configure_log(Path(directory) / "gateway.log")
+        self._keys = KeyRing(AccessKey(*key))
         self._chance.seed(seed)
         self._character = Character(agent_version, unpaced, handshake_seconds)
         self._ports = {int(number): own for number, own in ports.items()}
@@ -92,7 +95,7 @@ class Gateway:
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(Path(directory) / "server.pem")
         make = functools.partial(
-            ClientConnection, tls, AccessKey(*key), region, self._sessions.get, self._weather, self._chance
+            ClientConnection, tls, self._keys, region, self._sessions.get, self._weather, self._chance
         )
         self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0, backlog=_BACKLOG)
         self._url = f"wss://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -141,6 +144,10 @@ class Gateway:
     async def open_port(self, *, number: int, own: int) -> None:
         """Let agents reach the port `own` of the loopback address under the number `number`."""
         self._ports[number] = own
+
+    async def renew_key(self, *, key: list[str]) -> None:
+        """Accept another credential, and the one so far no more."""
+        self._keys.renew(AccessKey(*key))
 
     async def stop(self) -> None:
         """End all sessions, so that clients end too, and then the process."""

@@ -212,6 +212,8 @@ class ServiceSession:
     def client_ready(self) -> None:
         """The client reads again."""
         self.agent.hold(False)
+        if self._client is not None:
+            self._client.resume("flood")
 
     def client_lost(self, connection: ClientConnection) -> None:
         """The connection is gone."""
@@ -243,9 +245,9 @@ class ServiceSession:
         """The agent does not read."""
         if self._client is not None:
             if held:
-                self._client.pause()
+                self._client.pause("agent")
             else:
-                self._client.resume()
+                self._client.resume("agent")
 
     def agent_ended(self, end: AgentEnd) -> None:
         """The agent has reported the end of the session."""
@@ -323,6 +325,8 @@ class ServiceSession:
         client.send(messages)
         if not client.writable:
             self.agent.hold(True)
+        if client.is_flooded:  # with acknowledgements: it sends, and reads nothing
+            client.pause("flood")
 
     def _finish(self, output: str, reason: str) -> None:
         if self.is_over:
@@ -337,7 +341,7 @@ class ServiceSession:
         self.down.clear()
         client, self._client = self._client, None
         if client is not None:
-            client.resume()
+            client.resume("agent")
             client.send([self._channel_closed(output)])
             client.finish(1000, "Bye")
         self._environs.report(self)

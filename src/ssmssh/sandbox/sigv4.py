@@ -30,11 +30,28 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """The one credential a sandbox accepts; temporary ones (with a session token) as a role has them."""
+    """A temporary credential, as a role has them."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
+
+
+class KeyRing:
+    """The credential that is good now, and those that were."""
+
+    def __init__(self, key: AccessKey) -> None:
+        self.current = key
+        self._expired: set[str] = set()
+
+    def renew(self, key: AccessKey) -> None:
+        """Take a new credential; requests signed with the old one have an expired token from now on."""
+        self._expired.add(self.current.access_key_id)
+        self.current = key
+
+    def is_expired(self, access_key_id: str) -> bool:
+        """Whether this one was good once."""
+        return access_key_id in self._expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +87,18 @@ class SignatureRefusedError(Exception):
         self.message = message
 
 
-def verify(request: SignedRequest, key: AccessKey, *, region: str, service: str | None, now: dt.datetime) -> Scope:
-    """Check that `key` signed `request` for `region` and `service`, at about `now` (aware).
+def verify(request: SignedRequest, keys: KeyRing, *, region: str, service: str | None, now: dt.datetime) -> Scope:
+    """Check that the good key of `keys` signed `request` for `region` and `service`, at about `now` (aware).
 
     `service` None accepts any one; the caller then goes by the scope that is returned.
 
     Raises:
         SignatureRefusedError: with the code and words of the real services.
     """
+    key = keys.current
     scope, signed_names, signature = _parse_authorization(request)
+    if keys.is_expired(scope.access_key_id):
+        raise SignatureRefusedError("ExpiredTokenException", "The security token included in the request is expired")
     if scope.access_key_id != key.access_key_id:
         raise SignatureRefusedError(
             "UnrecognizedClientException", "The security token included in the request is invalid."

@@ -12,9 +12,12 @@ is called when it does again. Inwards, `pause` stops reading from the client, as
 
 import asyncio
 import collections
+import contextlib
 import logging
 import random
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -24,6 +27,8 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _QUEUED_BYTES = 16 << 20
 """What a delayed lane may hold before it counts as full: a quarter of a second at 64 MB/s."""
+_LINGER_NOT = struct.pack("ii", 1, 0)
+_FLOOD_BYTES = 16 << 20
 _BUFFERED_BYTES = 1 << 20
 """What a client may leave untaken before `writable` turns false."""
 
@@ -130,7 +135,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_first = True
         self._is_silent = False
-        self._is_paused = False
+        self._pauses: set[str] = set()
         self._is_blocked = False
         self._is_closing = False
 
@@ -154,6 +159,11 @@ class Wire(asyncio.Protocol):
         return not self._is_blocked and not self._outbound.is_full
 
     @property
+    def is_flooded(self) -> bool:
+        """Whether so much waits for the client that it should be read from no more, whatever it sends."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > _FLOOD_BYTES
+
+    @property
     def is_closing(self) -> bool:
         """Whether `close`, `abort` or the client has ended the connection."""
         return self._is_closing
@@ -165,32 +175,35 @@ class Wire(asyncio.Protocol):
         self._tls.write(data)
         self._send()
 
-    def pause(self) -> None:
-        """Stop reading."""
-        if not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
+    def pause(self, reason: str) -> None:
+        """Stop reading, until there is no reason left to."""
+        self._pauses.add(reason)
+        self._set_reading()
 
-    def resume(self) -> None:
-        """Read again."""
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
+    def resume(self, reason: str) -> None:
+        """Read again, as far as this reason goes."""
+        self._pauses.discard(reason)
+        self._set_reading()
 
     def close(self) -> None:
         """End the connection once everything written is with the client."""
         if self._is_closing:
             return
+        with contextlib.suppress(ssl.SSLError):  # it would like to see the client's farewell, too
+            self._tls.unwrap()
+        self._send()
         self._is_closing = True
         if self._outbound.is_empty and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Cut the connection: bytes under way are lost."""
+        """Reset the connection: bytes under way are lost, in both directions."""
         self._is_closing = True
         self._inbound.clear()
         self._outbound.clear()
         if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
             self._transport.abort()
 
     def silence(self) -> None:
@@ -242,7 +255,17 @@ class Wire(asyncio.Protocol):
             self._inbound.put(b"", self._weather())
         return True
 
+    def _set_reading(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._pauses:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     def _decrypt(self, data: bytes) -> None:
+        if self._is_closing:
+            return
         if not data:
             self.close()
             return
