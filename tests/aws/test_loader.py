@@ -341,7 +341,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_damage(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     cache = tmp_path_factory.mktemp("cache") / "ssmssh"
     good = SessionLoader(cache)._kept
