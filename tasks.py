@@ -62,7 +62,7 @@ def test(words: list[str]) -> int:
         return 1
     prepare_environment()
     # Most tests wait for other programs: a worker for each processor halves the time.
-    return run("pytest", "--numprocesses=auto", *words)
+    return run("pytest", "--numprocesses=auto", "--dist=worksteal", *words)
 
 
 def bench(words: list[str]) -> int:
