@@ -1,6 +1,7 @@
 """ssmssh-proxy as the programs that start it see it: its streams, its ends, what it loads, what may not disturb it."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -30,11 +31,19 @@ PORT = 2222
 
 @dataclass
 class FarSide:
-    """A program on the instance that listens on `PORT`."""
+    """A program that listens, on the instance at `PORT` or elsewhere."""
 
     listener: socket.socket
 
-    def accept(self) -> socket.socket:
+    def accept(self, proxy: "subprocess.Popen[bytes]") -> socket.socket:
+        """The connection that `proxy` brings about, if it lives for so long."""
+        wait_until(
+            lambda: select.select([self.listener], [], [], 0.01)[0] or proxy.poll() is not None,
+            "a connection",
+            PATIENCE_SECONDS,
+        )
+        if proxy.poll() is not None:
+            raise AssertionError(f"the proxy ended with {proxy.returncode}: {errors_of(proxy).decode()}")
         connection, _ = self.listener.accept()
         connection.settimeout(PATIENCE_SECONDS)
         return connection
@@ -43,7 +52,6 @@ class FarSide:
 @pytest.fixture
 def far(sandbox: Sandbox) -> Iterator[FarSide]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE_SECONDS)
         sandbox.open_port(PORT, listener.getsockname()[1])
         yield FarSide(listener)
 
@@ -76,7 +84,7 @@ def test_the_end_of_input_ends_it_after_everything_has_arrived(
     far: FarSide, proxy: "subprocess.Popen[bytes]", sandbox: Sandbox
 ) -> None:
     data = payload(3_000_000)
-    connection = far.accept()
+    connection = far.accept(proxy)
     write(proxy, data)
     assert proxy.stdin is not None
     proxy.stdin.close()
@@ -90,7 +98,7 @@ def test_the_end_of_the_far_side_ends_it_after_everything_has_been_read(
     far: FarSide, proxy: "subprocess.Popen[bytes]"
 ) -> None:
     data = payload(3_000_000)
-    with far.accept() as connection:
+    with far.accept(proxy) as connection:
         connection.sendall(data)
     assert proxy.stdout is not None
     assert digest(proxy.stdout.read()) == digest(data)
@@ -104,7 +112,7 @@ def test_a_signal_ends_it_after_what_was_written_before(
 ) -> None:
     """The pipe stays open: it is the signal alone that ends it, as with ssh's SIGHUP."""
     data = payload(300_000)
-    connection = far.accept()
+    connection = far.accept(proxy)
     write(proxy, data)
     proxy.send_signal(number)
     assert digest(read_to_end(connection)) == digest(data)
@@ -117,9 +125,7 @@ def test_a_signal_before_there_is_a_session(client: Client, number: signal.Signa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = client.start("ssmssh-proxy", "--endpoint-url", url, EC2_HOST, "22")
-        silent.settimeout(PATIENCE_SECONDS)
-        connection, _ = silent.accept()  # it is asking for a session, and gets no answer
-        with connection:
+        with FarSide(silent).accept(process):  # it is asking for a session, and gets no answer
             process.send_signal(number)
             assert process.wait(PATIENCE_SECONDS) == 128 + number
     assert errors_of(process) == b""
@@ -127,7 +133,7 @@ def test_a_signal_before_there_is_a_session(client: Client, number: signal.Signa
 
 def test_a_reader_that_goes_away_ends_it(far: FarSide, proxy: "subprocess.Popen[bytes]") -> None:
     data = payload(100_000)
-    connection = far.accept()
+    connection = far.accept(proxy)
     write(proxy, data)
     assert proxy.stdout is not None
     proxy.stdout.close()
@@ -139,7 +145,7 @@ def test_a_reader_that_goes_away_ends_it(far: FarSide, proxy: "subprocess.Popen[
 
 def test_a_reader_that_pauses_holds_up_no_upload(far: FarSide, proxy: "subprocess.Popen[bytes]") -> None:
     down, up = payload(5_000_000), payload(2_000_000, seed=1)
-    connection = far.accept()
+    connection = far.accept(proxy)
     connection.sendall(down)
     write(proxy, up)
     assert digest(receive_exactly(connection, len(up))) == digest(up)
@@ -154,7 +160,7 @@ def test_a_reader_that_pauses_for_longer_than_can_be_queued(
 ) -> None:
     data = payload(24_000_000)
     assert proxy.stdout is not None
-    with far.accept() as connection, ThreadPoolExecutor(1) as sender:
+    with far.accept(proxy) as connection, ThreadPoolExecutor(1) as sender:
         sending = sender.submit(connection.sendall, data)
         wait_until(lambda: sandbox.sessions()[-1].bytes_down > OUTPUT_QUEUE_BYTES, "the output queue to be full")
         received = proxy.stdout.read(len(data))
@@ -193,7 +199,7 @@ def test_the_other_end_of_its_own_input_leaked_to_it(client: Client, far: FarSid
     ) as process:
         os.close(reading)
         os.write(writing, b"all there is")
-        connection = far.accept()
+        connection = far.accept(process)
         os.close(writing)
         assert read_to_end(connection) == b"all there is"
         assert process.wait(PATIENCE_SECONDS) == 0
@@ -205,7 +211,7 @@ def test_one_socket_for_both_directions(client: Client, far: FarSide) -> None:
         near.settimeout(PATIENCE_SECONDS)
         process = client.start("ssmssh-proxy", EC2_HOST, str(PORT), stdin=given.fileno(), stdout=given.fileno())
         given.close()
-        with far.accept() as connection:
+        with far.accept(process) as connection:
             near.sendall(b"there")
             assert connection.recv(100) == b"there"
             connection.sendall(b"and back")
