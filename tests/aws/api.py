@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,12 +18,16 @@ STARTED = {"SessionId": "me-0123456789abcdef0", "TokenValue": "t0ken", "StreamUr
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send: `status` and `body`; if `silent`, nothing; if `hang_up`, the end of the connection."""
+    """What to send: `status` and `body`; if `silent`, nothing; if `hang_up`, the end of the connection.
+
+    Not before `after` has returned.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     silent: bool = False
     hang_up: bool = False
+    after: Callable[[], object] = lambda: None
 
 
 def ok(content: object) -> Answer:
@@ -66,6 +70,7 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             api.requests.append(Request({k.lower(): v for k, v in self.headers.items()}, body))
             answer = api.answers.popleft() if len(api.answers) > 1 else api.answers[0]
+            answer.after()
             if answer.silent:
                 over.wait()
             if answer.silent or answer.hang_up:

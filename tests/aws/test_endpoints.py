@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.endpoints import check_endpoint_url, check_stream_url, is_loopback, stream_base, stream_url
+from ssmssh.aws.endpoints import (
+    check_endpoint_url,
+    check_stream_url,
+    is_loopback,
+    likely_stream_url,
+    stream_base,
+    stream_url,
+)
 from ssmssh.errors import ProtocolError, UsageError
 
 REST = "/v1/data-channel/a@b.c-0123?role=publish_subscribe&cell-number=AA+/=%2b"
@@ -196,6 +203,35 @@ def test_a_client_knows_what_to_check_with(keys: None) -> None:
     assert check_stream_url("ws://127.0.0.1:1/x", client) == "ws://127.0.0.1:1/x"
     client = AwsClient(AwsSettings(region="eu-west-1", stream_endpoint_url="https://gateway.example"))
     assert check_stream_url(SERVICE, client) == f"wss://gateway.example{REST}"
+
+
+@pytest.mark.parametrize(
+    ("region", "environment", "url"),
+    [
+        ("eu-west-1", {}, "wss://ssmmessages.eu-west-1.amazonaws.com"),
+        ("cn-north-1", {}, "wss://ssmmessages.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", {}, "wss://ssmmessages.us-gov-west-1.amazonaws.com"),
+        ("us-east-1", {"AWS_USE_FIPS_ENDPOINT": "true"}, "wss://ssmmessages-fips.us-east-1.amazonaws.com"),
+        ("us-east-1", {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "wss://ssmmessages.us-east-1.amazonaws.com"),
+        ("eu-new-7", {}, "wss://ssmmessages.eu-new-7.amazonaws.com"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": "https://vpce-1.ssm.eu-west-1.vpce.amazonaws.com"}, None),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": LOCAL}, None),
+    ],
+)
+def test_the_likely_host(
+    keys: None, monkeypatch: pytest.MonkeyPatch, region: str, environment: dict[str, str], url: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    client = AwsClient(AwsSettings(region=region))
+    assert likely_stream_url(client) == url
+    if url is not None:
+        assert check_stream_url(url + REST, client) == url + REST
+
+
+def test_the_likely_host_is_the_one_that_the_user_names(keys: None) -> None:
+    client = AwsClient(AwsSettings(region="eu-west-1", stream_endpoint_url="https://gateway.example:8443/"))
+    assert likely_stream_url(client) == "wss://gateway.example:8443"
 
 
 def test_loopback_is_what_is_written_so() -> None:
