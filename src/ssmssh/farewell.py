@@ -45,9 +45,9 @@ class Farewell:
             self.until = now + FLUSH_SECONDS
 
 
-def unflushed(target: str, unsent_bytes: int, statistics: Statistics) -> SsmsshError:
+def unflushed(target: str, unsent_bytes: int, statistics: Statistics, *, is_connected: bool) -> SsmsshError:
     """What to say when the time for flushing is up."""
-    if not (statistics.any_data_acknowledged or statistics.data_received):
+    if is_connected and not (statistics.any_data_acknowledged or statistics.data_received):
         return nothing_answers(target)
     left = unsent_bytes + statistics.unacknowledged_bytes
     return NetworkError(f"The last {left} bytes of the input did not reach {target}", "try again")

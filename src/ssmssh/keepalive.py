@@ -17,6 +17,7 @@ costs a new connection, nothing else; so that it does not cost one every few sec
 time, until the far side sends or acknowledges something.
 """
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -46,6 +47,8 @@ LOOK_SECONDS = 2.0
 
 STILL_SECONDS = 5.0
 """Of standing still that count: less is a busy machine, or a correction of the time."""
+
+_log = logging.getLogger(__name__)
 
 
 class Keepalive:
@@ -118,4 +121,8 @@ class Keepalive:
 
     def _has_stood_still(self) -> bool:
         before, self._looked_at = self._looked_at, self._wall_clock()
-        return not -STILL_SECONDS < self._looked_at - before < LOOK_SECONDS + STILL_SECONDS
+        passed = self._looked_at - before
+        if -STILL_SECONDS < passed < LOOK_SECONDS + STILL_SECONDS:
+            return False
+        _log.info("this process stood still, or the clock was set: %.0f s passed; testing the connection", passed)
+        return True

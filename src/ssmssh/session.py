@@ -51,6 +51,10 @@ TERMINATE_SECONDS = 2.0
 DRAIN_SECONDS = 10.0
 """For a local program that has closed its own end to read on. One that has not may take its time, as with any pipe."""
 
+MAX_PENDING_BYTES = 8 * 1024 * 1024
+"""Of ours that the service does not take: several windows, and the acknowledgements of a long download. A service that
+sends and sends but does not read gets a new connection, not our memory."""
+
 POLL_SECONDS = 1.0
 """Between looks at what wakes nobody: whether a client that sends no more is gone, when credentials are there."""
 
@@ -278,7 +282,11 @@ class Session:
         if self._farewell is not None and not self._source.has_more():
             channel.close(now)
         if output := channel.take_output():
-            websocket.send(output)
+            if websocket.pending_bytes < MAX_PENDING_BYTES:
+                websocket.send(output)
+            else:
+                self._lost(WebSocketClosed(None, "the service does not read"), now)
+                return
             if not channel.is_flushed:
                 self._keepalive.awaits_answer(now)
         elif websocket.wants_write:
@@ -298,7 +306,9 @@ class Session:
                 _log.warning("gave up flushing, %d bytes unacknowledged", statistics.unacknowledged_bytes)
                 self._is_left = True
                 if not self._farewell.is_hasty:
-                    raise unflushed(self._service.description, self._source.queued_bytes, statistics)
+                    unsent_bytes = self._source.queued_bytes
+                    is_connected = self._websocket is not None
+                    raise unflushed(self._service.description, unsent_bytes, statistics, is_connected=is_connected)
         elif is_gone and not self._is_shaken:
             self._is_left = True  # nothing could be sent yet
         elif is_gone or (self._is_shaken and self._source.is_exhausted):

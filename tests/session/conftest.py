@@ -7,7 +7,7 @@ import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests import leaks
-from tests.acceptance.clients import wait_until
+from tests.acceptance.clients import Client, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +24,21 @@ def slow_box(temporary_directory: Path) -> Iterator[Sandbox]:
 def paced(slow_box: Sandbox) -> Iterator[Sandbox]:
     """The same for one test, after which none of its sessions is open."""
     yield slow_box
+    _wait_for_no_session(slow_box)
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, tmp_path: Path) -> Iterator[Client]:
+    """Runs programs as ``ssmssh sandbox -- …`` would; afterwards no session of theirs is open."""
+    client = Client(sandbox.environment, tmp_path)
+    yield client
+    client.close()
+    _wait_for_no_session(sandbox)
+
+
+def _wait_for_no_session(box: Sandbox) -> None:
     wait_until(
-        lambda: not [session for session in slow_box.sessions() if session.is_open],
+        lambda: not [session for session in box.sessions() if session.is_open],
         "the end of all sessions",
-        explain=lambda: "\n".join(str(session) for session in slow_box.sessions() if session.is_open),
+        explain=lambda: "\n".join(str(session) for session in box.sessions() if session.is_open),
     )

@@ -1,10 +1,12 @@
 """ssmssh-proxy under observation: ``python recorder.py DIRECTORY HOST PORT``.
 
 It takes its environment from the file ``environment`` in DIRECTORY, and leaves its ``stderr``, ``log`` and exit
-``status`` there. The client that starts it sees nothing of that.
+``status`` there. The client that starts it sees nothing of that. The file ``turns`` holds, at any time, how
+often the session's loop has turned: eight bytes, native. After the end ``proc`` holds what Linux says of the process.
 """
 
 import json
+import mmap
 import os
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ leave = os._exit
 
 def tell_and_leave(status: int) -> NoReturn:
     """The status in one step: who looks for the file finds all of it."""
+    (directory / "proc").write_text(Path("/proc/self/status").read_text() if sys.platform == "linux" else "")
     (directory / "status.new").write_text(str(status))
     (directory / "status.new").rename(directory / "status")
     leave(status)
@@ -27,5 +30,18 @@ def tell_and_leave(status: int) -> NoReturn:
 os._exit = tell_and_leave
 
 from ssmssh.proxy import main  # noqa: E402 - after everything that it must not see
+from ssmssh.session import Session  # noqa: E402
 
+(directory / "turns").write_bytes(bytes(8))
+with (directory / "turns").open("r+b") as file:
+    turns = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+turn = Session._turn
+
+
+def count_and_turn(session: Session) -> None:
+    turns[0] += 1
+    turn(session)
+
+
+setattr(Session, "_turn", count_and_turn)  # noqa: B010 - for the type checker
 main()

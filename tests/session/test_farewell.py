@@ -47,14 +47,15 @@ def test_a_signal_late_in_a_flush_does_not_prolong_it() -> None:
 
 
 def test_what_did_not_arrive_is_told() -> None:
-    error = unflushed(TARGET, 500, replace(STATISTICS, any_data_acknowledged=True))
+    error = unflushed(TARGET, 500, replace(STATISTICS, any_data_acknowledged=True), is_connected=True)
     assert error.exit_status == ExitStatus.NETWORK
     assert "3500 bytes" in error.sentence
     assert TARGET in error.sentence
 
 
 def test_a_flush_to_a_port_that_never_answered() -> None:
-    assert unflushed(TARGET, 0, STATISTICS).exit_status == ExitStatus.TARGET
+    assert unflushed(TARGET, 0, STATISTICS, is_connected=True).exit_status == ExitStatus.TARGET
+    assert unflushed(TARGET, 0, STATISTICS, is_connected=False).exit_status == ExitStatus.NETWORK
 
 
 @pytest.mark.parametrize(

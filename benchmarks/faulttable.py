@@ -1,4 +1,4 @@
-"""``python -m tests.session.table > docs/faults.md``: run the matrix of faults and write it down."""
+"""``python -m benchmarks.faulttable > docs/faults.md``: run the matrix of faults and write it down."""
 
 import datetime as dt
 import platform
@@ -10,26 +10,28 @@ from ssmssh.sandbox import Sandbox, SessionReport
 from tests.session.matrix import ROWS, SIZE_BYTES, Row, run_row
 from tests.session.transfers import TRANSFERS, Outcome
 
-HEAD = f"""\
+HEAD = """\
 # Faults, and what becomes of a session
 
-Made by `python -m tests.session.table > docs/faults.md`, with ssmssh {{version}} on {{system}}, {{date}}. The tests run the
-same on every change (`tests/session/test_faults.py`), and hold all of it but the figures.
+Made by `python -m benchmarks.faulttable > docs/faults.md`, with ssmssh {version} on {system}, {date}. The tests run
+the same on every change (`tests/session/test_faults.py`), and hold all of it but the figures.
 
-Each fault of the sandbox, or several at once, against four clients at the same time: `ssh` that uploads
-{SIZE_BYTES // 1000} kB, `ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({2 * SIZE_BYTES // 1000} kB in all),
-and paramiko that does both by SFTP. The agent is as slow as the real one: it sends 1 KiB per millisecond, and resends one
-message in 100 ms, which is most of the time that the rows with cuts and losses take.
+Each fault of the sandbox, or several at once, against four clients at the same time: `ssh` that uploads {size} kB,
+`ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({size} kB each way), and paramiko that
+does both by SFTP. The agent is as slow as the real one: it sends 1 KiB per millisecond, and resends one message in
+100 ms, which is most of the time that the rows with cuts and losses take.
 
-Nothing hangs and no byte is lost, doubled or changed in silence: a cell says **all bytes**, or which exit status ended the
-session; the column at the end has the line that says so. In parentheses: messages that were resent by us and by the agent, and
+Nothing hangs, and no byte is lost, doubled or changed in silence: a cell says **all bytes**, or which exit status ended
+the session; the last column has the line that says why. 0, 129 and 143 go without one: the client is told that the
+connection is closed, and ended us itself. In parentheses: messages that were resent, by us and by the agent, and
 doubles that reached us and the agent.
 """
 
 
 def main() -> None:
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    print(HEAD.format(version=ssmssh.__version__, system=platform.platform(terse=True), date=today))
+    size = SIZE_BYTES // 1000
+    print(HEAD.format(version=ssmssh.__version__, system=platform.platform(terse=True), date=today, size=size))
     print("| fault |", " | ".join(TRANSFERS), "| says |")
     print("|---|" + "---|" * len(TRANSFERS) + "---|")
     with Sandbox(seed=1) as box, tempfile.TemporaryDirectory() as name:
