@@ -1,6 +1,6 @@
 """A session as the service has it: a client that comes and goes, an agent, and the links between the two.
 
-What the service does here is what is known or inferred of it (protocol.md 4.1, 6.4, 10.3): a side is paused while
+What the service does here is what is known or inferred of it: a side is paused while
 the other has no open connection; a new client connection takes the place of an old one; when the agent has
 ended, the client is told with `channel_closed` and its connection is closed.
 

@@ -2,7 +2,7 @@
 
 This is a second implementation on purpose. Clients sign with botocore; if the sandbox asked botocore what the
 right signature is, a mistake of botocore's (or in how it is called) would be made twice and go unseen.
-protocol.md's trap is an example: the raw ``+`` in a stream URL means a blank to the services, and
+the raw ``+`` in a stream URL means a blank to the services, and
 botocore, given the whole URL, signs a plus.
 
 The canonical request: method; path, each segment percent-encoded once more; query, decoded, sorted and
