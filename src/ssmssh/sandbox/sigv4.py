@@ -2,8 +2,8 @@
 
 This is a second implementation on purpose. Clients sign with botocore; if the sandbox asked botocore what the
 right signature is, a mistake of botocore's (or in how it is called) would be made twice and go unseen.
-the raw ``+`` in a stream URL means a blank to the services, and
-botocore, given the whole URL, signs a plus.
+The raw ``+`` in a stream URL is an example: it means a blank to the services, and botocore, given the whole
+URL, signs a plus.
 
 The canonical request: method; path, each segment percent-encoded once more; query, decoded, sorted and
 encoded; the signed headers; their names; the SHA-256 of the body. (AWS General Reference, "Create a signed
