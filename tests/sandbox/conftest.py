@@ -1,5 +1,6 @@
 """What the tests of the sandbox share: a target that echoes."""
 
+import contextlib
 import itertools
 import socketserver
 import threading
@@ -14,8 +15,9 @@ _numbers = itertools.count(2000)
 
 class _Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        while data := self.request.recv(65536):
-            self.request.sendall(data)
+        with contextlib.suppress(ConnectionError):
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """Who is let in at the gateway, and what connections that come and go do to a session."""
 
+import socket
 import ssl
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from ssmssh.protocol.message import MessageType, PayloadType
 from ssmssh.protocol.payloads import OpenDataChannelInput, build_open_data_channel, parse_channel_closed
@@ -164,3 +168,31 @@ def test_strict_clients_accept_the_certificate(channel: DataChannel) -> None:
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     with channel:
         open_websocket(channel.box, channel.stream_url, context=context).close()
+
+
+def test_a_client_that_sends_and_never_reads_is_stopped(sandbox: Sandbox, echo_port: int) -> None:
+    """The acknowledgements it is owed would fill any memory; TCP holds it back instead."""
+    with DataChannel(sandbox, echo_port) as channel, ThreadPoolExecutor(1) as threads:
+        channel.open()
+        channel.shake_hands()
+        assert channel.connection is not None
+        plain = channel.connection.socket
+        # The library stops reading when some messages have not been fetched. One message a hundred thousand times:
+        # each of the duplicates is acknowledged again, and that is all there is to say to the client.
+        frames = Frame(Opcode.BINARY, channel.message(b"x")).serialize(mask=True) * 1000
+
+        def send() -> None:
+            for _ in range(400):
+                plain.sendall(frames)
+
+        sending = threads.submit(send)
+        try:
+            seen = -1
+            while (now := channel.report().messages_up) != seen and not sending.done():
+                seen = now
+                time.sleep(1.0)  # how long nothing must move for it to stand still
+            assert not sending.done()
+        finally:
+            plain.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ConnectionError):
+            sending.result(timeout=20)

@@ -1,5 +1,6 @@
 """A sandbox comes, is what it promises, and goes: whoever ends it, and however."""
 
+import json
 import os
 import signal
 import stat
@@ -238,10 +239,7 @@ def test_credentials_that_expire() -> None:
             old.resume_session(SessionId=session_id)
         resumed = aws_client(box, "ssm").resume_session(SessionId=session_id)
         open_websocket(box, resumed["StreamUrl"]).close()
-        result = subprocess.run(
-            ["ssh", HOST, "true"], env=box.environment, capture_output=True, check=False, timeout=60
-        )
-        assert result.returncode == 0, result.stderr
+        subprocess.run(["ssh", HOST, "true"], env=box.environment, check=True, timeout=60)
 
 
 def test_several_gateways_share_the_sessions() -> None:
@@ -255,3 +253,27 @@ def test_several_gateways_share_the_sessions() -> None:
         with pytest.raises(ConnectionClosed):
             other.receive_all(5.0)
         assert one.report().status == "Connected"
+
+
+def test_faults_are_switched_and_sessions_listed_from_within() -> None:
+    script = (
+        f"{SSMSSH} sandbox --set throttle:1; ssh {HOST} true; {SSMSSH} sandbox --set access-denied:0; ssh {HOST} true; "
+        f"echo $?; {SSMSSH} sandbox --clear all; ssh {HOST} echo through; {SSMSSH} sandbox --sessions"
+    )
+    said = subprocess.run(
+        [SSMSSH, "sandbox", "--", "sh", "-c", script], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.splitlines()
+    assert said[:2] == ["255", "through"]
+    assert [json.loads(line)["status"] for line in said[2:]] == ["Terminated"] * len(said[2:])
+
+
+def test_outside_a_sandbox_there_is_nothing_to_switch() -> None:
+    refused = subprocess.run([SSMSSH, "sandbox", "--clear", "all"], capture_output=True, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert b"this is no sandbox" in refused.stderr
+
+
+def test_an_option_that_does_not_exist_is_no_command() -> None:
+    refused = subprocess.run([SSMSSH, "sandbox", "--colour"], capture_output=True, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert b"No such option" in refused.stderr

@@ -1,12 +1,14 @@
 """``ssmssh sandbox``: a shell or a command in a stand-in for Session Manager."""
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import click
 
@@ -14,9 +16,11 @@ from ssmssh import settings
 from ssmssh.errors import UsageError
 from ssmssh.sandbox import processes
 from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
+from ssmssh.sandbox.control import connect
 from ssmssh.sandbox.environment import shell_lines
-from ssmssh.sandbox.faults import FAULT_TYPES
+from ssmssh.sandbox.faults import FAULT_TYPES, parse
 
+_DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _COMMAND_MISSING = 127
 _COMMAND_NOT_EXECUTABLE = 126
 _SIGNALLED = 128
@@ -25,7 +29,7 @@ _PATIENCE_SECONDS = 3.0
 """For the command to end after a signal, before it gets the next stronger one."""
 
 
-@click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("sandbox", context_settings={"allow_interspersed_args": False})
 @click.option("--unpaced", is_flag=True, help="Lift the limit of just under 1 MB/s that real agents have.")
 @click.option("--fault", "faults", metavar="NAME[:ARGS]", multiple=True, help="Something to go wrong; may be repeated.")
 @click.option("--list-faults", is_flag=True, help="Say what can go wrong, and leave.")
@@ -39,12 +43,11 @@ _PATIENCE_SECONDS = 3.0
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
 @click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
-@click.option(
-    "--stop",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Stop the one that --keep left in DIR.",
-)
+@click.option("--stop", type=_DIRECTORY, metavar="DIR", help="Stop the one that --keep left in DIR.")
+@click.option("--set", "set_", metavar="NAME[:ARGS]", help="In a sandbox: have a fault from now on.")
+@click.option("--clear", metavar="NAME|all", help="In a sandbox: have it no longer.")
+@click.option("--session", metavar="ID", help="With --set and --clear: for one session only.")
+@click.option("--sessions", is_flag=True, help="In a sandbox: list the sessions, one JSON object a line.")
 @click.argument("command", metavar="[-- CMD ...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
     *,
@@ -56,6 +59,10 @@ def sandbox(
     seed: int | None,
     keep: bool,
     stop: Path | None,
+    set_: str | None,
+    clear: str | None,
+    session: str | None,
+    sessions: bool,
     command: Sequence[str],
 ) -> int:
     """Run CMD, or a shell, where ssh reaches make-believe instances on this computer.
@@ -68,6 +75,9 @@ def sandbox(
         return 0
     if stop is not None:
         stop_directory(stop)
+        return 0
+    if set_ is not None or clear is not None or sessions:
+        _control(set_, clear, session, sessions=sessions)
         return 0
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
@@ -83,7 +93,25 @@ def sandbox(
 def _show_faults() -> None:
     for fault in FAULT_TYPES.values():
         parameters = ",".join(f"{name}={value:g}" for name, value in fault.parameters.items())
-        click.echo(f"{fault.name}{':' if parameters else ''}{parameters}\n    {fault.meaning}")
+        click.echo(f"{fault.name}:{parameters}\n    {fault.meaning}")
+
+
+def _control(fault: str | None, cleared: str | None, session_id: str | None, *, sessions: bool) -> None:
+    """Talk to the sandbox that this process is in."""
+    directory = settings.read().get("SSMSSH_SANDBOX")
+    if not directory:
+        raise UsageError("this is no sandbox", "run this in the shell or command of ssmssh sandbox")
+    caller = connect(Path(directory) / "control.sock")
+    try:
+        if cleared is not None:
+            caller.call("clear_fault", name=None if cleared == "all" else cleared, session_id=session_id)
+        if fault is not None:
+            caller.call("set_fault", fault=str(parse(fault)), session_id=session_id)
+        if sessions:
+            for row in cast("list[object]", caller.call("sessions")):
+                click.echo(json.dumps(row))
+    finally:
+        caller.close()
 
 
 class _Held:
