@@ -32,12 +32,14 @@ def temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 @pytest.fixture(autouse=True)
-def _leaves_nothing(temporary_directory: Path) -> Iterator[None]:
-    """Fail the test after which a process, a listening socket or a temporary file is left."""
+def _leaves_nothing(request: pytest.FixtureRequest, temporary_directory: Path) -> Iterator[None]:
+    """Fail the test after which a process, a listening socket, a temporary file or an open session is left."""
+    box: Sandbox | None = request.getfixturevalue("sandbox") if "sandbox" in request.fixturenames else None
     before = leaks.Traces.take([temporary_directory])
     yield
     left = before.left_since()
     leaks.end_processes(before)
+    left += [f"session {session}" for session in leaks.open_sessions(box)] if box else []
     assert not left, "left behind:\n" + "\n".join(left)
 
 

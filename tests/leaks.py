@@ -7,11 +7,14 @@ the reaper of orphans, so that a process whose parent has gone is still found am
 
 import ctypes
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from ssmssh.sandbox import Sandbox, SessionReport
 
 GRACE_SECONDS = 15.0
 """For processes that are ending already; a session may take some seconds to flush and terminate."""
@@ -29,7 +32,7 @@ def adopt_orphans() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """Processes below this one, ports this process listens on, files in `directories`."""
+    """Processes below this one, ports that any of them or this one listens on, files in `directories`."""
 
     processes: frozenset[psutil.Process]
     ports: frozenset[int]
@@ -40,10 +43,10 @@ class Traces:
     def take(cls, directories: Iterable[Path] = ()) -> "Traces":
         """As things are now."""
         directories = tuple(directories)
-        connections = psutil.Process().net_connections(kind="tcp")
+        processes = psutil.Process().children(recursive=True)
         return cls(
-            frozenset(psutil.Process().children(recursive=True)),
-            frozenset(c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN),
+            frozenset(processes),
+            frozenset(port for process in [psutil.Process(), *processes] for port in _listening_ports(process)),
             frozenset(path for directory in directories for path in directory.rglob("*") if _counts(path)),
             directories,
         )
@@ -60,9 +63,31 @@ class Traces:
         ]
 
 
+def _listening_ports(process: psutil.Process) -> list[int]:
+    try:
+        connections = process.net_connections(kind="tcp")
+    except psutil.Error:  # it has ended meanwhile
+        return []
+    return [connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN]
+
+
 def _counts(path: Path) -> bool:
-    """Whether it is a file that should not stay. Caches and logs should; a lock's file may never be removed."""
-    return not path.is_dir() and path.suffix != ".lock" and not {"cache", "log"}.intersection(path.parts)
+    """Whether it is a file that should not stay.
+
+    The program's caches and logs should; the file of the lock on the ssh config may never be removed.
+    """
+    kept = ("ssmssh/cache/", "ssmssh/log/", "ssmssh/state/config.lock")
+    return not path.is_dir() and not any(part in str(path) for part in kept)
+
+
+def open_sessions(box: Sandbox) -> list[SessionReport]:
+    """The sessions that are open, after waiting for those that are about to end."""
+    gives_up_at = time.monotonic() + GRACE_SECONDS
+    while left := [session for session in box.sessions() if session.is_open]:
+        if time.monotonic() > gives_up_at:
+            break
+        time.sleep(0.02)
+    return left
 
 
 def end_processes(before: Traces) -> None:

@@ -234,8 +234,8 @@ def tell_and_leave(status):
     pathlib.Path({path!r}).write_text("\\n".join(sys.modules))
     leave(status)
 os._exit = tell_and_leave
-from ssmssh.proxy import main
-main()
+from ssmssh.scripts import ssmssh_proxy
+ssmssh_proxy()
 """
 
 
@@ -254,7 +254,13 @@ def test_what_a_proxy_that_has_worked_has_loaded(client: Client) -> None:
 def test_nothing_is_written_anywhere_while_it_is_healthy(client: Client, sandbox: Sandbox) -> None:
     logs = sandbox.directory / "ssmssh" / "log"
     before = sorted(logs.glob("*"))
-    assert client.run("ssh", EC2_HOST, "true").stderr == b""
+    with client.start("ssmssh-proxy", EC2_HOST, "22") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"SSH-2.0-")
+        process.stdin.close()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert errors_of(process) == b""
     assert sorted(logs.glob("*")) == before
 
 

@@ -12,7 +12,8 @@ from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST, Client, 
 @pytest.mark.parametrize("status", [0, 1, 42])
 def test_output_and_exit_status(client: Client, host: str, status: int) -> None:
     done = client.run("ssh", host, f"echo out; echo err >&2; exit {status}", status=status)
-    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
+    assert done.stdout == b"out\n"
+    assert done.stderr.endswith(b"err\n")  # after what the user's shell may have to say when it starts
 
 
 def test_a_command_killed_by_a_signal_is_ssh_s_own_failure(client: Client) -> None:

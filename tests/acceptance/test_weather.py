@@ -23,7 +23,7 @@ def test_an_upload_over_lost_connections(client: Client, sandbox: Sandbox, fault
     with sandbox.faults.during(*faults):
         done = client.run("ssh", EC2_HOST, "sha256sum", stdin=data)
     assert done.stdout.split()[0].decode() == digest(data)
-    assert done.stderr == b""
+    assert b"ssmssh-proxy" not in done.stderr
     assert sandbox.sessions()[-1].opens > 1
 
 
@@ -47,7 +47,7 @@ def test_both_ways_on_a_bad_line(client: Client, sandbox: Sandbox, fault: str) -
     with sandbox.faults.during(fault):
         done = client.run("ssh", EC2_HOST, "cat", stdin=data)
     assert digest(done.stdout) == digest(data)
-    assert done.stderr == b""
+    assert b"ssmssh-proxy" not in done.stderr
 
 
 def test_what_cannot_be_resumed_ends_with_the_reason(client: Client, sandbox: Sandbox) -> None:
