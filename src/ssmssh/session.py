@@ -321,10 +321,10 @@ class Session:
         """Look whether everything that was written to us has arrived, and the agent knows that it was all."""
         if self._farewell is None or not self._channel.is_flushed:
             return
-        if self._channel.state is ChannelState.RESUMING:
-            self._is_left = not self._source.has_more()  # `_end` tells the service, that is as good
-        elif self._channel.state is ChannelState.CLOSING:
+        if self._channel.state is ChannelState.CLOSING:
             self._is_left = True
+        elif self._channel.state is ChannelState.RESUMING and not self._source.has_more():
+            self._is_left = True  # the agent cannot be told; `_end` tells the service, that is as good
 
     def _client_is_gone(self) -> bool:
         return (
