@@ -24,6 +24,8 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "rsync": "rsync",
     "git": "git",
+    "node": "nodejs",
+    "npm": "npm",
 }
 """What the tests run, and the Debian package that has it."""
 
@@ -61,6 +63,7 @@ def test(words: list[str]) -> int:
     if not prepare_programs():
         return 1
     prepare_environment()
+    prepare_node()
     # Most tests wait for other programs: a worker for each processor halves the time.
     return run("pytest", "--numprocesses=auto", "--dist=worksteal", *words)
 
@@ -93,6 +96,17 @@ def prepare_environment() -> None:
         return
     venv.create(ENVIRONMENT, with_pip=True, clear=True)
     subprocess.run([BIN / "pip", "install", "--quiet", "--editable", f"{ROOT}[dev]"], check=True)
+    stamp.write_text(wanted)
+
+
+def prepare_node() -> None:
+    """Install the SSH clients of `tests/node`, or bring them up to date with their lock."""
+    directory = ROOT / "tests" / "node"
+    stamp = directory / "node_modules" / "made-from"
+    wanted = (directory / "package-lock.json").read_text()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    subprocess.run([shutil.which("npm") or "npm", "ci", "--loglevel=error"], cwd=directory, check=True)
     stamp.write_text(wanted)
 
 

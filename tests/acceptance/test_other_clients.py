@@ -51,7 +51,9 @@ class Case:
         self.config, self.source = directory / "config", directory / "source"
         self.far, self.back = directory / "far", directory / "back"
         self.source.write_bytes(self.data)
-        known_hosts = shlex.split(effective(client, "UserKnownHostsFile"))[0]
+        known_hosts = directory / "known_hosts"
+        theirs = Path(shlex.split(effective(client, "UserKnownHostsFile"))[0])
+        known_hosts.write_text("* " + theirs.read_text().partition(" ")[2])  # for named hosts, too
         client.run(
             "ssmssh", "install-config", "--yes", "--config-file", self.config, *options,
             "--user", effective(client, "User"), "--identity-file", identity_file(client),

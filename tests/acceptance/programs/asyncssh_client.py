@@ -8,10 +8,11 @@ import asyncssh
 
 
 async def main(config: str, host: str, source: str, far: str, back: str) -> None:
-    async with asyncssh.connect(host, config=[config]) as ssh, ssh.start_sftp_client() as sftp:
-        await sftp.put(source, far)
-        await sftp.get(far, back)
-        print("transferred", flush=True)
+    async with asyncssh.connect(host, config=[config]) as ssh:
+        async with ssh.start_sftp_client() as sftp:
+            await sftp.put(source, far)
+            await sftp.get(far, back)
+        print("transferred", flush=True)  # noqa: T201 - what the test waits for
         await asyncio.to_thread(sys.stdin.read)
 
 
