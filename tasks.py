@@ -24,6 +24,7 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "rsync": "rsync",
     "git": "git",
+    "faketime": "faketime",
     "node": "nodejs",
     "npm": "npm",
 }
