@@ -1,6 +1,7 @@
 """What a program finds in a sandbox, and what it does not."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from ssmssh.errors import UsageError
+from ssmssh.errors import FileError
 from ssmssh.sandbox import INSTANCES, Sandbox
 from ssmssh.sandbox.environment import Endpoints, apply, changes, shell_lines
 from ssmssh.sandbox.files import open_log, write_file
@@ -104,13 +105,31 @@ def test_a_path_that_is_too_long_for_a_socket_is_said(tmp_path: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
-def test_a_path_that_no_config_can_hold_is_refused(tmp_path: Path) -> None:
-    parent = Path("/tmp") if len(str(tmp_path)) > 60 else tmp_path
-    strange = parent / "a'b$c"
+@pytest.mark.parametrize("name", ["a'b", 'a"b', "a:b", "a%b", "a\\b"])
+def test_a_path_that_no_config_can_hold_is_refused(temporary_directory: Path, name: str) -> None:
+    """Above all one with a colon, behind which PATH would lead to the user's own ssh."""
+    strange = temporary_directory / name
     strange.mkdir()
     try:
-        with pytest.raises(UsageError):
+        with pytest.raises(FileError, match="set TMPDIR"):
             Sandbox(parent_directory=strange).start()
         assert list(strange.iterdir()) == []
     finally:
         strange.rmdir()
+
+
+def test_an_unusual_umask_leaves_the_wrappers_usable(temporary_directory: Path) -> None:
+    before = os.umask(0o777)
+    try:
+        with Sandbox(parent_directory=temporary_directory) as box:
+            assert shutil.which("ssh", path=box.environment["PATH"]) == str(box.directory / "bin" / "ssh")
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("server", ["system", "library"])
+def test_no_start_up_file_of_the_user_is_read(server: str) -> None:
+    with Sandbox(unpaced=True, ssh_server=server) as box:
+        command = ["ssh", "i-0123456789abcdef0", "echo $HOME"]
+        home = subprocess.run(command, env=box.environment, capture_output=True, text=True, check=True).stdout.strip()
+        assert home == str(box.directory / "home")

@@ -93,11 +93,36 @@ def test_an_object_that_is_not_started_says_so() -> None:
     box.stop()
 
 
-def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_fails_leaves_nothing(
+    tmp_path: Path, temporary_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    before = set(temporary_directory.iterdir())
     with pytest.raises(UsageError, match="there is no ssh"):
-        Sandbox(parent_directory=tmp_path).start()
-    assert list(tmp_path.iterdir()) == []
+        Sandbox(parent_directory=temporary_directory).start()
+    assert set(temporary_directory.iterdir()) == before
+
+
+def test_an_interrupt_that_is_no_key_ends_the_command() -> None:
+    """`kill -INT`, as programs send it that have no terminal, reaches the sandbox alone."""
+    command = [SSMSSH, "sandbox", "--", "sh", "-c", "echo ready; exec sleep 100"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 128 + signal.SIGINT
+
+
+def test_a_hangup_that_was_ignored_stays_ignored() -> None:
+    """As under nohup."""
+    command = ["nohup", SSMSSH, "sandbox", "--", "sh", "-c", "echo ready; read line; echo $line"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, signal.SIGHUP)
+        assert process.communicate(b"still here\n", 60)[0] == b"still here\n"
+        assert process.returncode == 0
 
 
 def test_calls_after_the_end_fail_in_words() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -130,8 +131,8 @@ class _Held:
             self._send(self._stronger.pop() if len(self._stronger) > 1 else self._stronger[0])
             return
         self.number = number
-        # Ctrl-C reaches the command by itself: it is in the terminal's foreground group, as we are.
-        if number not in (signal.SIGINT, signal.SIGQUIT):
+        # Ctrl-C at our terminal reaches the command by itself; a `kill -INT` where we have none does not.
+        if number not in (signal.SIGINT, signal.SIGQUIT) or not _is_at_terminal():
             self._send(number)
             signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
 
@@ -145,13 +146,28 @@ class _Held:
 def _signals_held() -> Iterator[_Held]:
     held = _Held()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM)
-    before = {number: signal.signal(number, held) for number in numbers}
+    ignored = {number for number in numbers if signal.getsignal(number) == signal.SIG_IGN}  # nohup: it stays so
+    before = {number: signal.signal(number, held) for number in numbers if number not in ignored}
     try:
         yield held
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_at_terminal() -> bool:
+    """Whether this process is in the foreground of a terminal, whose keys send their signals to the command as well."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
 
 
 def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:

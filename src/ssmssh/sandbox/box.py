@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import string
@@ -19,7 +20,7 @@ from ssmssh.sandbox import environment, processes, sshd
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
-from ssmssh.sandbox.files import write_file
+from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import INSTANCES, Instance
 from ssmssh.sandbox.sigv4 import AccessKey
 
@@ -27,6 +28,10 @@ SshServer = Literal["auto", "system", "library"]
 AGENT_VERSION = "3.3.987.0"
 _STOP_SECONDS = 15.0
 _LETTERS = string.ascii_uppercase + "234567"
+_AWKWARD = re.compile(r"""[:"'%\\\x00-\x1f]""")
+"""What ends a word in PATH or in an ssh config, or means something else there: behind a colon the wrappers would not be
+found, and the user's own ssh and files would be used."""
+
 _SOCKET_PATH_BYTES = 100  # what a Unix socket's path may have on every system, less a little
 
 
@@ -287,6 +292,12 @@ class Sandbox:
 
     def _make_directory(self) -> Path:
         path = Path(tempfile.mkdtemp(prefix="ssmssh-sandbox-", dir=self._parent_directory))
+        path.chmod(0o700)  # which an unusual umask may have made less
+        if _AWKWARD.search(str(path)):
+            path.rmdir()
+            raise FileError(
+                f"the sandbox's directory {path} cannot stand in PATH or in an ssh config", "set TMPDIR to another one"
+            )
         if len(os.fsencode(path / "control.sock")) > _SOCKET_PATH_BYTES:
             path.rmdir()
             raise FileError(f"the path {path} is too long for a socket", "set TMPDIR to a shorter one")
@@ -305,7 +316,8 @@ class Sandbox:
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
         write_file(directory / "sshd.log", b"")
-        (directory / "ssmssh").mkdir(mode=0o700)
+        for name in ("ssmssh", "home"):
+            make_directory(directory / name)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
             "key": list(astuple(self._key)),

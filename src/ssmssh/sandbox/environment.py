@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssmssh.errors import UsageError
 from ssmssh.sandbox.certificates import SshKey
-from ssmssh.sandbox.files import write_file
+from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.sigv4 import AccessKey
 from ssmssh.sshconfig.block import quote_word
@@ -118,7 +118,7 @@ def write_programs(directory: Path, base: Mapping[str, str]) -> None:
         UsageError: there is no ssh on the PATH.
     """
     folder = directory / "bin"
-    folder.mkdir(mode=0o700)
+    make_directory(folder)
     for name in _WRAPPED:
         program = shutil.which(name, path=base.get("PATH", os.defpath))
         if program is None and name == "ssh":

@@ -13,7 +13,14 @@ def write_file(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # a umask can take away more than others' access
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that was not there, for its owner alone."""
+    path.mkdir(mode=0o700)
+    path.chmod(0o700)  # whatever the umask
 
 
 def open_log(path: Path) -> BinaryIO:

@@ -93,7 +93,7 @@ class LibrarySshd:
             password_auth=False,
             kbdint_auth=False,
             gss_host=None,
-            process_factory=functools.partial(_serve_process, user),
+            process_factory=functools.partial(_serve_process, user, str(Path(directory) / "home")),
             encoding=None,
             sftp_factory=SftpServer,
             allow_scp=shutil.which("scp") is None,  # the program knows more of the protocol than the library
@@ -110,11 +110,11 @@ class LibrarySshd:
         asyncio.get_running_loop().call_soon(self.stopped.set)
 
 
-async def _serve_process(user: pwd.struct_passwd, process: "asyncssh.SSHServerProcess[bytes]") -> None:
-    """Run a command, or a login shell, for one session channel."""
+async def _serve_process(user: pwd.struct_passwd, home: str, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+    """Run a command, or a login shell, for one session channel; `home` keeps the user's start-up files out of it."""
     shell = user.pw_shell or "/bin/sh"
     environment = {
-        "HOME": user.pw_dir,
+        "HOME": home,
         "USER": user.pw_name,
         "LOGNAME": user.pw_name,
         "SHELL": shell,

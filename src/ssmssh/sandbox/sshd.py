@@ -53,6 +53,7 @@ UseDNS no
 MaxSessions 100
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
+SetEnv HOME={home}
 """
 
 
@@ -138,6 +139,7 @@ def configure(directory: Path, program: str) -> None:
         user=pwd.getpwuid(os.geteuid()).pw_name,
         host_key=quote_word(str(directory / "host_key")),
         authorized_keys=quote_word(str(directory / "authorized_keys")),
+        home=quote_word(str(directory / "home")),  # the login shell reads its start-up files there: none of the user's
     )
     write_file(directory / "sshd_config", text)
 
