@@ -1,0 +1,89 @@
+"""What a connection may load, read and open: a budget that no clock decides about.
+
+A real ``ssh`` runs a command through a proxy whose audit events are kept.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import botocore
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import EC2_HOST, Client
+
+WATCHED = Path(__file__).with_name("watched.py")
+
+MAX_MODULES = 430
+"""400 with Python 3.11, botocore 1.44 and websockets 17: 45 of ours, 70 of botocore's, the rest is theirs."""
+
+MAX_OWN_MODULES = 52
+
+FORBIDDEN = {
+    "asyncio", "asyncssh", "boto3", "click", "cryptography", "difflib", "multiprocessing", "moto",
+    "paramiko", "psutil", "pygments", "requests", "rich", "s3transfer", "sqlite3", "sshconf", "ssmssh.cli",
+    "ssmssh.commands", "ssmssh.sandbox", "ssmssh.sshconfig", "unittest",
+}  # fmt: skip
+"""Each of these costs 3 to 50 ms of every start, and none is needed for a connection that succeeds."""
+
+FILES = {"aws_config", "aws_credentials", "boot_id", "bundle.pem"}
+"""Names of the files that are read, besides code, what is named after botocore, and the session's own note."""
+
+Event = tuple[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def events(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> list[Event]:
+    """Those of a second connection: the first has filled the cache."""
+    directory = tmp_path_factory.mktemp("watched")
+    client = Client(sandbox.environment, directory)
+    log = directory / "events"
+    words = [sys.executable, str(WATCHED), str(log), "--stream-endpoint-url", sandbox.stream_endpoint]
+    command = f"ProxyCommand={shlex.join(words)} %h %p"
+    for _ in range(2):
+        assert client.run("ssh", "-o", command, EC2_HOST, "echo hello").stdout == b"hello\n"
+    client.close()
+    return [(event, arguments) for event, arguments in map(json.loads, log.read_text().splitlines())]
+
+
+def of(events: list[Event], kind: str) -> list[list[str]]:
+    return [arguments for event, arguments in events if event == kind]
+
+
+def test_modules(events: list[Event]) -> None:
+    modules = {name for name, *_ in of(events, "import")}
+    forbidden = {module for module in modules for name in FORBIDDEN if f"{module}.".startswith(f"{name}.")}
+    assert not forbidden
+    assert len([module for module in modules if module.startswith("ssmssh.")]) <= MAX_OWN_MODULES
+    assert 300 < len(modules) <= MAX_MODULES
+
+
+def test_connections(events: list[Event]) -> None:
+    """One to the API, one to the gateway, each looked up once."""
+    looked_up = [(host, port) for host, port, *_ in of(events, "socket.getaddrinfo")]
+    assert len(looked_up) == len(set(looked_up)) == 2
+    assert len(of(events, "socket.connect")) == 2
+
+
+def test_files(events: list[Event]) -> None:
+    code = (".py", ".pyc", ".so")
+    opened = [path for path, mode, _ in of(events, "open") if not path.endswith(code) and not path.isdecimal()]
+    data = str(Path(botocore.__file__).parent / "data")
+    assert [path for path in opened if path.startswith(data)] == []
+    cached = [path for path in opened if Path(path).name.startswith("botocore-")]
+    assert len(cached) == 1
+    rest = [path for path in opened if path not in {*cached, "/dev/null"} and "/state/sessions/" not in path]
+    assert {Path(path).name for path in rest} <= FILES
+    assert len(rest) <= 5
+
+
+def test_directories(events: list[Event]) -> None:
+    """Those that are listed are packages, by the import system."""
+    listed = [path for path, *_ in of(events, "os.listdir")]
+    assert [path for path in listed if not list(Path(path).glob("__init__.*"))] == []
+
+
+def test_programs(events: list[Event]) -> None:
+    assert [event for event, _ in events if event.startswith(("subprocess.", "os.exec", "os.fork", "os.posix"))] == []
