@@ -33,3 +33,19 @@ def echo_port(sandbox: Sandbox) -> Iterator[int]:
         yield number
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_breaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test during which a process of the sandbox logged an error: an exception that nothing foresaw."""
+    if "sandbox" not in request.fixturenames:
+        yield
+        return
+    box: Sandbox = request.getfixturevalue("sandbox")
+    logs = [box.directory / name for name in ("front.log", "gateway.log", "front.err", "gateway.err")]
+    before = [log.stat().st_size for log in logs]
+    yield
+    for log, size in zip(logs, before, strict=True):
+        new = log.read_bytes()[size:].decode()
+        assert " ERROR " not in new, new
+        assert log.suffix != ".err" or not new, new

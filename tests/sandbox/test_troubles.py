@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -248,3 +249,40 @@ def test_what_is_not_there_cannot_be_set(channel: DataChannel) -> None:
     set_fault(channel, "loss:0.5")
     assert channel.box.faults.list(channel.session_id) == ["loss:rate=0.5"]
     assert channel.box.faults.list() == []
+
+
+def test_where_bandwidth_is_short_the_sender_is_held_back(sandbox: Sandbox) -> None:
+    """Else the stand-in would take in, and keep, whatever a quick client sends."""
+    with socket.create_server(("127.0.0.1", 0)) as server, DataChannel(sandbox, 3101) as channel:
+        sandbox.open_port(3101, server.getsockname()[1])
+        channel.open()
+        channel.shake_hands()
+        target, _ = server.accept()
+        with target, ThreadPoolExecutor(1) as threads:
+            set_fault(channel, "bandwidth:1000000")
+            sending = threads.submit(lambda: [channel.send(b"x" * 500_000) for _ in range(60)])
+            with pytest.raises(TimeoutError):
+                sending.result(timeout=1.5)  # thirty seconds' worth; what is buffered on the way is some ten
+            channel.box.faults.clear("bandwidth", channel.session_id)
+            got = 0
+            while got < 30_000_000:
+                got += len(target.recv(1 << 20))
+            sending.result(timeout=20)
+
+
+def test_what_goes_into_a_silent_connection_is_not_lost_for_good(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, DataChannel(sandbox, 3102) as channel:
+        sandbox.open_port(3102, server.getsockname()[1])
+        channel.open()
+        channel.shake_hands()
+        target, _ = server.accept()
+        with target, ThreadPoolExecutor(1) as threads:
+            set_fault(channel, "half-open")
+            sending = threads.submit(target.sendall, b"x" * 200_000_000)
+            unacknowledged = -1
+            while unacknowledged != (unacknowledged := channel.report().agent_unacknowledged):
+                time.sleep(0.5)  # how long nothing must move for it to stand still
+            assert 0 < unacknowledged < 50_000
+            target.shutdown(socket.SHUT_RDWR)
+            with pytest.raises(ConnectionError):
+                sending.result(timeout=20)

@@ -55,6 +55,9 @@ _log = logging.getLogger(__name__)
 _EARLY_MESSAGES = 100_000
 _EARLY_BYTES = 256 << 20
 """The agent counts messages only; this bounds what a hostile client can make us keep."""
+_UNPACED_MESSAGES = 32_768
+"""How many messages an unpaced agent may have unacknowledged. The real one has no such limit, but what it cannot store
+beyond a hundred thousand is lost; at its own pace that takes minutes, unpaced a second."""
 _DRAIN_SECONDS = 2.0
 _DRAIN_TICK_SECONDS = 0.01
 _HANDSHAKE_ERROR = "\n----------ERROR-------\nEncountered error while initiating handshake. "
@@ -129,6 +132,7 @@ class Agent:
         self._port: Port | None = None
         self._is_paused = False
         self._is_held = False
+        self._is_ahead = False
         self._output: list[bytes] = []
         self._target: list[bytes] = []
         self._began = 0.0
@@ -169,6 +173,9 @@ class Agent:
                 continue
             if self._is_paused:
                 self.start()
+        if self._is_ahead and len(self.sent) < _UNPACED_MESSAGES // 2:
+            self._is_ahead = False
+            self._hold()
         self._flush()
 
     def pause(self) -> None:
@@ -218,6 +225,9 @@ class Agent:
         ]
         if not self._is_paused:
             self._outlet.agent_sends(messages)
+        if self._character.unpaced and len(self.sent) > _UNPACED_MESSAGES:
+            self._is_ahead = True
+            self._hold()
 
     def port_blocked(self, blocked: bool) -> None:
         """The target does not read: the agent hangs in its write, and with it everything it would do."""
@@ -331,7 +341,7 @@ class Agent:
 
     def _hold(self) -> None:
         if self._port is not None:
-            self._port.hold(self._is_paused or self._is_held)
+            self._port.hold(self._is_paused or self._is_held or self._is_ahead)
 
     def _tick(self) -> None:
         self._later("tick", TICK_SECONDS, self._tick)

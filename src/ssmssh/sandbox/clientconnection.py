@@ -89,12 +89,6 @@ class ClientConnection(Wire):
             self._protocol.send_binary(message)
         self._transmit_frames()
 
-    def send_text(self, text: str) -> None:
-        """Send a text message, which no client expects."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_text(text.encode())
-            self._transmit_frames()
-
     def finish(self, code: int, reason: str) -> None:
         """Close the WebSocket with a code; what the client still sends is not read.
 
@@ -104,7 +98,8 @@ class ClientConnection(Wire):
         channel, self._channel = self._channel, None
         if channel is not None and self._is_open:
             channel.client_lost(self)
-        if self._protocol.state is State.OPEN:
+        self._deadline.cancel()
+        if self._protocol.state is State.OPEN and not self.is_closing:
             self._protocol.send_close(code, reason)
             self._transmit_frames()
             self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self._give_up)

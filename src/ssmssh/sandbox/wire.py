@@ -27,10 +27,15 @@ _log = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _QUEUED_BYTES = 16 << 20
 """What a delayed lane may hold before it counts as full: a quarter of a second at 64 MB/s."""
+_QUEUE_SECONDS = 0.25
+"""How long a byte may wait where bandwidth is short, as in the queues of routers and kernels."""
 _LINGER_NOT = struct.pack("ii", 1, 0)
 _FLOOD_BYTES = 16 << 20
+"""What may wait for a client before nothing more is read from it."""
 _BUFFERED_BYTES = 1 << 20
 """What a client may leave untaken before `writable` turns false."""
+_SWALLOWED_BYTES = 4 << 20
+"""What a kernel takes for a peer that is silent, before writes block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,6 @@ class Weather:
         return not (self.delay_seconds or self.jitter_seconds or self.bandwidth)
 
 
-FAIR = Weather()
-
-
 class Lane:
     """One direction of a connection in bad weather: bytes come out later, in order, none lost.
 
@@ -63,6 +65,7 @@ class Lane:
         self._changed = changed
         self._queue: collections.deque[tuple[float, bytes]] = collections.deque()
         self._queued_bytes = 0
+        self._limit_bytes = float(_QUEUED_BYTES)
         self._free_at = 0.0
         self._last_due = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -73,17 +76,24 @@ class Lane:
         return not self._queue
 
     @property
+    def queued_bytes(self) -> int:
+        """What is under way."""
+        return self._queued_bytes
+
+    @property
     def is_full(self) -> bool:
         """Whether the sender should stop for now."""
-        return self._queued_bytes > _QUEUED_BYTES
+        return self._queued_bytes > self._limit_bytes
 
     def put(self, data: bytes, weather: Weather, extra_seconds: float = 0.0) -> None:
         """Send `data` on its way; `extra_seconds` is added to this piece's delay."""
         now = self._loop.time()
         if weather.bandwidth:
             self._free_at = max(now, self._free_at) + len(data) / weather.bandwidth
+            self._limit_bytes = min(_QUEUED_BYTES, weather.bandwidth * (weather.delay_seconds + _QUEUE_SECONDS))
         else:
             self._free_at = now
+            self._limit_bytes = _QUEUED_BYTES
         jitter = self._chance.uniform(0, weather.jitter_seconds) if weather.jitter_seconds else 0.0
         due = max(self._free_at + weather.delay_seconds + jitter + extra_seconds, self._last_due)
         if due <= now and not self._queue:
@@ -135,6 +145,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_first = True
         self._is_silent = False
+        self._swallowed_bytes = 0
         self._pauses: set[str] = set()
         self._is_blocked = False
         self._is_closing = False
@@ -156,12 +167,15 @@ class Wire(asyncio.Protocol):
     @property
     def writable(self) -> bool:
         """Whether the client takes what we send, or at least soon enough."""
-        return not self._is_blocked and not self._outbound.is_full
+        return not self._is_blocked and not self._outbound.is_full and self._swallowed_bytes < _SWALLOWED_BYTES
 
     @property
     def is_flooded(self) -> bool:
         """Whether so much waits for the client that it should be read from no more, whatever it sends."""
-        return self._transport is not None and self._transport.get_write_buffer_size() > _FLOOD_BYTES
+        waiting = self._outbound.queued_bytes
+        if self._transport is not None:
+            waiting += self._transport.get_write_buffer_size()
+        return waiting > _FLOOD_BYTES
 
     @property
     def is_closing(self) -> bool:
@@ -170,7 +184,10 @@ class Wire(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
-        if self._is_closing or self._is_silent:
+        if self._is_closing:
+            return
+        if self._is_silent:
+            self._swallowed_bytes += len(data)
             return
         self._tls.write(data)
         self._send()
@@ -221,6 +238,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The TCP connection is gone."""
+        self._transport = None
         self._is_closing = True
         self._inbound.clear()
         self._outbound.clear()
@@ -248,6 +266,8 @@ class Wire(asyncio.Protocol):
         extra = 2 * weather.delay_seconds if self._is_first else 0.0
         self._is_first = False
         self._inbound.put(data, weather, extra)
+        if self._inbound.is_full:
+            self.pause("lane")
 
     def eof_received(self) -> bool:
         """The client sends no more; what it sent may still be under way."""
@@ -307,6 +327,8 @@ class Wire(asyncio.Protocol):
             self._transport.write(data)
 
     def _lane_changed(self) -> None:
+        if "lane" in self._pauses and not self._inbound.is_full:
+            self.resume("lane")
         if self._is_closing and self._outbound.is_empty and self._transport is not None:
             self._transport.close()
         elif self.writable:
