@@ -36,10 +36,11 @@ def _leaves_nothing(request: pytest.FixtureRequest, temporary_directory: Path) -
     """Fail the test after which a process, a listening socket, a temporary file or an open session is left."""
     box: Sandbox | None = request.getfixturevalue("sandbox") if "sandbox" in request.fixturenames else None
     before = leaks.Traces.take([temporary_directory])
+    known = {session.session_id for session in box.sessions()} if box else set()
     yield
     left = before.left_since()
     leaks.end_processes(before)
-    left += [f"session {session}" for session in leaks.open_sessions(box)] if box else []
+    left += [f"session {session}" for session in leaks.open_sessions(box, known)] if box else []
     assert not left, "left behind:\n" + "\n".join(left)
 
 

@@ -8,7 +8,7 @@ the reaper of orphans, so that a process whose parent has gone is still found am
 import ctypes
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,10 @@ def _counts(path: Path) -> bool:
     return not path.is_dir() and not any(part in str(path) for part in kept)
 
 
-def open_sessions(box: Sandbox) -> list[SessionReport]:
-    """The sessions that are open, after waiting for those that are about to end."""
+def open_sessions(box: Sandbox, known: Collection[str] = ()) -> list[SessionReport]:
+    """The sessions that are open and not `known` by their id, after waiting for those that are about to end."""
     gives_up_at = time.monotonic() + GRACE_SECONDS
-    while left := [session for session in box.sessions() if session.is_open]:
+    while left := [each for each in box.sessions() if each.is_open and each.session_id not in known]:
         if time.monotonic() > gives_up_at:
             break
         time.sleep(0.02)
