@@ -94,7 +94,16 @@ def test_patterns_of_the_users_choice() -> None:
         ({"profile": "caf\xe9"}, "because of"),
         ({"reason": "a\nb"}, "because of"),
         ({"reason": "wow!"}, "because of '!'"),
-        ({"reason": "x" * 1000}, "longer than 1000 bytes"),
+        ({"reason": "x" * 257}, "longer than 256 characters"),
+        ({"reason": "x" * 256, "profile": "x" * 800}, "longer than 1000 bytes"),
+        ({"region": "-x"}, "--region '-x' looks like another option"),
+        ({"profile": "-x"}, "--profile '-x' looks like"),
+        ({"reason": "--x"}, "--reason '--x' looks like"),
+        ({"document_name": "a b"}, "cannot be the name of a document"),
+        ({"document_name": "ab"}, "3 to 128"),
+        ({"identity_file": '/h/a"b"'}, "quotes, backslashes"),
+        ({"identity_file": "/h/50%"}, "quotes, backslashes"),
+        ({"identity_file": "~/#a"}, "quotes, backslashes"),
         ({"server_alive": -1}, "--server-alive"),
         ({"identity_file": "/a\nHost *"}, "printable ASCII"),
         ({"local_forward": ("1\n2",)}, "printable ASCII"),
@@ -107,6 +116,7 @@ def test_patterns_of_the_users_choice() -> None:
         ({"option": ("LogLevel",)}, "'Key value'"),
         ({"option": ("Log-Level x",)}, "'Key value'"),
         ({"option": ("LogLevel=ERROR",)}, "'Key value'"),
+        ({"option": ("LogLevel = ERROR",)}, "'Key value'"),
         ({"option": ("LogLevel ERROR # x",)}, "holds a '#'"),
         ({"option": ("LogLevel a\nHost *",)}, "printable ASCII"),
     ],
@@ -178,3 +188,20 @@ def test_a_choice_changes_what_it_names_and_nothing_else() -> None:
     assert changed.changed_by(BlockOptions(option=("Port",))).option == ("loglevel DEBUG", "TCPKeepAlive no")
     assert changed.changed_by(BlockOptions(option=())).option == ()
     assert changed.changed_by(BlockOptions(user="")).user == ""
+
+
+def test_a_key_may_be_given_more_than_once() -> None:
+    twice = BlockOptions(option=("SendEnv A", "SendEnv B"))
+    assert twice.changed_by(twice) == twice
+    more = twice.changed_by(BlockOptions(option=("LogLevel ERROR",)))
+    assert more.option == ("SendEnv A", "SendEnv B", "LogLevel ERROR")
+    assert twice.changed_by(BlockOptions(option=("sendenv C",))).option == ("sendenv C",)
+
+
+KEYED = st.none() | st.lists(st.sampled_from(["A 1", "a 2", "B 1", "B 2", "C"]), max_size=4).map(tuple)
+
+
+@given(KEYED, KEYED)
+def test_the_same_choice_again_changes_nothing(earlier: tuple[str, ...] | None, later: tuple[str, ...] | None) -> None:
+    changed = BlockOptions(option=earlier).changed_by(BlockOptions(option=later))
+    assert changed.changed_by(BlockOptions(option=later)) == changed or "C" in (later or ())

@@ -1,15 +1,22 @@
 """The commands as a user calls them, on real files, proved by the real ssh."""
 
+import importlib.util
+import os
+import resource
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import ssmssh.__main__ as main_module
 from ssmssh.commands import _config
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import install
 from ssmssh.sshconfig.block import BlockOptions
 from ssmssh.sshconfig.plan import Plan  # noqa: TC001 - mypy reads it, too
 from tests.sshconfig.home import Home
+from tests.sshconfig.test_files import in_child
 
 
 def test_a_new_file_is_private_and_goes_again(home: Home) -> None:
@@ -156,8 +163,114 @@ def test_the_default_is_the_config_that_ssh_reads(
 
 def test_a_second_answer_of_the_same_plan_is_not_shown_twice(home: Home) -> None:
     job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
-    place = install.place_of(home.config, home.state, portable=False)
+    place = install.place_of(home.config, home.state, None)
     shown: list[Plan] = []
     assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: False) is None
     assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: True) == shown[1]
     assert len(shown) == 2
+
+
+@pytest.fixture
+def _profiles(home: Home) -> None:
+    """AWS's configuration with two profiles."""
+    path = home.directory / "aws_config"
+    path.write_text('[default]\n[profile prod]\n[profile "my profile"]\n')
+    home.environment |= {"AWS_CONFIG_FILE": str(path), "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+
+
+@pytest.mark.parametrize("region", ["nosuch", "eu-west", "EU-WEST-1", "eu-west-1 ", "aws-global"])
+def test_what_can_be_no_region_is_refused(home: Home, region: str) -> None:
+    with pytest.raises(UsageError, match="is not an AWS region; it is written like eu-west-1"):
+        home.install("--region", region)
+    assert not home.config.exists()
+
+
+@pytest.mark.usefixtures("_profiles")
+@pytest.mark.parametrize(
+    ("words", "doubt"),
+    [
+        (["--region", "eu-north-99"], "the region eu-north-99 is not known to the installed botocore"),
+        (["--profile", "later"], "there is no AWS profile later yet"),
+        (["--name", "staging"], "connections to i-….staging will fail for now: 'staging' in"),
+        (["--name", "prod", "--profile", "default"], "--profile default will not be used for i-….prod"),
+        (["--host-pattern", "*.eu-west-1", "--region", "us-east-1"], "--region us-east-1 will not be used for"),
+    ],
+)
+def test_names_that_aws_does_not_know_yet_are_mentioned(home: Home, words: list[str], doubt: str) -> None:
+    assert f"Note: {doubt}" in home.install(*words).stderr
+    assert home.config.exists()
+
+
+@pytest.mark.usefixtures("_profiles")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--region", "eu-west-1"],
+        ["--profile", "my profile"],
+        ["--name", "prod"],
+        ["--name", "prod", "--profile", "prod"],
+        ["--host-pattern", "i-*.eu-west-1.prod", "--host-pattern", "i-0*", "--host-pattern", "i-*.p*"],
+    ],
+)
+def test_names_that_aws_knows_are_not(home: Home, words: list[str]) -> None:
+    assert "Note:" not in home.install(*words).stderr
+
+
+def test_a_user_that_the_system_does_not_know_is_a_clear_line() -> None:
+    def ask_for_home() -> None:
+        os.setuid(54321)
+        _config.home()
+
+    if os.geteuid() == 0:
+        assert in_child(ask_for_home) == "uid 54321 is not in the password database, and ssh serves no such user"
+
+
+def test_names_do_not_act_on_the_terminal(home: Home) -> None:
+    home.config = home.directory / "c\x1b[31m\udcff"
+    home.write(b"User me\n")
+    result = home.install("--user", "ec2-user")
+    assert "\x1b" not in result.output
+    assert "Written: " in result.stderr
+    assert "c\\x1b[31m\\udcff" in result.stderr
+
+
+def test_bytecode_that_is_missing_is_made(home: Home) -> None:
+    compiled = Path(importlib.util.cache_from_source(main_module.__file__))
+    compiled.unlink(missing_ok=True)
+    home.run("install-config", "--dry-run")
+    assert not compiled.exists()
+    home.install()
+    assert compiled.exists()
+
+
+@pytest.mark.parametrize("main", [b"@", b"Include @/hosts\nHost web\n"])
+def test_ten_thousand_hosts_cost_less_than_a_second(home: Home, main: bytes) -> None:
+    """CPU time of this process and of all that ssh takes; it was 0.4 s when measured."""
+    hosts = b"".join(b"Host h%d g%d*\n    HostName 10.0.0.1\n    User me\n\n" % (n, n) for n in range(10_000))
+    before = home.write(hosts if main == b"@" else main, {"hosts": hosts})
+    assert cpu_seconds(lambda: home.install("--user", "ec2-user")) < 1
+    home.uninstall()
+    assert home.config.read_bytes() == before
+
+
+def test_a_file_of_empty_lines_costs_no_more(home: Home) -> None:
+    home.write(b"\n" * 1_000_000)
+    assert cpu_seconds(lambda: home.install("--user", "ec2-user", "--host-pattern", "x")) < 3
+    assert home.config.read_bytes().startswith(b"\n" * 1_000_000 + b"# >>> ssmssh")
+
+
+def cpu_seconds(action: Callable[[], object]) -> float:
+    """CPU time of `action`, and of ssh where it starts that, in a process in which coverage is not measured."""
+
+    def measured() -> None:
+        sys.settrace(None)
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        action()
+        ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        raise Measured(str(sum(u.ru_utime + u.ru_stime for u in ended) - before.ru_utime - before.ru_stime))
+
+    return float(in_child(measured))
+
+
+class Measured(Exception):  # noqa: N818 - not an error: how the child tells its result
+    """The result of a measurement."""

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig.document import Document, begin_marker, end_marker, split_arguments, tokenise
+from ssmssh.sshconfig.document import Document, Line, begin_marker, end_marker, split_arguments, tokenise
 
 PIECES = (
     b"Host a\n", b"Host=i-*\n", b"\tMatch all\r\n", b"User bob", b"\n", b"\r\n", b"\r", b"\0", b'"', b"#", b"# x\n",
@@ -18,10 +18,30 @@ CONFIGS = st.lists(st.sampled_from(PIECES) | st.binary(max_size=12), max_size=20
 @example(b"")
 @example(b"\n")
 @example(b"Host a\0\nUser b")
-def test_lines_joined_are_the_data(data: bytes) -> None:
+@example(b" \t\r\n\r#\n\x0c\n")
+def test_every_line_with_a_keyword_is_found_where_it_is(data: bytes) -> None:
+    expected = []
+    start = 0
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        keyword, rest = tokenise(raw)
+        if keyword:
+            expected.append(Line(number, start, min(start + len(raw) + 1, len(data)), keyword, rest))
+        start += len(raw) + 1
     document = Document(data)
-    assert b"".join(document.text(line) for line in document.lines) == data
-    assert [line.number for line in document.lines] == list(range(1, len(document.lines) + 1))
+    assert list(document.lines) == expected
+    assert list(document.lines) == expected  # now from memory
+
+
+def test_two_readers_of_the_lines_do_not_disturb_each_other() -> None:
+    lines = Document(b"A 1\nB 2\nC 3\n").lines
+    first, second = iter(lines), iter(lines)
+    assert [next(first).keyword, next(second).keyword, next(second).keyword, next(first).keyword] == [
+        "a",
+        "a",
+        "b",
+        "b",
+    ]
+    assert [line.keyword for line in first] == [line.keyword for line in second] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +111,15 @@ def _block(name: str = "", inside: bytes = b"Host i-*\n") -> bytes:
 def test_blocks_are_found_with_name_flags_and_options() -> None:
     data = b"A b\n" + _block(inside=b"# options: --user bob\nHost i-*\nHost *\n") + _block("prod") + b"Host x\n"
     unnamed, prod = Document(data).blocks
-    assert (unnamed.name, unnamed.first, unnamed.last, unnamed.closed) == ("", 2, 6, True)
+    assert (unnamed.name, unnamed.start, unnamed.end, unnamed.closed) == ("", 4, prod.start, True)
+    assert data[unnamed.end - 9 : unnamed.end] == b"mssh <<<\n"
     assert unnamed.options == "--user bob"
     assert unnamed.flags == {"file created"}
     assert (prod.name, prod.options, prod.closed) == ("prod", None, False)
     assert data[prod.start : prod.end] == _block("prod")
     assert Document(data).block("prod") == prod
+    owners = [Document(data).owner(offset) for offset in (3, 4, prod.start - 1, prod.start, prod.end)]
+    assert owners == [None, unnamed, unnamed, prod, None]
     assert Document(data).block("other") is None
 
 

@@ -1,12 +1,16 @@
 """Files are replaced whole or not at all, and some not at all."""
 
+import contextlib
+import errno
 import fcntl
 import os
+import re
 import resource
 import signal
-import subprocess
+import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,20 +19,21 @@ import pytest
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files, install
 from ssmssh.sshconfig.block import BlockOptions
+from tests.sshconfig.faults import make_fail
 from tests.sshconfig.home import Home
 
 OLD = b"Host web\n  User me\n"
 
 
-def in_child(action: Callable[[], None]) -> str:
-    """Run `action` in a process of its own; the text of the FileError that it raises."""
+def in_child(action: Callable[[], object]) -> str:
+    """Run `action` in a process of its own; the text of what it raises."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
             action()
-        except FileError as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the parent is to see it
             os.write(writing, str(error).encode())
         finally:
             os._exit(0)
@@ -37,6 +42,17 @@ def in_child(action: Callable[[], None]) -> str:
         said = file.read().decode()
     os.waitpid(child, 0)
     return said
+
+
+@contextlib.contextmanager
+def small_files() -> Iterator[None]:
+    """Let writes beyond 10 000 bytes fail, as on a full disk but for the error's name."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def left_beside(path: Path) -> list[str]:
@@ -85,19 +101,41 @@ def test_chains_of_links_stay(home: Home, length: int) -> None:
 
 def test_a_link_that_leads_nowhere_stays_and_its_target_goes_again(home: Home) -> None:
     home.config.symlink_to("dotfiles/config")
-    home.install()
     target = home.directory / "dotfiles" / "config"
+    target.parent.mkdir()
+    home.install()
     assert target.stat().st_mode & 0o777 == 0o600
-    assert target.parent.stat().st_mode & 0o777 == 0o700
     home.uninstall()
     assert home.config.is_symlink()
     assert not target.exists()
 
 
-def test_a_link_into_nowhere_at_all_is_refused(home: Home) -> None:
-    home.config.symlink_to("/proc/self/none/of/this/config")
-    with pytest.raises(FileError, match="could not make /proc/"):
-        home.install()
+def test_no_directory_is_made_for_a_mistyped_name_or_a_link_astray(home: Home) -> None:
+    home.config.symlink_to("dotfiles/config")
+    for command, option in (
+        ("install-config", "--yes"),
+        ("install-config", "--dry-run"),
+        ("uninstall-config", "--yes"),
+    ):
+        with pytest.raises(FileError, match=r"there is no directory .*/dotfiles; make it if that is what you meant"):
+            home.run(command, option)
+    assert left_beside(home.config) in ([], ["home"])
+
+
+def test_only_the_directory_for_ssh_is_made(home: Home) -> None:
+    directory = home.directory / ".ssh"
+    place = install.place_of(directory / "config", home.state, home.directory)
+    job = install.Installation("", BlockOptions(multiplex=True), reset=False, script="/opt/ssmssh-proxy")
+    install.carry_out(job, place, lambda plan, doubt: None, None)
+    for made in (directory, directory / "ssmssh"):
+        assert made.stat().st_mode & 0o777 == 0o700
+    install.carry_out(install.Removal(""), place, lambda plan, doubt: None, None)
+    assert list(directory.iterdir()) == []
+    directory.rmdir()
+    directory.symlink_to("nowhere")
+    with pytest.raises(FileError, match=r"could not make .*/.ssh: File exists"):
+        install.carry_out(job, place, lambda plan, doubt: None, None)
+    assert directory.is_symlink()
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o700])
@@ -116,6 +154,16 @@ def test_extended_attributes_stay(home: Home) -> None:
         pytest.skip("the file system of the temporary directory has no extended attributes")
     home.install()
     assert os.getxattr(home.config, "user.note") == b"kept"
+
+
+def test_access_lists_stay(home: Home) -> None:
+    """An ACL by which the user 65534 may read; its format is linux/posix_acl_xattr.h's."""
+    entries = ((0x01, 6, -1), (0x02, 4, 65534), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    home.write(OLD)
+    os.setxattr(home.config, "system.posix_acl_access", acl)
+    home.install()
+    assert os.getxattr(home.config, "system.posix_acl_access") == acl
 
 
 def test_the_group_stays(home: Home) -> None:
@@ -165,11 +213,8 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_bytes(OLD)
 
-    def write_too_much() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # as a full disk, but for the error's name
+    with small_files(), pytest.raises(FileError, match=f"^could not write {path}: File too large$"):
         files.replace(files.read(path), b"x" * 20_000)
-
-    assert in_child(write_too_much) == f"could not write {path}: File too large"
     assert path.read_bytes() == OLD
     assert left_beside(path) == []
 
@@ -232,32 +277,63 @@ def test_the_first_state_of_a_day_is_kept_for_ten_days(tmp_path: Path) -> None:
         files.keep_backup(files.read(path), path, day)
 
 
-def test_our_own_file_goes_back_when_the_config_cannot_be_written(home: Home) -> None:
-    home.install("--include", "--user", "a")
+def test_our_own_file_goes_back_when_the_config_cannot_be_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")  # no ssh: no copies for it, which could not be written either
+    main = home.write(OLD * 1000)
+    home.install("--include", "--name", "a")
     before = home.own.read_bytes()
-    home.config.unlink()
-    home.config.symlink_to("/proc/self/none/of/this/config")
-    with pytest.raises(FileError, match="could not make /proc/"):
-        home.install("--user", "b")
+    home.write(main)
+    with small_files(), pytest.raises(FileError, match=f"^could not write {home.config}: File too large$"):
+        home.install("--include", "--name", "b")
     assert home.own.read_bytes() == before
+    assert home.config.read_bytes() == main
+
+
+def test_a_copy_for_ssh_that_cannot_be_written_is_a_clear_line(home: Home) -> None:
+    main = home.write(OLD * 1000)
+    with small_files(), pytest.raises(FileError, match=r"^could not write a copy .*: File too large"):
+        home.install()
+    assert home.config.read_bytes() == main
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        ("flock", errno.ENOLCK, "could not lock .*: No locks available; the file system has no locks"),  # NFS
+        ("rename", errno.EPERM, "could not write .*: Operation not permitted"),  # chattr +i
+        ("rename", errno.EROFS, "could not write .*: Read-only file system; the file system is mounted read-only"),
+        ("fsync", errno.ENOSPC, "could not write .*: No space left on device; the disk is full"),
+        ("fsync", errno.EIO, "could not write .*: Input/output error"),
+        ("fsetxattr", errno.ENOTSUP, "could not write .*: Operation not supported"),
+    ],
+)
+def test_what_the_system_refuses_is_a_clear_line_and_changes_nothing(
+    home: Home, call: str, error: int, said: str
+) -> None:
+    main = home.write(OLD)
+    os.setxattr(home.config, "user.note", b"kept")
+
+    def install_with_fault() -> None:
+        make_fail(call, error)
+        home.install()
+
+    assert re.fullmatch(said, in_child(install_with_fault).replace(str(home.directory), ""))
+    assert home.config.read_bytes() == main
+    assert left_beside(home.config) == ["home"]
+    assert [path.name for path in home.state.rglob("*") if path.name.startswith(".")] == []
 
 
 def test_twenty_at_once_all_get_in(home: Home) -> None:
-    home.write(OLD)
-    program = "from ssmssh.cli import main; main()"
-    command = [sys.executable, "-c", program, "install-config", "--yes", "--config-file", str(home.config), "--name"]
-    environment = {**os.environ, **home.environment}
-    children = [
-        subprocess.Popen([*command, f"n{number}"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for number in range(20)
-    ]
-    for child in children:
-        output, _ = child.communicate()
-        assert child.returncode == 0, output.decode()
-    for number in range(20):
-        assert home.ssh(f"i-0.n{number}")["proxycommand"][0].endswith("ssmssh-proxy %h %p")
-        home.uninstall("--name", f"n{number}")
-    assert home.config.read_bytes() == OLD
+    main = home.write(OLD)
+    names = [f"n{number}" for number in range(20)]
+    with ThreadPoolExecutor(len(names)) as pool:  # a thread waits for each child
+        said = list(pool.map(lambda name: in_child(lambda: home.install("--name", name)), names))
+    assert said == [""] * len(names)
+    for name in names:
+        assert home.ssh(f"i-0.{name}")["proxycommand"][0].endswith("ssmssh-proxy %h %p")
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: in_child(lambda: home.uninstall("--name", name)), names))
+    assert home.config.read_bytes() == main
 
 
 CALLS = (
@@ -274,7 +350,8 @@ def killed_at(number: int, action: Callable[[], object]) -> bool:
 
         def hook(frame: object, event: str, called: object) -> None:
             nonlocal seen
-            if event in ("c_call", "c_return") and getattr(called, "__name__", "") in CALLS:
+            is_of_text = isinstance(getattr(called, "__self__", None), str | bytes)  # such as str.replace
+            if event in ("c_call", "c_return") and getattr(called, "__name__", "") in CALLS and not is_of_text:
                 seen += 1
                 if seen == number:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -293,7 +370,7 @@ def test_killed_at_any_system_call_it_leaves_the_old_or_the_new(
     home: Home, monkeypatch: pytest.MonkeyPatch, include: bool, removing: bool
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")  # no ssh: the proof touches none of the user's files
-    place = install.place_of(home.config, home.state, portable=False)
+    place = install.place_of(home.config, home.state, None)
     installation = install.Installation("", BlockOptions(include=include), reset=False, script="/opt/ssmssh-proxy")
 
     def contents() -> tuple[bytes, bytes | None]:

@@ -11,7 +11,15 @@ from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
 from ssmssh.sshconfig.position import Reader
 from tests.sshconfig.test_document import CONFIGS
 
-MAINS = CONFIGS.filter(lambda data: not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")))
+OWN_PATH = "~/.ssh/ssmssh/config"
+INCLUDE = f"Include {OWN_PATH}\n".encode()
+MAINS = st.builds(
+    lambda before, included, after: before + included + after,
+    CONFIGS | st.just(b""),
+    st.sampled_from([b"", b"", INCLUDE, INCLUDE.replace(b"\n", b" \r\n"), INCLUDE * 2]),
+    CONFIGS,
+).filter(lambda data: not data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")))
+"""Any bytes, and perhaps an Include line in them that is like ours but the user's."""
 READER = Reader()
 SCRIPT = "/opt/bin/ssmssh-proxy"
 OPTIONS = st.builds(
@@ -33,7 +41,7 @@ def test_a_byte_order_mark_is_refused() -> None:
 
 
 def given_files(main: bytes | None) -> Files:
-    return Files("/nonexistent/.ssh/config", main, "~/.ssh/ssmssh/config", None)
+    return Files("/nonexistent/.ssh/config", main, OWN_PATH, None)
 
 
 def after(plan: Plan) -> Files:
@@ -51,7 +59,7 @@ def test_installing_and_removing_is_the_identity(main: bytes | None, options: Bl
     installed = after(plan_install(files, BlockText("", options, SCRIPT), READER))
     again = plan_install(installed, BlockText("", options, SCRIPT), READER)
     assert not again.changes
-    assert after(plan_uninstall(installed, "")) == files
+    assert after(plan_uninstall(installed, "", READER)) == files
 
 
 NAMES = ("", "prod", "dev")
@@ -75,7 +83,7 @@ def test_several_blocks_in_any_order_and_mode(
     for name, mode in zip(order, include[3:], strict=True):
         assert not install_in(mode, name).changes
     for name in back:
-        files = after(plan_uninstall(files, name))
+        files = after(plan_uninstall(files, name, READER))
     assert files == given_files(main)
 
 
@@ -90,11 +98,11 @@ def test_only_the_block_changes(main: bytes, first: BlockOptions, second: BlockO
         for block in document.blocks:
             rest = document.splice(block.start, block.end, b"").data
         if options.include:
-            line = document.text(document.lines[0])
+            line = document.line_at(0)
             assert line.strip() == b"Include ~/.ssh/ssmssh/config"
-            rest = rest.removeprefix(line)
+            rest = rest if rest == main else rest.removeprefix(line)
         assert rest in (main, main + b"\n", main + b"\r\n")
-    assert after(plan_uninstall(files, "")) == given_files(main)
+    assert after(plan_uninstall(files, "", READER)) == given_files(main)
 
 
 def test_the_block_goes_before_the_first_section_and_its_comment() -> None:
@@ -176,20 +184,20 @@ def test_a_block_that_lines_were_added_below_is_not_taken_from_above_them() -> N
     installed = install(given_files(b"AddKeysToAgent yes\n")).main or b""
     grown = given_files(installed + b"# note\nForwardAgent yes\n")
     with pytest.raises(FileError, match=r"line 9 of the ssh config \(ForwardAgent\) holds for the hosts of the block"):
-        plan_uninstall(grown, "")
+        plan_uninstall(grown, "", READER)
     assert not install(grown).changes
 
 
 def test_an_added_newline_stays_when_text_follows_or_is_gone() -> None:
     installed = install(given_files(b"AddKeysToAgent yes")).main or b""
     assert b"[newline added]" in installed
-    assert plan_uninstall(given_files(installed + b"Host x\n"), "").main == b"AddKeysToAgent yes\nHost x\n"
-    assert plan_uninstall(given_files(installed.removeprefix(b"AddKeysToAgent yes\n")), "").main == b""
+    assert plan_uninstall(given_files(installed + b"Host x\n"), "", READER).main == b"AddKeysToAgent yes\nHost x\n"
+    assert plan_uninstall(given_files(installed.removeprefix(b"AddKeysToAgent yes\n")), "", READER).main == b""
 
 
 def test_removing_what_is_not_there_changes_nothing() -> None:
     for main in (None, b"", b"Host x"):
-        assert not plan_uninstall(given_files(main), "prod").changes
+        assert not plan_uninstall(given_files(main), "prod", READER).changes
 
 
 def test_an_include_line_that_was_moved_goes_back_to_the_top() -> None:
@@ -197,9 +205,11 @@ def test_an_include_line_that_was_moved_goes_back_to_the_top() -> None:
     line = b"Include ~/.ssh/ssmssh/config\n"
     moved = files._replace(main=b"User me\n" + line + b"Host x\n")
     assert install(moved, include=True).main == line + b"User me\nHost x\n"
-    assert plan_uninstall(moved, "").main == b"User me\nHost x\n"
+    assert plan_uninstall(moved, "", READER).main == b"User me\nHost x\n"
+    gone = files._replace(main=b"User me\n")
+    assert plan_uninstall(gone, "", READER).main == b"User me\n"
     below = files._replace(main=b"Host x\n" + line)
-    assert plan_uninstall(below, "").main == b"Host x\n" + line
+    assert plan_uninstall(below, "", READER).main == b"Host x\n" + line
 
 
 def test_only_the_very_top_is_above_our_include_line() -> None:
@@ -222,3 +232,21 @@ def test_an_empty_block_among_ours_does_no_harm() -> None:
     main = install(given_files(both)).main or b""
     assert main.startswith(both.removesuffix(b"Host work\n") + b"# >>> ssmssh >>>")
     assert main.endswith(b"# <<< ssmssh <<<\nHost work\n")
+
+
+def test_an_include_line_that_was_there_before_is_not_ours() -> None:
+    main = INCLUDE + b"User me\n"
+    inline = install(given_files(main), user="me")
+    assert (inline.main or b"").startswith(INCLUDE)
+    files = after(install(given_files(main), "prod", include=True))
+    assert files.main == main
+    assert b"[include found]" in (files.own or b"")
+    files = after(plan_uninstall(after(install(files, "dev", include=True)), "prod", READER))
+    assert b"# >>> ssmssh dev >>>" in (files.own or b"")
+    assert b"[include found]" in (files.own or b"")
+    assert after(plan_uninstall(files, "dev", READER)) == given_files(main)
+
+
+def test_hosts_of_a_match_are_captured_too() -> None:
+    plan = install(given_files(b"Match user me OriginalHost web,mi-server,!mi-other\nMatch final host mi-a\n"))
+    assert list(plan.captured) == ["mi-server", "mi-a"]

@@ -13,7 +13,7 @@ from ssmssh.sshconfig.position import Reader, documents, host_patterns, needs_cl
 
 
 def include(argument: str) -> Line:
-    return Document(f"Include {argument}\n".encode()).lines[0]
+    return next(iter(Document(f"Include {argument}\n".encode()).lines))
 
 
 def names(reader: Reader, argument: str) -> list[str]:

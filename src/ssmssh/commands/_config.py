@@ -11,7 +11,7 @@ import click
 from ssmssh import settings
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.sshconfig import install
-from ssmssh.sshconfig.diff import unified_diff
+from ssmssh.sshconfig.diff import unified_diff, visible
 from ssmssh.sshconfig.plan import Plan
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -36,8 +36,11 @@ def common_options(function: Any) -> Any:
 
 
 def home() -> Path:
-    """The home directory in the password database, which ssh goes by."""
-    return Path(pwd.getpwuid(getuid()).pw_dir)
+    """The home directory in the password database, which ssh goes by; UsageError if there is none."""
+    try:
+        return Path(pwd.getpwuid(getuid()).pw_dir)
+    except KeyError:
+        raise UsageError(f"uid {getuid()} is not in the password database, and ssh serves no such user") from None
 
 
 def place(config_file: Path | None) -> install.Place:
@@ -47,7 +50,7 @@ def place(config_file: Path | None) -> install.Place:
     if config_file is None and not same_home:
         click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home()}, and so does this.", err=True)
     config = config_file.absolute() if config_file else default
-    return install.place_of(config, settings.state_directory(), portable=same_home and config == default)
+    return install.place_of(config, settings.state_directory(), home(), tilde=same_home)
 
 
 def run(
@@ -83,7 +86,7 @@ def run(
     elif not done.changes:
         click.echo("Nothing to change.", err=True)
     else:
-        click.echo(f"{'Removed' if done.main is None else 'Written'}: {where.config}", err=True)
+        click.echo(f"{'Removed' if done.main is None else 'Written'}: {visible(str(where.config))}", err=True)
     return ExitStatus.DONE
 
 
@@ -100,10 +103,10 @@ def show(plan: Plan, doubt: str) -> None:
             for line in unified_diff(path, old, new):
                 click.secho(line, fg=_COLOURS.get(line[:1]))
     for note in plan.notes:
-        click.echo(f"Note: {note}.", err=True)
+        click.echo(visible(f"Note: {note}."), err=True)
     if plan.captured:
         click.echo("The block would answer for hosts that your ssh config names:", err=True)
         for name, sighting in plan.captured.items():
-            click.echo(f"  {name} ({sighting})", err=True)
+            click.echo(visible(f"  {name} ({sighting})"), err=True)
     if doubt:
         click.echo(f"Note: {doubt}.", err=True)

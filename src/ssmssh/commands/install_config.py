@@ -1,15 +1,19 @@
 """``ssmssh install-config``: write or update our block in the ssh config."""
 
 import compileall
+import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from ssmssh.commands import _config
-from ssmssh.errors import ExitStatus
+from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.sshconfig import install, script
-from ssmssh.sshconfig.block import BlockOptions
+from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
+from ssmssh.target import parse_target
 
 _USERS = ("ec2-user", "ubuntu", "admin", "none")
 
@@ -60,10 +64,13 @@ def install_config(
     options = _options(chosen)
     where = _config.place(config_file)
     job = install.Installation(name, options, reset, script.find())
+    text = install.intended(job, where)
+    for doubt in _doubts(text):
+        click.echo(f"Note: {doubt}.", err=True)
     if print_only:
         click.echo(install.block(job, where).decode(), nl=False)
         return ExitStatus.DONE
-    if install.chosen_user(job, where) is None:
+    if text.options.user is None:
         job = job._replace(options=_ask_for_user(options, can_ask=not (yes or dry_run or check)))
     status = _config.run(job, where, dry_run=dry_run, check=check, yes=yes, capture=capture)
     if not (dry_run or check):
@@ -83,6 +90,38 @@ def _options(chosen: dict[str, object]) -> BlockOptions:
     if isinstance(identity, str) and identity and not identity.startswith(("~", "%")):
         given["identity_file"] = str(Path(identity).absolute())
     return BlockOptions(**given)  # type: ignore[arg-type]
+
+
+def _doubts(text: BlockText) -> Iterator[str]:
+    """What AWS's configuration does not know yet of the names in a block; UsageError for what can be no region.
+
+    A profile may be configured later, and a region be newer than the installed botocore: these are only mentioned.
+    """
+    words = {pattern.partition(".")[2] for pattern in text.patterns}
+    options = text.options
+    if not (options.region or options.profile or any(words)):
+        return
+    from ssmssh.aws.client import known_partitions, profile_names
+
+    partitions = known_partitions()
+    if options.region and not partitions.is_region(options.region):
+        if not any(re.search(each["regionRegex"], options.region) for each in partitions.partitions):
+            raise UsageError(f"--region {options.region!r} is not an AWS region", "it is written like eu-west-1")
+        yield f"the region {options.region} is not known to the installed botocore; it is written all the same"
+    if options.profile and options.profile not in profile_names():
+        yield f"there is no AWS profile {options.profile} yet; connections will fail until it is configured"
+    for each in sorted(word for word in words if word and is_concrete(word)):
+        try:
+            target = parse_target(
+                f"{SAMPLE_IDS[0]}.{each}", is_region=partitions.is_region, profile_names=profile_names
+            )
+        except UsageError as error:
+            yield f"connections to i-….{each} will fail for now: {error}"
+        else:
+            for name, typed in (("profile", target.profile), ("region", target.region)):
+                chosen = getattr(options, name)
+                if typed and chosen and typed != chosen:
+                    yield f"--{name} {chosen} will not be used for i-….{each}: the word in the host name wins"
 
 
 def _ask_for_user(options: BlockOptions, *, can_ask: bool) -> BlockOptions:

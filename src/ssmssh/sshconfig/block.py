@@ -30,6 +30,8 @@ SERVER_ALIVE_COUNT = 4
 CONTROL_PERSIST_SECONDS = 60
 """Long enough for a script's next command; short, since the service ends idle sessions with all that share them."""
 
+MAX_REASON_CHARACTERS = 256
+
 MAX_PROXY_COMMAND_BYTES = 1000
 """libssh cuts lines at 1024 bytes; the keyword and the indentation belong to the line."""
 
@@ -37,6 +39,9 @@ _INDENT = "    "
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@+:,./-][A-Za-z0-9_@+=:,./-]*")
 _UNFIT = re.compile(r"""[^ -~]|["'\\$`!#%]""")
 _PATTERN = re.compile(r"[A-Za-z0-9_.:*?-]+")
+_PATH = re.compile(r"(?:%d/)?[^\"'\\#%$]+")
+_DOCUMENT_NAME = re.compile(r"[A-Za-z0-9_.:/-]{3,128}")
+"""As botocore's ssm model has it; that of a reason is any text up to 256 characters."""
 _FORWARD = re.compile(r"((?:(?:\[[^]\s]*\]|[^:\s]*):)?\d+):((?:\[[^]\s]+\]|[^:\s]+):\d+)")
 
 _RESERVED: Mapping[str, str] = MappingProxyType(
@@ -85,12 +90,10 @@ class BlockOptions:
     def changed_by(self, other: "BlockOptions") -> "BlockOptions":
         """These options with what `other` chooses; ``--option`` is taken key by key, a key alone removes it."""
         chosen = {field.name: value for field in fields(other) if (value := getattr(other, field.name)) is not None}
-        if self.option and chosen.get("option"):
-            merged = {_key(text): text for text in self.option}
-            for text in other.option or ():
-                merged.pop(_key(text), None)
-                merged[_key(text)] = text
-            chosen["option"] = tuple(text for text in merged.values() if len(text.split(None, 1)) > 1)
+        if self.option and other.option:
+            rechosen = {_key(text) for text in other.option}
+            kept = (text for text in self.option if _key(text) not in rechosen)
+            chosen["option"] = (*kept, *(text for text in other.option if len(text.split(None, 1)) > 1))
         return replace(self, **chosen)
 
     def remembered(self) -> str:
@@ -166,6 +169,8 @@ class BlockText:
         words = [self.script]
         for flag in ("profile", "region", "document_name", "reason"):
             value = getattr(options, flag)
+            if value and value.startswith("-"):
+                raise UsageError(f"{_flag(flag)} {value!r} looks like another option", "give a value that does not")
             if value:
                 words += [_flag(flag), value]
         return " ".join([*(quote_word(word) for word in words), "%h", "%p"])
@@ -193,7 +198,7 @@ class BlockText:
         if options.multiplex:
             pairs += (
                 ("ControlMaster", "auto"),
-                ("ControlPath", f"{self.directory}/%C"),
+                ("ControlPath", _quoted_if_blank(f"{self.directory}/%C")),
                 ("ControlPersist", str(CONTROL_PERSIST_SECONDS)),
             )
         pairs += (("LocalForward", forward_spec(spec)) for spec in options.local_forward or ())
@@ -241,15 +246,31 @@ class BlockText:
                 )
         if len(self.proxy_command) > MAX_PROXY_COMMAND_BYTES:
             raise UsageError(f"the ProxyCommand line would be longer than {MAX_PROXY_COMMAND_BYTES} bytes")
-        if options.server_alive is not None and not 0 <= options.server_alive <= 100_000:
-            raise UsageError("--server-alive takes seconds, 0 to 100000 (0: no keep-alive)")
-        if options.user and not re.fullmatch(r"[^\s\"'\\#%$-][^\s\"'\\#%$]*", options.user):
-            raise UsageError(f"--user {options.user!r} cannot be a user name")
+        _check_values(options)
         for text in options.option or ():
             check_option(text)
         for key, value in self.settings():
             if not value.isprintable() or not value.isascii() or not value.strip():
                 raise UsageError(f"the value of {key} is empty or has characters other than printable ASCII ones")
+
+
+def _check_values(options: BlockOptions) -> None:
+    if options.document_name and not _DOCUMENT_NAME.fullmatch(options.document_name):
+        raise UsageError(
+            f"--document-name {options.document_name!r} cannot be the name of a document",
+            "a name or an ARN has 3 to 128 letters, digits and _ - . : /",
+        )
+    if len(options.reason or "") > MAX_REASON_CHARACTERS:
+        raise UsageError(f"--reason is longer than {MAX_REASON_CHARACTERS} characters, which AWS does not take")
+    if options.identity_file and not _PATH.fullmatch(options.identity_file):
+        raise UsageError(
+            f"--identity-file {options.identity_file!r} cannot be used",
+            "quotes, backslashes, # % and $ mean something else to some ssh client",
+        )
+    if options.server_alive is not None and not 0 <= options.server_alive <= 100_000:
+        raise UsageError("--server-alive takes seconds, 0 to 100000 (0: no keep-alive)")
+    if options.user and not re.fullmatch(r"[^\s\"'\\#%$-][^\s\"'\\#%$]*", options.user):
+        raise UsageError(f"--user {options.user!r} cannot be a user name")
 
 
 def check_option(text: str) -> None:
@@ -258,7 +279,7 @@ def check_option(text: str) -> None:
     Whether the installed ssh knows the key and takes the value is for ssh to say.
     """
     key, _, value = text.strip().partition(" ")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", key) or not value.strip():
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", key) or not value.strip() or value.lstrip().startswith("="):
         raise UsageError(f"--option {text!r} is not of the form 'Key value'")
     if "#" in value:
         raise UsageError(f"--option {text!r} holds a '#'", "some ssh clients take what follows for a comment")

@@ -13,14 +13,14 @@ _CONTEXT = 3
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> Iterator[str]:
     """The lines of a unified diff, without newlines; None stands for a file that is not there."""
     all_old, all_new = _lines(before), _lines(after)
-    yield f"--- {path if before is not None else '/dev/null'}"
-    yield f"+++ {path if after is not None else '/dev/null'}"
+    yield f"--- {visible(path) if before is not None else '/dev/null'}"
+    yield f"+++ {visible(path) if after is not None else '/dev/null'}"
     shorter = min(len(all_old), len(all_new))
     same = next((at for at in range(shorter) if all_old[at] != all_new[at]), shorter)
     end = next((at for at in range(shorter - same) if all_old[-1 - at] != all_new[-1 - at]), shorter - same)
     start, tail = max(0, same - _CONTEXT), max(0, end - _CONTEXT)
-    old = [_visible(line) for line in all_old[start : len(all_old) - tail]]
-    new = [_visible(line) for line in all_new[start : len(all_new) - tail]]
+    old = [visible(line.decode("utf-8", "backslashreplace")) for line in all_old[start : len(all_old) - tail]]
+    new = [visible(line.decode("utf-8", "backslashreplace")) for line in all_new[start : len(all_new) - tail]]
     for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
         yield _header(start, group)
         for tag, old_from, old_to, new_from, new_to in group:
@@ -48,6 +48,6 @@ def _lines(data: bytes | None) -> list[bytes]:
     return [*lines, last + b" (no newline at the end)"] if last else lines
 
 
-def _visible(line: bytes) -> str:
-    text = line.decode("utf-8", "backslashreplace")
+def visible(text: str) -> str:
+    """`text` with characters that would act on a terminal, or that no encoding can write, escaped."""
     return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in text)

@@ -1,7 +1,7 @@
 """An ssh config as bytes, lines and keywords, exactly as ssh reads them.
 
-A `Document` never loses or invents a byte: its lines, joined, are the data it was made of, whatever that
-was. Nothing is decoded and no line is rewritten; whoever wants another document splices bytes and scans again.
+A `Document` never loses or invents a byte: it keeps the data it was made of, whatever that was, and its lines are
+ranges of it. Nothing is decoded and no line is rewritten; whoever wants another document splices bytes and scans again.
 
 The reading follows ``process_config_line_depth`` of OpenSSH's readconf.c (9.2p1) and its helpers
 ``strdelim`` and ``argv_split``: lines end at LF only, a NUL hides the rest of its line, a keyword may be
@@ -12,11 +12,10 @@ Our own text stands between *markers*, comment lines that carry the block's name
 a marker must be one, and they must pair up; otherwise nothing may be written (`Document.blocks` raises).
 """
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from ssmssh.errors import FileError
 
@@ -25,18 +24,22 @@ SECTION_KEYWORDS = frozenset({"host", "match"})
 FILE_CREATED = "file created"
 """A flag of a begin marker: there was no file before, so it goes again when nothing else is in it."""
 
+INCLUDE_FOUND = "include found"
+"""A flag of a begin marker in our own file: the line that includes it was the user's before, and stays."""
+
 NEWLINE_ADDED = {b"\n": "newline added", b"\r\n": "crlf added"}
 """Flags of a begin marker: the last line was not ended, and what ends it before our block is ours."""
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """Names of blocks: words that can stand in a marker, in a host pattern and on a command line."""
 
-_CHUNK = 100
-
 _BLANKS = b" \t\r\n"
 _DELIMITER = re.compile(rb'[ \t\r\n"=]')
 _SPECIAL = re.compile(rb"[\"'\\#]")
-_PLAIN_LINE = re.compile(rb"[ \t]*([A-Za-z0-9]+)[ \t]+([^=\s\0][^\0]*)")
+_LINE = re.compile(
+    rb"^[ \t]*([A-Za-z0-9]+)[ \t]+([^=\s\0][^\0\n]*)(?:\n|\Z)|^[ \t\r]*[^ \t\r\n#][^\n]*\n?", re.MULTILINE
+)
+"""A plain line with its keyword and the rest, or another one that is not blank or a comment at first sight."""
 _BEGIN = re.compile(rb"# >>> ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? >>>(?: \([^()]*\))?((?: \[[a-z ]+\])*)")
 _END = re.compile(rb"# <<< ssmssh(?: (" + NAME_PATTERN.encode() + rb"))? <<<")
 _LIKE_MARKER = re.compile(rb"^[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*ssmssh\b[^\n]*\n?", re.MULTILINE)
@@ -44,10 +47,10 @@ _OPTIONS = re.compile(rb"# options:(.*)")
 
 
 class Line(NamedTuple):
-    """One line of a document.
+    """A line of a document that means something to ssh, that is, has a keyword.
 
-    `number` counts from 1; the line is ``data[start:end]``, its LF included. `keyword` is in lower case, and
-    empty for blank lines, comments and what ssh skips; `rest` is what follows the keyword, still quoted.
+    `number` counts all lines from 1; the line is ``data[start:end]``, its LF included. `keyword` is in lower case;
+    `rest` is what follows it, still quoted.
     """
 
     number: int
@@ -69,15 +72,13 @@ class Line(NamedTuple):
 class Block(NamedTuple):
     """A block of ours as found in a document: ``data[start:end]``, markers and their newlines included.
 
-    `first` and `last` are the numbers of the marker lines, `name` is empty for the unnamed block, `options`
-    is the text of its options line (None if it has none), `closed` tells whether it ends with ``Host *``.
+    `name` is empty for the unnamed block, `options` is the text of its options line (None if it has none), `closed`
+    tells whether it ends with ``Host *``.
     """
 
     name: str
     start: int
     end: int
-    first: int
-    last: int
     flags: frozenset[str]
     options: str | None
     closed: bool
@@ -90,9 +91,9 @@ class Document:
         self.data = data
 
     @cached_property
-    def lines(self) -> "Lines":
-        """Every line, in order; joined they are `data`."""
-        return Lines(self.data)
+    def lines(self) -> Iterable[Line]:
+        """The lines that have a keyword, in order."""
+        return _Lines(self.data)
 
     @cached_property
     def newline(self) -> bytes:
@@ -118,20 +119,21 @@ class Document:
         """The block of that name; raises as `blocks` does."""
         return next((block for block in self.blocks if block.name == name), None)
 
-    def own_lines(self) -> frozenset[int]:
-        """The numbers of the lines that belong to our blocks, markers included."""
-        return frozenset(number for block in self.blocks for number in range(block.first, block.last + 1))
+    def owner(self, offset: int) -> Block | None:
+        """The block of ours that the byte at `offset` belongs to."""
+        return next((block for block in self.blocks if block.start <= offset < block.end), None)
 
-    def text(self, line: Line) -> bytes:
-        """The bytes of a line, its LF included."""
-        return self.data[line.start : line.end]
+    def line_at(self, offset: int) -> bytes:
+        """What stands from `offset` to the end of its line, the LF included."""
+        end = self.data.find(b"\n", offset)
+        return self.data[offset:] if end < 0 else self.data[offset : end + 1]
 
     def splice(self, start: int, end: int, text: bytes) -> "Document":
         """A document in which `text` stands for ``data[start:end]``."""
         return Document(self.data[:start] + text + self.data[end:])
 
 
-class Lines(Sequence[Line]):
+class _Lines(Iterable[Line]):
     """The lines of a document, scanned as far as somebody looks: what matters is mostly at the beginning."""
 
     def __init__(self, data: bytes) -> None:
@@ -140,29 +142,14 @@ class Lines(Sequence[Line]):
 
     def __iter__(self) -> Iterator[Line]:
         at = 0
-        while at < len(self._scanned) or self._reach(at + _CHUNK):
-            yield self._scanned[at]
-            at += 1
-
-    def __len__(self) -> int:
-        self._reach(None)
-        return len(self._scanned)
-
-    @overload
-    def __getitem__(self, at: int) -> Line: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Line]: ...
-    def __getitem__(self, at: int | slice) -> Line | list[Line]:
-        last = at.stop if isinstance(at, slice) else at
-        self._reach(last if last is not None and last >= 0 else None)
-        return self._scanned[at]
-
-    def _reach(self, at: int | None) -> bool:
-        """Scan up to line `at`, from 0 (None: all); whether that gave any lines."""
-        wanted = None if at is None else max(0, at + 1 - len(self._scanned))
-        before = len(self._scanned)
-        self._scanned += itertools.islice(self._rest, wanted)
-        return len(self._scanned) > before
+        while True:
+            while at < len(self._scanned):
+                yield self._scanned[at]
+                at += 1
+            line = next(self._rest, None)
+            if line is None:
+                return
+            self._scanned.append(line)
 
 
 def begin_marker(name: str, flags: frozenset[str]) -> str:
@@ -179,9 +166,6 @@ def end_marker(name: str) -> str:
 
 def tokenise(raw: bytes) -> tuple[str, bytes]:
     """The keyword of a line in lower case, and the text after it; both empty where ssh skips the line."""
-    plain = _PLAIN_LINE.match(raw)
-    if plain is not None:
-        return plain[1].lower().decode("ascii"), plain[2].rstrip(b" \t\r\n\f")
     text = raw.split(b"\0", 1)[0]
     text = text[:1] + text[1:].rstrip(b" \t\r\n\f")  # ssh leaves the first byte alone
     token, rest = _delimit(text)
@@ -257,13 +241,17 @@ def _delimit(text: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def _scan(data: bytes) -> Iterator[Line]:
-    start = 0
-    for number, raw in enumerate(data.split(b"\n"), start=1):
-        end = min(start + len(raw) + 1, len(data))
-        if start == end:
-            return  # what follows the last LF is not a line
-        yield Line(number, start, end, *tokenise(raw))
-        start = end
+    number, counted = 1, 0
+    for found in _LINE.finditer(data):
+        start, end = found.span()
+        if found[1] is None:
+            keyword, rest = tokenise(found[0].removesuffix(b"\n"))
+        else:
+            keyword, rest = found[1].lower().decode("ascii"), found[2].rstrip(b" \t\r\f")
+        if keyword:
+            number += data.count(b"\n", counted, start)
+            counted = start
+            yield Line(number, start, end, keyword, rest)
 
 
 class _Marker(NamedTuple):
@@ -307,12 +295,11 @@ def _find_blocks(document: Document) -> Iterator[Block]:
 
 def _block(document: Document, begin: _Marker, end: _Marker) -> Block:
     inner = Document(document.data[begin.end : end.start])
-    options = None
-    if inner.lines and (found := _OPTIONS.fullmatch(inner.text(inner.lines[0]).rstrip(_BLANKS))) is not None:
-        options = found[1].decode("utf-8", "surrogateescape").strip()
-    settings = [line for line in inner.lines if line.keyword]
-    closed = bool(settings) and settings[-1].keyword == "host" and settings[-1].rest == b"*"
-    return Block(begin.name, begin.start, end.end, begin.number, end.number, begin.flags, options, closed)
+    found = _OPTIONS.fullmatch(inner.line_at(0).rstrip(_BLANKS))
+    options = None if found is None else found[1].decode("utf-8", "surrogateescape").strip()
+    lines = tuple(inner.lines)
+    closed = bool(lines) and lines[-1].keyword == "host" and lines[-1].rest == b"*"
+    return Block(begin.name, begin.start, end.end, begin.flags, options, closed)
 
 
 def _malformed(number: int, why: str) -> FileError:

@@ -34,7 +34,10 @@ def mark(document: Document, path: str, reader: Reader, directory: Path) -> Mark
     while waiting:
         name, current = waiting.pop()
         text = bytearray(_send(numbers[name], 0))
+        copied = 0
         for line in current.lines:
+            text += current.data[copied : line.start]
+            copied = line.end
             if line.keyword == "include" and line.arguments() is not None:
                 for included_name, included in reader.included(line):
                     if included_name not in numbers:
@@ -42,9 +45,10 @@ def mark(document: Document, path: str, reader: Reader, directory: Path) -> Mark
                         waiting.append((included_name, included))
                     text += f"Include {directory / str(numbers[included_name])}\n".encode()
                 continue
-            text += current.text(line)
+            text += current.data[line.start : line.end]
             if line.is_section:
                 text += (b"" if text.endswith(b"\n") else b"\n") + _send(numbers[name], line.number)
+        text += current.data[copied:]
         copy = directory / str(numbers[name])
         copy.write_bytes(bytes(text))
         copy.chmod(0o600)

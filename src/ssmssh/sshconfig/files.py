@@ -96,25 +96,23 @@ def replace(found: Found, data: bytes | None) -> None:
             _check_unchanged(found)
             found.resolved.unlink()
         else:
-            make_directory(found.resolved.parent)
             _remove_leftovers(found.resolved)
-            _write_and_rename(found, data)
+            _write_and_rename(found.resolved, data, found)
         _sync_directory(found.resolved.parent)
     except OSError as error:
         raise _failed("write", found.resolved, error) from None
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory that only its owner enters, and the one it is in: ``~/.ssh`` and ``~/.ssh/ssmssh``.
+    """Make a directory that only its owner enters, if it is not there: ``~/.ssh`` or ``~/.ssh/ssmssh``.
 
     Raises:
         FileError: It could not be made.
     """
     try:
-        for missing in (directory.parent, directory):
-            if not missing.exists():
-                missing.mkdir(mode=0o700)
-                _sync_directory(missing.parent)
+        if not directory.exists():
+            directory.mkdir(mode=0o700)
+            _sync_directory(directory.parent)
     except OSError as error:
         raise _failed("make", directory, error) from None
 
@@ -149,12 +147,8 @@ def keep_backup(found: Found, directory: Path, now: datetime) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists():
             return
-        descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(found.data)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        for old in sorted(directory.glob(f"{prefix}*"))[:-KEPT_BACKUPS]:
+        _write_and_rename(path, found.data)
+        for old in sorted(directory.glob(f"{glob.escape(prefix)}*"))[:-KEPT_BACKUPS]:
             old.unlink()
     except OSError as error:
         raise _failed("write", path, error) from None
@@ -182,34 +176,34 @@ def _remove_leftovers(target: Path) -> None:
         path.unlink()
 
 
-def _write_and_rename(found: Found, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=f".{found.resolved.name}.", suffix=_TEMPORARY_SUFFIX, dir=found.resolved.parent
-    )
+def _write_and_rename(target: Path, data: bytes, old: Found | None = None) -> None:
+    """Put a new file with `data` in the place of `target`, and like `old` in all else; that must be as it was read."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_TEMPORARY_SUFFIX, dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            if found.status is not None:
-                _carry_over(found, found.status, file.fileno())
+            if old is not None and old.status is not None:
+                _carry_over(old.resolved, old.status, file.fileno())
             os.fsync(file.fileno())
-        _check_unchanged(found)
-        Path(temporary).replace(found.resolved)
+        if old is not None:
+            _check_unchanged(old)
+        Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def _carry_over(found: Found, status: os.stat_result, descriptor: int) -> None:
+def _carry_over(old: Path, status: os.stat_result, descriptor: int) -> None:
     """Give the new file the group, mode and extended attributes of the old one."""
     if os.fstat(descriptor).st_gid != status.st_gid:
         os.fchown(descriptor, -1, status.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    for name in os.listxattr(found.resolved) if hasattr(os, "listxattr") else ():
+    for name in os.listxattr(old) if hasattr(os, "listxattr") else ():
         # The system gives out these two kinds itself, and lets only root do it.
         lenient = name.startswith(("security.", "trusted."))
         with contextlib.suppress(OSError) if lenient else contextlib.nullcontext():
-            os.setxattr(descriptor, name, os.getxattr(found.resolved, name))
+            os.setxattr(descriptor, name, os.getxattr(old, name))
 
 
 def _check_unchanged(found: Found) -> None:

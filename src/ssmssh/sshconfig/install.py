@@ -18,7 +18,7 @@ from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
-from ssmssh.sshconfig.position import Reader, host_patterns, runs_commands
+from ssmssh.sshconfig.position import Reader, runs_commands
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
@@ -36,13 +36,15 @@ class Place(NamedTuple):
     """Where the files are.
 
     `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
-    sockets, and `directory_name` is how ssh configs spell it.
+    sockets, and `directory_name` is how ssh configs spell it. `is_standard` tells whether the config is in ``~/.ssh``,
+    which is made if need be.
     """
 
     config: Path
     state: Path
     directory: Path
     directory_name: str
+    is_standard: bool
 
     @property
     def own(self) -> Path:
@@ -50,10 +52,18 @@ class Place(NamedTuple):
         return self.directory / "config"
 
 
-def place_of(config: Path, state: Path, *, portable: bool) -> Place:
-    """Where the files are for a config; `portable` if it is the one that ssh reads and ``~`` leads there."""
+def place_of(config: Path, state: Path, home: Path | None, *, tilde: bool = True) -> Place:
+    """Where the files are for a config.
+
+    Args:
+        config: The config.
+        state: Our state directory.
+        home: The home directory that ssh goes by.
+        tilde: Whether ``~`` means `home` to all that reads the config.
+    """
     directory = config.parent / "ssmssh"
-    return Place(config, state, directory, "~/.ssh/ssmssh" if portable else str(directory))
+    is_standard = home is not None and config.parent == home / ".ssh"
+    return Place(config, state, directory, "~/.ssh/ssmssh" if is_standard and tilde else str(directory), is_standard)
 
 
 class Installation(NamedTuple):
@@ -75,11 +85,12 @@ class Installation(NamedTuple):
         ssh = verify.find_ssh()
         text = self.text(place, current)
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
-        plan = plan_install(current, text, _reader(place, current))
+        reader = _reader(place, current)
+        plan = plan_install(current, text, reader)
         if not plan.changes:
             return plan, ""
         ours = {host: text.deciding() for host in probes(text.patterns)}
-        return plan, _prove(ssh, place, plan, ours)
+        return plan, _prove(ssh, plan, ours, reader)
 
 
 class Removal(NamedTuple):
@@ -89,10 +100,11 @@ class Removal(NamedTuple):
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
         """What would change, and what is to be said about its proof. Raises FileError."""
-        plan = plan_uninstall(current, self.name)
+        reader = _reader(place, current)
+        plan = plan_uninstall(current, self.name, reader)
         if not plan.changes:
             return plan, ""
-        return plan, _prove(verify.find_ssh(), place, plan, {})
+        return plan, _prove(verify.find_ssh(), plan, {}, reader)
 
 
 def preview(job: Installation | Removal, place: Place) -> tuple[Plan, str]:
@@ -144,13 +156,16 @@ def block(job: Installation, place: Place) -> bytes:
     return rendered
 
 
-def chosen_user(job: Installation, place: Place) -> str | None:
-    """The user that the block will name, empty for "none"; None if nobody ever chose."""
-    return job.text(place, _read(place)[0]).options.user
+def intended(job: Installation, place: Place) -> BlockText:
+    """The block that is wanted: with the options given and those of earlier runs."""
+    return job.text(place, _read(place)[0])
 
 
 def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
     main, own = files.read(place.config), files.read(place.own)
+    is_to_be_made = place.is_standard and not place.config.parent.exists()
+    if not is_to_be_made and not main.resolved.parent.is_dir():
+        raise FileError(f"there is no directory {main.resolved.parent}", "make it if that is what you meant")
     return Files(str(place.config), main.data, f"{place.directory_name}/config", own.data), (main, own)
 
 
@@ -158,31 +173,33 @@ def _reader(place: Place, current: Files) -> Reader:
     return Reader({str(place.own): Document(current.own or b"")})
 
 
-def _foreign_hosts(place: Place, plan: Plan) -> Sequence[str]:
+def _foreign_hosts(plan: Plan) -> Sequence[str]:
     """Some hosts that the user's files name and that the block does not answer for, and one nobody names."""
-    before = Document(plan.before.main or b"")
-    patterns = host_patterns(before, plan.before.main_path, _reader(place, plan.before))
-    names = dict.fromkeys(sample(pattern) for pattern in patterns if pattern != "*")
+    names = dict.fromkeys(sample(pattern) for pattern in plan.theirs if pattern != "*")
     usable = [name for name in names if _PLAIN_HOST.fullmatch(name) and not list_matches(plan.patterns, name)]
     step = max(1, len(usable) // verify.MAX_FOREIGN_HOSTS)
     return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
 
 
-def _prove(ssh: str | None, place: Place, plan: Plan, ours: dict[str, dict[str, bytes]]) -> str:
-    before = verify.Config(plan.before.main or b"", plan.before.own, plan.before.own_path)
+def _prove(ssh: str | None, plan: Plan, ours: dict[str, dict[str, bytes]], reader: Reader) -> str:
+    main, path = plan.before.main or b"", plan.before.main_path
+    before = verify.Config(main, plan.before.own, plan.before.own_path)
     after = verify.Config(plan.main or b"", plan.own, plan.before.own_path)
-    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(place, plan))
-    reader = _reader(place, plan.before)
-    if ssh and not doubt and runs_commands(Document(before.main), plan.before.main_path, reader):
+    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(plan))
+    if ssh and not doubt and runs_commands(Document(main), path, reader):
         return "to prove this, ssh has run the Match exec commands of your ssh config"
     return doubt
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:
-    """Write our own file before the line that includes it, and remove it after that line; both or neither."""
+    """Write our own file before the line that includes it, and remove it after that line; both or neither.
+
+    The directory of our own file is there as long as that file is, or control sockets are to be in it.
+    """
     main, own = found
-    if plan.needs_directory:
-        files.make_directory(place.directory)
+    needs_directory = plan.own is not None or f"{place.directory_name}/".encode() in (plan.main or b"")
+    for directory in (place.config.parent, place.directory) if needs_directory else (place.config.parent,):
+        files.make_directory(directory)
     files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
     first, second = (own, plan.own), (main, plan.main)
     if plan.own is None:
@@ -195,6 +212,6 @@ def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> 
         except FileError:
             files.replace(files.read(first[0].path), first[0].data)
             raise
-    if own.data is not None and plan.own is None:
+    if not needs_directory:
         with contextlib.suppress(OSError):  # it holds other things
             place.directory.rmdir()

@@ -12,6 +12,9 @@ SAMPLE_IDS = ("i-0123456789abcdef0", "mi-0123456789abcdef0", "i-0fedcba9")
 """Instance ids that stand for all of them: new form, hybrid node, the short form of before 2016."""
 
 
+_WILDCARD = re.compile(r"[*?]")
+
+
 @lru_cache(maxsize=4096)  # the patterns of one config, looked at for each of a few hosts
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"([*?]+)", pattern)
@@ -26,7 +29,11 @@ def _wildcards(run: str) -> str:
 
 def matches(pattern: str, host: str) -> bool:
     """Whether one pattern without ``!`` matches a host name as typed."""
-    return _compiled(pattern).fullmatch(host) is not None
+    wildcard = _WILDCARD.search(pattern)
+    if wildcard is None:
+        return pattern == host
+    # Most patterns differ at the beginning, and making an expression of each takes a second for ten thousand.
+    return host.startswith(pattern[: wildcard.start()]) and _compiled(pattern).fullmatch(host) is not None
 
 
 def list_matches(patterns: Iterable[str], host: str) -> bool:
@@ -43,12 +50,12 @@ def list_matches(patterns: Iterable[str], host: str) -> bool:
 
 def is_concrete(pattern: str) -> bool:
     """Whether a pattern is the name of one host."""
-    return "*" not in pattern and "?" not in pattern
+    return _WILDCARD.search(pattern) is None
 
 
 def sample(pattern: str) -> str:
     """A host name that the pattern matches."""
-    return pattern.replace("*", "x").replace("?", "x")
+    return _WILDCARD.sub("x", pattern)
 
 
 def probes(patterns: Sequence[str]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ Two files take part: *main*, the user's config, and *own*, a file of ours beside
 installing it in one takes it out of the other. Nothing is written here, and nothing is read but the files that
 main includes.
 
-A begin marker carries what must be undone with its block: a newline added to an unterminated file, a file that
-was not there before. When such a block goes while others of ours stay, the duty passes on to one of them.
+A begin marker carries what must be undone with its block, or must not: a newline added to an unterminated file, a
+file that was not there before, an ``Include`` line that was. When such a block goes while others of ours stay, the duty
+passes on to one of them.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +18,7 @@ from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig.block import BlockText
-from ssmssh.sshconfig.document import FILE_CREATED, NEWLINE_ADDED, Block, Document, begin_marker
+from ssmssh.sshconfig.document import FILE_CREATED, INCLUDE_FOUND, NEWLINE_ADDED, Block, Document, begin_marker
 from ssmssh.sshconfig.patterns import is_concrete, list_matches, probes
 from ssmssh.sshconfig.position import (
     Reader,
@@ -44,16 +46,15 @@ class Files(NamedTuple):
 class Plan(NamedTuple):
     """What to do: the bytes that should be there (None: no file), and what to tell about it.
 
-    `patterns` are those of the block, before and after; `needs_directory` tells whether control sockets are to be
-    kept in the directory of our own file; `notes` say why it stands where it does; `captured` are the
-    user's host names that the block would newly answer for.
+    `patterns` are those of the block, before and after; `theirs` are those of the user's files; `notes` say why the
+    block stands where it does; `captured` are the user's host names that it would newly answer for.
     """
 
     before: Files
     main: bytes | None
     own: bytes | None
     patterns: tuple[str, ...]
-    needs_directory: bool = False
+    theirs: Mapping[str, Sighting]
     notes: tuple[str, ...] = ()
     captured: Mapping[str, Sighting] = MappingProxyType({})
 
@@ -78,44 +79,43 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
     if files.main is None:
         flags |= {FILE_CREATED}
     if text.options.include:
+        include_line(files.own_path)
         main, _ = _without(main, text.name)
-        own, notes = _with(own, files.own_path, text, flags, reader, closed=True)
-        main = _with_include(main, files.own_path)
+        own_after, notes = _with(own, files.own_path, text, flags, reader, closed=True)
+        main, own = _settled(main, own, own_after, files.own_path)
     else:
-        own, _ = _without(own, text.name)
-        if not own.blocks:
-            main = _without_include(main, files.own_path)
+        own_after, _ = _without(own, text.name)
+        main, own = _settled(main, own, own_after, files.own_path)
         top = _after_include(main, files.own_path)
         main, notes = _with(main, files.main_path, text, flags, reader, top=top)
     _check_overlap(main, own, text)
-    patterns = host_patterns(Document(files.main or b""), files.main_path, reader)
+    theirs = host_patterns(Document(files.main or b""), files.main_path, reader)
     captured = {
         name: sighting
-        for name, sighting in patterns.items()
+        for name, sighting in theirs.items()
         if is_concrete(name)
         and sighting.path != files.own_path
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
-    needs_directory = bool(text.options.multiplex)
-    return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), needs_directory, notes, captured)
+    return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), theirs, notes, captured)
 
 
-def plan_uninstall(files: Files, name: str) -> Plan:
+def plan_uninstall(files: Files, name: str, reader: Reader) -> Plan:
     """Plan to remove the block of that name; no change if there is none. Raises FileError as `plan_install`."""
     main, own = _opened(files)
     patterns = _patterns(main, main.block(name)) + _patterns(own, own.block(name))
     main, main_flags = _without(main, name)
-    own, own_flags = _without(own, name)
-    if not own.blocks:
-        main = _without_include(main, files.own_path)
+    own_after, own_flags = _without(own, name)
+    main, own = _settled(main, own, own_after, files.own_path)
     created = FILE_CREATED in main_flags | own_flags
     if created and main.blocks:
         main = _flagged(main, main.blocks[0], FILE_CREATED)
     elif created and own.blocks:
         own = _flagged(own, own.blocks[0], FILE_CREATED)
     gone = files.main is None or (created and not main.data)
-    return Plan(files, None if gone else main.data, own.data or None, patterns)
+    theirs = host_patterns(Document(files.main or b""), files.main_path, reader)
+    return Plan(files, None if gone else main.data, own.data or None, patterns, theirs)
 
 
 def remembered(files: Files, name: str) -> str | None:
@@ -131,7 +131,11 @@ def include_line(own_path: str) -> bytes:
         raise UsageError(
             f"{own_path} cannot stand in an Include line that every ssh client reads", "leave out --include"
         )
-    return f"Include {own_path}".encode()
+    return _include_line(own_path)
+
+
+def _include_line(own_path: str) -> bytes:
+    return b"Include " + os.fsencode(own_path)
 
 
 def _opened(files: Files) -> tuple[Document, Document]:
@@ -204,7 +208,7 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
 def _check_removable(document: Document, block: Block) -> None:
     """Refuse to remove a block below which lines were added that hold for its hosts only, until it goes."""
     if not block.closed and needs_closing(document, block.end):
-        line = next(line for line in document.lines[block.last :] if line.keyword)
+        line = next(line for line in document.lines if line.start >= block.end)
         raise FileError(
             f"line {line.number} of the ssh config ({spelling(line)}) holds for the hosts of the block above it, "
             "and would hold for others without it",
@@ -214,35 +218,44 @@ def _check_removable(document: Document, block: Block) -> None:
 
 def _flagged(document: Document, block: Block, flag: str) -> Document:
     """`document` with a flag added to the begin marker of a block."""
-    line = document.lines[block.first - 1]
-    newline = b"\r\n" if document.text(line).endswith(b"\r\n") else b"\n"
+    line = document.line_at(block.start)
+    newline = b"\r\n" if line.endswith(b"\r\n") else b"\n"
     marker = begin_marker(block.name, block.flags | {flag}).encode()
-    return document.splice(line.start, line.end, marker + newline)
+    return document.splice(block.start, block.start + len(line), marker + newline)
 
 
 def _after_include(document: Document, own_path: str) -> int:
     """The offset behind our Include line, which must stay the first line."""
-    first = document.lines[0] if document.lines else None
-    if first is None or document.text(first).rstrip(b" \t\r\n") != f"Include {own_path}".encode():
-        return 0
-    return first.end
+    line = document.line_at(0)
+    return len(line) if line.rstrip(b" \t\r\n") == _include_line(own_path) else 0
 
 
-def _with_include(document: Document, own_path: str) -> Document:
-    wanted = include_line(own_path)
-    if _after_include(document, own_path):
-        return document
-    document = _without_include(document, own_path)
-    return document.splice(0, 0, wanted + document.newline)
+def _settled(main: Document, before: Document, after: Document, own_path: str) -> tuple[Document, Document]:
+    """`main` with or without our Include line, as our own file, `before` and `after` the change, needs it; and `after`.
+
+    A line that the user had put there before our file had a block is not ours to move or to remove.
+    """
+    if before.blocks:
+        found = any(INCLUDE_FOUND in block.flags for block in before.blocks)
+    else:
+        found = bool(_after_include(main, own_path))
+    if after.blocks:
+        if found and not any(INCLUDE_FOUND in block.flags for block in after.blocks):
+            after = _flagged(after, after.blocks[0], INCLUDE_FOUND)
+        if not _after_include(main, own_path):
+            main = _without_include(main, own_path) if before.blocks and not found else main
+            main = main.splice(0, 0, include_line(own_path) + main.newline)
+    elif before.blocks and not found:
+        main = _without_include(main, own_path)
+    return main, after
 
 
 def _without_include(document: Document, own_path: str) -> Document:
     """`document` without our Include line among the global lines."""
-    wanted = f"Include {own_path}".encode()
     for line in document.lines:
         if line.is_section:
             break
-        if document.text(line).rstrip(b" \t\r\n") == wanted:
+        if document.line_at(line.start).rstrip(b" \t\r\n") == _include_line(own_path):
             return document.splice(line.start, line.end, b"")
     return document
 
@@ -251,7 +264,7 @@ def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
     """What the ``Host`` line of a block says."""
     if block is None:
         return ()
-    inner = document.lines[block.first : block.last - 1]
+    inner = (line for line in document.lines if block.start <= line.start < block.end)
     host = next((line for line in inner if line.keyword == "host"), None)
     return tuple(word.decode("utf-8", "surrogateescape") for word in (host.arguments() if host else None) or ())
 

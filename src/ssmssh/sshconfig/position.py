@@ -12,6 +12,7 @@ counts as matching: the very top is always a safe place.
 """
 
 import glob
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -114,7 +115,7 @@ def walk(
             return
         if line.is_section:
             active = judge(path, line)
-        elif active and line.keyword:
+        elif active:
             yield Sighting(path, line)
             if line.keyword == "include":
                 for name, included in reader.included(line):
@@ -183,11 +184,9 @@ def after_own_blocks(document: Document, offset: int) -> int:
 
 def needs_closing(document: Document, offset: int) -> bool:
     """Whether a section put in at `offset` would swallow lines of the user: then ``Host *`` must end it."""
-    own = document.own_lines()
-    for line in document.lines:
-        if line.start >= offset and line.keyword and line.number not in own:
-            return not line.is_section
-    return False
+    following = (line for line in document.lines if line.start >= offset and document.owner(line.start) is None)
+    line = next(following, None)
+    return line is not None and not line.is_section
 
 
 def documents(document: Document, path: str, reader: Reader) -> Iterator[tuple[str, Document]]:
@@ -205,16 +204,25 @@ def documents(document: Document, path: str, reader: Reader) -> Iterator[tuple[s
 
 
 def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
-    """The patterns of all ``Host`` lines outside our blocks but negated ones, each with where it stands first."""
+    """The patterns of all sections outside our blocks but negated ones, each with where it stands first."""
     patterns: dict[str, Sighting] = {}
-    own = document.own_lines()
     for here, current in documents(document, path, reader):
         for line in current.lines:
-            if line.keyword == "host" and not (current is document and line.number in own):
-                for word in line.arguments() or ():
+            if line.is_section and not (current is document and document.owner(line.start)):
+                for word in _named_hosts(line):
                     if word and not word.startswith(b"!"):
                         patterns.setdefault(word.decode("utf-8", "surrogateescape"), Sighting(here, line))
     return patterns
+
+
+def _named_hosts(line: Line) -> Iterator[bytes]:
+    words = line.arguments() or ()
+    if line.keyword == "host":
+        yield from words
+        return
+    for criterion, hosts in itertools.pairwise(words):
+        if criterion.lower() in (b"host", b"originalhost"):
+            yield from hosts.split(b",")
 
 
 def runs_commands(document: Document, path: str, reader: Reader) -> bool:
@@ -225,19 +233,19 @@ def runs_commands(document: Document, path: str, reader: Reader) -> bool:
 
 def _before_first_section(document: Document) -> int:
     """The offset before the first section and the comment right above it; the end if there is no section."""
-    own = document.own_lines()
     first = next((line for line in document.lines if line.is_section), None)
     if first is None:
         return len(document.data)
-    for block in document.blocks:
-        if block.first <= first.number <= block.last:
-            return block.start
+    block = document.owner(first.start)
+    if block is not None:
+        return block.start
     offset = first.start
-    for line in reversed(document.lines[: first.number - 1]):
-        is_comment = document.text(line).lstrip(b" \t").startswith(b"#")
-        if not is_comment or line.number in own:
+    while offset > 0:
+        above = document.data.rfind(b"\n", 0, offset - 1) + 1
+        is_comment = document.line_at(above).lstrip(b" \t").startswith(b"#")
+        if not is_comment or document.owner(above) is not None:
             break
-        offset = line.start
+        offset = above
     return offset
 
 

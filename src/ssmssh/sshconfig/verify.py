@@ -196,14 +196,20 @@ def _reason(complaint: bytes, config: Path | None) -> str:
 @contextlib.contextmanager
 def _written(config: Config) -> Iterator[Path]:
     """A version of the files in a directory of its own, with the Include line leading to the copy."""
-    with tempfile.TemporaryDirectory(prefix="ssmssh-") as name:
-        main, own = Path(name) / "config", Path(name) / "own"
-        wanted = f"Include {config.own_path}".encode()
-        first, _, rest = config.main.partition(b"\n")
-        text = config.main
-        if config.own_path and first.rstrip(b" \t\r") == wanted:
-            text = f"Include {own}\n".encode() + rest
-        main.write_bytes(text)
-        own.write_bytes(config.own or b"")
-        own.chmod(0o600)
+    with contextlib.ExitStack() as stack:
+        try:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="ssmssh-"))
+            main, own = Path(name) / "config", Path(name) / "own"
+            wanted = f"Include {config.own_path}".encode()
+            first, _, rest = config.main.partition(b"\n")
+            text = config.main
+            if config.own_path and first.rstrip(b" \t\r") == wanted:
+                text = f"Include {own}\n".encode() + rest
+            main.write_bytes(text)
+            own.write_bytes(config.own or b"")
+            own.chmod(0o600)
+        except OSError as error:
+            raise FileError(
+                f"could not write a copy for ssh to prove: {error.strerror}", "nothing was changed; is the disk full?"
+            ) from None
         yield main
