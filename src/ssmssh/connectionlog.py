@@ -97,7 +97,7 @@ class ConnectionLog(logging.Handler):
         try:
             if self._path is None:
                 directory = settings.log_directory()
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                settings.make_directory(directory)
                 _remove_all_but_newest(directory, MAX_FILES - 1)
                 self._path = directory / time.strftime(f"proxy-%Y%m%dT%H%M%S-{os.getpid()}.log", time.gmtime())
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ssmssh.settings import make_directory
+
 CAN_LOCK = os.name == "posix"
 """Elsewhere nothing is noted, and sessions that are left behind idle out."""
 
@@ -89,7 +91,7 @@ class Journal:
         path = self._directory / f"{hashlib.sha256(session_id.encode()).hexdigest()[:32]}.json"
         text = json.dumps({"session_id": session_id, "started": time.time(), **asdict(self._owner)})
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._directory)
             # Locked before it has its name: nobody may find it there without its lock.
             unnamed = path.with_suffix(f".{os.getpid()}")
             descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from ssmssh.errors import ExitStatus, SsmsshError, UsageError
@@ -77,14 +77,10 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
         Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop)).run()
     except SsmsshError as error:
         if not stop:
-            _report(str(error), sink, log)
+            _report(str(error), sink, log or _start_log())
         return error.exit_status
-    except Exception as error:  # the last resort: a defect of ours is one line and a log, too
-        if log is not None:
-            import logging
-
-            logging.getLogger(__name__).exception("unexpected failure")
-        _report(f"Unexpected failure, please report it: {type(error).__name__}: {error}", sink, log)
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
+        _report(_describe_defect(error), sink, log or _start_log(), error.__traceback__)
         return ExitStatus.UNEXPECTED
     return ExitStatus.DONE
 
@@ -240,27 +236,45 @@ def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
     return parameters
 
 
-def _start_log(options: "argparse.Namespace") -> "ConnectionLog":
+def _start_log(options: "argparse.Namespace | None" = None) -> "ConnectionLog":
+    """Have everything logged from now on; without `options`, those on the command line being wrong, as usual."""
     from pathlib import Path
 
     from ssmssh import settings
     from ssmssh.connectionlog import ConnectionLog
 
-    path = options.log_file or settings.from_environment().log_file
+    path = (options and options.log_file) or settings.from_environment().log_file
+    is_verbose = bool(options and options.verbose)
     log = ConnectionLog(
         Path(path).expanduser() if path else None,
-        is_immediate=bool(path) or options.verbose,
-        echo=sys.stderr if options.verbose else None,
+        is_immediate=bool(path) or is_verbose,
+        echo=sys.stderr if is_verbose else None,
     )
     log.install()
     return log
 
 
-def _report(sentence: str, sink: OutputPump, log: "ConnectionLog | None") -> None:
-    """One line for a person: on stderr, and on standard output as long as it holds nothing else."""
-    where = log.save() if log is not None else None
+def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: TracebackType | None = None) -> None:
+    """One line for a person: on stderr, in the log, and on standard output as long as it holds nothing else."""
+    import logging
+
+    logger = logging.getLogger(__name__)
+    logger.error("%s", sentence)
+    if traceback is not None:
+        from traceback import format_tb
+
+        logger.error("%s", "".join(format_tb(traceback)))
+    where = log.save()
     line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
     with contextlib.suppress(OSError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     sink.put_first_line(line)
+
+
+def _describe_defect(error: Exception) -> str:
+    """What can be said of an exception whose text nobody has looked through for secrets."""
+    import re
+
+    text = re.sub(r"[\w+/=%-]{32,}", "...", " ".join(str(error).split()))
+    return f"Unexpected failure, please report it: {type(error).__name__}: {text[:200]}"

@@ -84,6 +84,17 @@ def log_directory() -> Path:
     return _directory("log", "user_log_path")
 
 
+def make_directory(path: Path) -> None:
+    """Make `path` and what is missing above it, for its owner only: `Path.mkdir` leaves what is above to the umask.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def _directory(kind: str, finder: str) -> Path:
     home = read().get("SSMSSH_HOME")
     if home:

@@ -29,6 +29,8 @@ from typing import Any
 import botocore
 from botocore.loaders import Loader
 
+from ssmssh.settings import make_directory
+
 OPERATIONS = ("StartSession", "ResumeSession", "TerminateSession")
 """The operations of the ``ssm`` service that clients with this data have."""
 
@@ -216,7 +218,7 @@ def _is_private(status: os.stat_result, is_kind: Any) -> bool:
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, separators=(",", ":")).encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path.parent)
     if not _is_private(path.parent.lstat(), stat.S_ISDIR):
         return
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
