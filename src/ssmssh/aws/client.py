@@ -67,7 +67,7 @@ class AwsClient:
     Attributes:
         settings: As given.
         profile: The profile in use, wherever it was named; None for the default one.
-        region: The region in use.
+        region: The region in use; once `ssm` was used, without the "fips-" that makes a pseudo region of it.
         ca_bundle: File or directory of CA certificates for API and WebSocket; None for botocore's default.
         stream_base: What replaces scheme, host and port of StreamUrls, or None.
 
@@ -152,6 +152,7 @@ class AwsClient:
                     )
                 except ValueError as error:
                     raise UsageError(str(error), "check AWS_ENDPOINT_URL and endpoint_url") from None
+            self.region = self._ssm.meta.region_name
             if self._tls is not None:
                 send_with(
                     self._tls,
