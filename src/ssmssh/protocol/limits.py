@@ -1,7 +1,6 @@
 """What a data channel may hold, and how much it carries in one message."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 DEFAULT_PAYLOAD_BYTES: Final = 1024
 """What both official programs send, so what the service is known to carry."""
@@ -10,8 +9,7 @@ LEAST_MESSAGES: Final = 4
 """What the window never falls below: enough for the acknowledgement of one to come while others are on their way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The bounds of a channel's buffers.
 
     Attributes:

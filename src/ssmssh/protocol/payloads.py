@@ -12,9 +12,8 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ssmssh.protocol.message import ControlFlag, MessageError, MessageType, hyphenated
 
@@ -46,8 +45,7 @@ class ActionStatus(IntEnum):
     UNSUPPORTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class OpenDataChannelInput:
+class OpenDataChannelInput(NamedTuple):
     """The first message on a new WebSocket, the only one that is text. `token` is a secret."""
 
     token: str
@@ -59,24 +57,21 @@ class OpenDataChannelInput:
         return f"OpenDataChannelInput(client_id={self.client_id!r}, request_id={self.request_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedAction:
+class RequestedAction(NamedTuple):
     """One thing an agent asks for: `action_type` is an `ActionType`, or a text that is not known."""
 
     action_type: str
     parameters: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeRequest:
+class HandshakeRequest(NamedTuple):
     """Agent to client, first of all its stream messages."""
 
     agent_version: str
     actions: tuple[RequestedAction, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessedAction:
+class ProcessedAction(NamedTuple):
     """The client's answer to one requested action.
 
     Attributes:
@@ -91,8 +86,7 @@ class ProcessedAction:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeResponse:
+class HandshakeResponse(NamedTuple):
     """Client to agent, first of all its stream messages; one entry for each requested action, in order."""
 
     client_version: str
@@ -100,16 +94,14 @@ class HandshakeResponse:
     errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeComplete:
+class HandshakeComplete(NamedTuple):
     """Agent to client: from here on data is taken."""
 
     time_to_complete_ns: int
     customer_message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalSize:
+class TerminalSize(NamedTuple):
     """Columns and rows of the user's terminal."""
 
     columns: int
