@@ -5,8 +5,8 @@ import os
 import platform
 
 _NUMBERS = {
-    "x86_64": {"flock": 73, "fsync": 74, "rename": 82, "setxattr": 188, "fsetxattr": 190},
-    "aarch64": {"flock": 32, "fsync": 82, "rename": 38, "setxattr": 5, "fsetxattr": 7},
+    "x86_64": {"flock": 73, "fsync": 74, "rename": 82, "setxattr": 188, "fsetxattr": 190, "fchown": 93},
+    "aarch64": {"flock": 32, "fsync": 82, "rename": 38, "setxattr": 5, "fsetxattr": 7, "fchown": 55},
 }
 """Linux's numbers; on aarch64 rename(3) is renameat."""
 

@@ -107,6 +107,8 @@ def test_patterns_of_the_users_choice() -> None:
         ({"server_alive": -1}, "--server-alive"),
         ({"identity_file": "/a\nHost *"}, "printable ASCII"),
         ({"local_forward": ("1\n2",)}, "printable ASCII"),
+        ({"local_forward": ("1 a:1 # x",)}, "quotes, backslashes and #"),
+        ({"remote_forward": ('1 "a":1',)}, "quotes, backslashes and #"),
         ({"option": ("Host *",)}, "it would end the block"),
         ({"option": ("match all",)}, "it would end the block"),
         ({"option": ("Include x",)}, "settings only"),

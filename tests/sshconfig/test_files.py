@@ -156,6 +156,23 @@ def test_extended_attributes_stay(home: Home) -> None:
     assert os.getxattr(home.config, "user.note") == b"kept"
 
 
+@pytest.mark.parametrize(("mode", "said"), [(0o600, ""), (0o640, "Operation not permitted; .* or its group not be")])
+def test_a_group_that_is_not_ours_matters_if_it_may_do_something(home: Home, mode: int, said: str) -> None:
+    if os.geteuid() != 0:
+        return  # only root gives files to groups that it is no member of
+    main = home.write(OLD)
+    os.chown(home.config, -1, 65534)
+    home.config.chmod(mode)
+
+    def install_without_right() -> None:
+        make_fail("fchown", errno.EPERM)
+        home.install()
+
+    assert re.search(said, heard := in_child(install_without_right)), heard
+    assert (home.config.read_bytes() == main) == bool(said)
+    assert home.config.stat().st_mode & 0o777 == mode
+
+
 def test_access_lists_stay(home: Home) -> None:
     """An ACL by which the user 65534 may read; its format is linux/posix_acl_xattr.h's."""
     entries = ((0x01, 6, -1), (0x02, 4, 65534), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1))
@@ -300,7 +317,7 @@ def test_a_copy_for_ssh_that_cannot_be_written_is_a_clear_line(home: Home) -> No
     ("call", "error", "said"),
     [
         ("flock", errno.ENOLCK, "could not lock .*: No locks available; the file system has no locks"),  # NFS
-        ("rename", errno.EPERM, "could not write .*: Operation not permitted"),  # chattr +i
+        ("rename", errno.EPERM, "could not write .*: Operation not permitted; the file may be marked immutable .*"),
         ("rename", errno.EROFS, "could not write .*: Read-only file system; the file system is mounted read-only"),
         ("fsync", errno.ENOSPC, "could not write .*: No space left on device; the disk is full"),
         ("fsync", errno.EIO, "could not write .*: Input/output error"),

@@ -183,7 +183,9 @@ def test_a_path_that_no_include_line_can_hold_is_refused() -> None:
 def test_a_block_that_lines_were_added_below_is_not_taken_from_above_them() -> None:
     installed = install(given_files(b"AddKeysToAgent yes\n")).main or b""
     grown = given_files(installed + b"# note\nForwardAgent yes\n")
-    with pytest.raises(FileError, match=r"line 9 of the ssh config \(ForwardAgent\) holds for the hosts of the block"):
+    with pytest.raises(
+        FileError, match=r"line 9 of /nonexistent/.ssh/config \(ForwardAgent\) holds for the hosts of the block"
+    ):
         plan_uninstall(grown, "", READER)
     assert not install(grown).changes
 
@@ -250,3 +252,12 @@ def test_an_include_line_that_was_there_before_is_not_ours() -> None:
 def test_hosts_of_a_match_are_captured_too() -> None:
     plan = install(given_files(b"Match user me OriginalHost web,mi-server,!mi-other\nMatch final host mi-a\n"))
     assert list(plan.captured) == ["mi-server", "mi-a"]
+
+
+def test_the_file_with_the_damage_is_named() -> None:
+    with pytest.raises(
+        FileError, match=r"^line 1 of /nonexistent/.ssh/config: the block that begins here does not end"
+    ):
+        install(given_files(b"# >>> ssmssh >>>\n"))
+    with pytest.raises(FileError, match=r"^line 2 of ~/.ssh/ssmssh/config: a block ends that did not begin"):
+        install(given_files(b"")._replace(own=b"\n# <<< ssmssh <<<\n"))

@@ -255,6 +255,12 @@ class BlockText:
 
 
 def _check_values(options: BlockOptions) -> None:
+    for spec in (*(options.local_forward or ()), *(options.remote_forward or ())):
+        if re.search(r"[\"'\\#]", spec):
+            raise UsageError(
+                f"the forwarding {spec!r} cannot be used",
+                "quotes, backslashes and # are read differently by ssh clients",
+            )
     if options.document_name and not _DOCUMENT_NAME.fullmatch(options.document_name):
         raise UsageError(
             f"--document-name {options.document_name!r} cannot be the name of a document",

@@ -85,10 +85,11 @@ class Block(NamedTuple):
 
 
 class Document:
-    """The bytes of an ssh config; immutable."""
+    """The bytes of an ssh config, and its name for people; immutable."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, name: str = "the ssh config") -> None:
         self.data = data
+        self.name = name
 
     @cached_property
     def lines(self) -> Iterable[Line]:
@@ -130,7 +131,7 @@ class Document:
 
     def splice(self, start: int, end: int, text: bytes) -> "Document":
         """A document in which `text` stands for ``data[start:end]``."""
-        return Document(self.data[:start] + text + self.data[end:])
+        return Document(self.data[:start] + text + self.data[end:], self.name)
 
 
 class _Lines(Iterable[Line]):
@@ -265,6 +266,12 @@ class _Marker(NamedTuple):
 
 
 def _find_blocks(document: Document) -> Iterator[Block]:
+    def malformed(number: int, why: str) -> FileError:
+        return FileError(
+            f"line {number} of {document.name}: {why}",
+            "nothing was changed; repair or delete the lines between the ssmssh markers by hand and try again",
+        )
+
     begun: _Marker | None = None
     seen: dict[str, int] = {}
     for found in _LIKE_MARKER.finditer(document.data):
@@ -273,24 +280,24 @@ def _find_blocks(document: Document) -> Iterator[Block]:
         begin, end = _BEGIN.fullmatch(text), _END.fullmatch(text)
         parsed = begin or end
         if parsed is None:
-            raise _malformed(number, "it looks like a marker of ssmssh but is not one")
+            raise malformed(number, "it looks like a marker of ssmssh but is not one")
         name = (parsed[1] or b"").decode("ascii")
         flags = frozenset(flag.decode("ascii") for flag in re.findall(rb"\[([a-z ]+)\]", begin[2] if begin else b""))
         marker = _Marker(number, found.start(), found.end(), name, flags)
         if begin is None:
             if begun is None or begun.name != name:
-                raise _malformed(number, "a block ends that did not begin")
+                raise malformed(number, "a block ends that did not begin")
             yield _block(document, begun, marker)
             begun = None
             continue
         if begun is not None:
-            raise _malformed(number, f"a block begins inside the one that began at line {begun.number}")
+            raise malformed(number, f"a block begins inside the one that began at line {begun.number}")
         if name in seen:
-            raise _malformed(number, f"the block of line {seen[name]} begins a second time")
+            raise malformed(number, f"the block of line {seen[name]} begins a second time")
         seen[name] = number
         begun = marker
     if begun is not None:
-        raise _malformed(begun.number, "the block that begins here does not end")
+        raise malformed(begun.number, "the block that begins here does not end")
 
 
 def _block(document: Document, begin: _Marker, end: _Marker) -> Block:
@@ -300,10 +307,3 @@ def _block(document: Document, begin: _Marker, end: _Marker) -> Block:
     lines = tuple(inner.lines)
     closed = bool(lines) and lines[-1].keyword == "host" and lines[-1].rest == b"*"
     return Block(begin.name, begin.start, end.end, begin.flags, options, closed)
-
-
-def _malformed(number: int, why: str) -> FileError:
-    return FileError(
-        f"line {number} of the ssh config: {why}",
-        "nothing was changed; repair or delete the lines between the ssmssh markers by hand and try again",
-    )

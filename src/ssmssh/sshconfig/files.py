@@ -197,7 +197,9 @@ def _write_and_rename(target: Path, data: bytes, old: Found | None = None) -> No
 def _carry_over(old: Path, status: os.stat_result, descriptor: int) -> None:
     """Give the new file the group, mode and extended attributes of the old one."""
     if os.fstat(descriptor).st_gid != status.st_gid:
-        os.fchown(descriptor, -1, status.st_gid)
+        # It may be a group that we are no member of; that matters only if the group may do something.
+        with contextlib.nullcontext() if status.st_mode & stat.S_IRWXG else contextlib.suppress(PermissionError):
+            os.fchown(descriptor, -1, status.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
     for name in os.listxattr(old) if hasattr(os, "listxattr") else ():
         # The system gives out these two kinds itself, and lets only root do it.
@@ -225,6 +227,7 @@ def _failed(what: str, path: Path, error: OSError) -> FileError:
         errno.ENOSPC: "the disk is full",
         errno.EROFS: "the file system is mounted read-only",
         errno.ENOLCK: "the file system has no locks",
+        errno.EPERM: "the file may be marked immutable (lsattr shows it), or its group not be one of yours",
     }
     why = error.strerror or type(error).__name__
     return FileError(f"could not {what} {path}: {why}", hints.get(error.errno or 0, ""))

@@ -144,7 +144,7 @@ def _opened(files: Files) -> tuple[Document, Document]:
             raise FileError(
                 f"{path} begins with a byte order mark, which ssh does not read", "save it as UTF-8 without one"
             )
-    return Document(files.main or b""), Document(files.own or b"")
+    return Document(files.main or b"", files.main_path), Document(files.own or b"", files.own_path)
 
 
 def _with(
@@ -210,7 +210,7 @@ def _check_removable(document: Document, block: Block) -> None:
     if not block.closed and needs_closing(document, block.end):
         line = next(line for line in document.lines if line.start >= block.end)
         raise FileError(
-            f"line {line.number} of the ssh config ({spelling(line)}) holds for the hosts of the block above it, "
+            f"line {line.number} of {document.name} ({spelling(line)}) holds for the hosts of the block above it, "
             "and would hold for others without it",
             "move it to the top of the file or below a Host line of your own",
         )
