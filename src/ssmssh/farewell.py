@@ -19,6 +19,9 @@ FLUSH_SECONDS = 10.0
 HASTY_FLUSH_SECONDS = 1.5
 """In all, for a client that did not wait. With the call that ends the session it makes about two seconds."""
 
+_LONGEST_OUTPUT = 400
+"""Characters of the service's text that are shown: known ones have half of that."""
+
 _AGENT_WORKER_DIED = "ipc messaging received timeout signal"
 _HANDSHAKE_FAILED = "initiating handshake"
 
@@ -62,6 +65,7 @@ def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bo
         has_spoken: Whether something came from the port before.
         has_loss: Whether something that was written to us is known to be lost.
     """
+    output = output[:_LONGEST_OUTPUT]
     if _AGENT_WORKER_DIED in output and not has_spoken:
         return nothing_answers(target)  # the agent's worker dies when it cannot connect to the port
     if _HANDSHAKE_FAILED in output:
