@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import boto3
 import pytest
@@ -128,7 +129,7 @@ def test_an_unusual_umask_leaves_the_wrappers_usable(temporary_directory: Path) 
 
 
 @pytest.mark.parametrize("server", ["system", "library"])
-def test_no_start_up_file_of_the_user_is_read(server: str) -> None:
+def test_no_start_up_file_of_the_user_is_read(server: Literal["system", "library"]) -> None:
     with Sandbox(unpaced=True, ssh_server=server) as box:
         command = ["ssh", "i-0123456789abcdef0", "echo $HOME"]
         home = subprocess.run(command, env=box.environment, capture_output=True, text=True, check=True).stdout.strip()
