@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType
+from ssmssh.protocol.message import AgentMessage, ControlFlag, MessageType, PayloadType
 from ssmssh.protocol.payloads import (
     HandshakeResponse,
     ProcessedAction,
@@ -100,21 +100,28 @@ def test_disorder_and_duplicates_of_the_client(sandbox: Sandbox, echo_port: int)
         assert channel.report().agent_duplicates == 1
 
 
-def test_what_is_not_acknowledged_comes_again_oldest_first(sandbox: Sandbox, echo_port: int) -> None:
-    with DataChannel(sandbox, echo_port) as channel:
+def test_what_is_not_acknowledged_comes_again_oldest_first() -> None:
+    with (
+        Sandbox() as box,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        DataChannel(box, 3005) as channel,
+    ):
+        box.open_port(3005, server.getsockname()[1])
         channel.open()
         channel.shake_hands()
-        channel.send(b"a")
-        kept = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
-        channel.send(b"b")
-        other = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
-        again = [channel.receive_kind(MessageType.OUTPUT_STREAM_DATA) for _ in range(2)]
-        assert again == [kept, kept]
-        channel.acknowledge(kept)
-        while (message := channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)) == kept:
-            pass  # it may have been under way
-        assert message == other
-        assert channel.report().agent_resent >= 3
+        target, _ = server.accept()
+        with target:
+            target.sendall(b"a")
+            kept = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
+            target.sendall(b"b")
+            other = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
+            again = [channel.receive_kind(MessageType.OUTPUT_STREAM_DATA) for _ in range(2)]
+            assert again == [kept, kept]
+            channel.acknowledge(kept)
+            while (message := channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)) == kept:
+                pass  # it may have been under way
+            assert message == other
+            assert channel.report().agent_resent >= 3
 
 
 def test_nonsense_is_counted_and_nothing_else(sandbox: Sandbox, echo_port: int) -> None:

@@ -5,6 +5,8 @@ time is up, so that k losses cost k ticks (agent: datachannel.go, ResendStreamDa
 TCP's old formula without Karn's rule, clamped to a second and with no lower bound but 10 ms above the round trip.
 """
 
+import itertools
+
 from ssmssh.protocol.message import MessageType, PayloadType, encode, random_message_id
 
 TICK_SECONDS = 0.1
@@ -58,14 +60,14 @@ class Unacknowledged:
         if stored is not None:
             self.round_trips.sample(now - stored[1])
 
-    def due(self, now: float) -> bytes | None:
-        """The oldest message if it is to be sent again now, once a tick."""
-        if not self._stored:
-            return None
-        number = next(iter(self._stored))
-        message, sent_at = self._stored[number]
-        if now - sent_at <= self.round_trips.rto:
-            return None
-        self._stored[number] = (message, now)
-        self.resent += 1
-        return message
+    def due(self, now: float, oldest: int = 1) -> list[bytes]:
+        """Those of the `oldest` messages that are to be sent again now; asked once a tick."""
+        late = [
+            (number, message)
+            for number, (message, sent_at) in itertools.islice(self._stored.items(), oldest)
+            if now - sent_at > self.round_trips.rto
+        ]
+        for number, message in late:
+            self._stored[number] = (message, now)
+        self.resent += len(late)
+        return [message for _, message in late]
