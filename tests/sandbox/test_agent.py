@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from ssmssh.protocol.message import AgentMessage, ControlFlag, MessageType, PayloadType
+from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType
 from ssmssh.protocol.payloads import (
     HandshakeResponse,
     ProcessedAction,

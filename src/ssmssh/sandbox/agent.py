@@ -59,8 +59,8 @@ _UNPACED_MESSAGES = 32_768
 """How many messages an unpaced agent may have unacknowledged. The real one has no such limit, but what it cannot store
 beyond a hundred thousand is lost; at its own pace that takes minutes, unpaced a second."""
 _UNPACED_RESENDS = 64
-"""How many of the oldest messages an unpaced agent looks at in a tick; the real one looks at one. It sends about as many
-times faster, so that as much is lost with a connection, and mending it is to take as long as with the real one."""
+"""How many of the oldest messages an unpaced agent looks at in a tick; the real one looks at one. It sends about as
+many times faster, so that much is lost with a connection, and mending that is to take as long as with the real one."""
 _DRAIN_SECONDS = 2.0
 _DRAIN_TICK_SECONDS = 0.01
 _HANDSHAKE_ERROR = "\n----------ERROR-------\nEncountered error while initiating handshake. "
