@@ -234,6 +234,8 @@ def test_an_empty_block_among_ours_does_no_harm() -> None:
     main = install(given_files(both)).main or b""
     assert main.startswith(both.removesuffix(b"Host work\n") + b"# >>> ssmssh >>>")
     assert main.endswith(b"# <<< ssmssh <<<\nHost work\n")
+    directly = install(given_files(empty + b"Host work\n"), user="me").main or b""
+    assert directly.startswith(empty + b"# >>> ssmssh >>>")
 
 
 def test_an_include_line_that_was_there_before_is_not_ours() -> None:
