@@ -111,7 +111,8 @@ class Sandbox:
     """A stand-in for Session Manager on this machine. Use it as a context manager.
 
     Args:
-        unpaced: Lift the agent's millisecond between messages, which limits a session to less than 1 MB/s.
+        unpaced: Lift the agent's millisecond between messages, which limits a session to less than 1 MB/s, and its
+            limit of one resend in 100 ms. Everything else stays as with the real one.
         ssh_server: ``system`` is OpenSSH's, ``library`` asyncssh, ``auto`` the former if it can be used.
         faults: What goes wrong from the start.
         instances: The inventory.
