@@ -48,11 +48,11 @@ def run(plan: report.Plan) -> None:
             report.median((_rate(done) for done in turns), 2),
             report.median(cpu[case], 2),
             report.ratio(cpu[case], cpu[_Case(case.direction, *shapes[0])]),
-            report.median((max(transfer.peak_mib for transfer in done) for done in turns), 1),
+            report.median((max(transfer.peak_mb for transfer in done) for done in turns), 1),
         )
         for case, turns in samples.items()
     ]
-    columns = ("connections at once", "MiB each", "MB/s together", "CPU s per 64 MiB", "/ first row's", "peak MiB")
+    columns = ("connections at once", "MiB each", "MB/s together", "CPU s per 64 MiB", "/ first row's", "peak MB")
     report.show_table("scale", columns, rows)
 
 

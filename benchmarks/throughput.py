@@ -86,8 +86,8 @@ def _show(title: str, samples: Mapping[_Case, Sequence[Transfer]], idle: Mapping
                 report.ratio(rates[case], rates[case._replace(way="raw", who=_BARE)]),
                 report.ratio(rates[case], rates[case._replace(who=own)]) if is_proxy else "-",
                 report.median(cpu, 2) if is_proxy else "-",
-                report.median((transfer.peak_mib for transfer in done), 1) if is_proxy else "-",
+                report.median((transfer.peak_mb for transfer in done), 1) if is_proxy else "-",
             )
         )
-    columns = ("", "one-way delay ms", "MB/s", "/ bare client", f"/ {own}", "CPU s per 64 MiB", "peak MiB")
+    columns = ("", "one-way delay ms", "MB/s", "/ bare client", f"/ {own}", "CPU s per 64 MiB", "peak MB")
     report.show_table(title, columns, rows)

@@ -34,9 +34,9 @@ class Transfer:
         return self.size / self.seconds / 1e6
 
     @property
-    def peak_mib(self) -> float:
-        """The peak memory of the proxy."""
-        return self.usage.peak_bytes / MIB if self.usage else math.nan
+    def peak_mb(self) -> float:
+        """The peak memory of the proxy, in MB of 1,000,000 bytes."""
+        return self.usage.peak_bytes / 1e6 if self.usage else math.nan
 
     def cpu_seconds_for(self, size: int, idle_seconds: float) -> float:
         """What `size` bytes would cost the proxy, if a session without a byte costs `idle_seconds`."""

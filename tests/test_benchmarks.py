@@ -16,12 +16,12 @@ TABLES = {
     },
     "banner": {"banner": ["", "one-way delay ms", "start to banner ms", "round trips", "/ ssmssh-proxy"]},
     "throughput": {
-        title: ["", "one-way delay ms", "MB/s", "/ bare client", "/ ssmssh-proxy", "CPU s per 64 MiB", "peak MiB"]
+        title: ["", "one-way delay ms", "MB/s", "/ bare client", "/ ssmssh-proxy", "CPU s per 64 MiB", "peak MB"]
         for title in ("throughput", "throughput, paced")
     },
     "echo": {"echo": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
     "scale": {
-        "scale": ["connections at once", "MiB each", "MB/s together", "CPU s per 64 MiB", "/ first row's", "peak MiB"]
+        "scale": ["connections at once", "MiB each", "MB/s together", "CPU s per 64 MiB", "/ first row's", "peak MB"]
     },
     "micro": {"micro": ["", "µs per message", "/ floor"]},
 }
