@@ -22,6 +22,7 @@ from ssmssh import __version__
 from ssmssh.aws.caches import share_with_aws_cli
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import UNREADABLE, Context, mapped
+from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.loader import session_loader
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
@@ -214,7 +215,8 @@ class AwsClient:
 
 def new_session(profile: str | None, region: str | None) -> Session:
     """Make a session that calls AWS: the one place where that is done. Reads nothing yet."""
-    session = Session(profile=profile)
+    session = Session(profile=profile, include_builtin_handlers=False)
+    register_handlers(session)
     if region:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
     session.user_agent_extra = f"ssmssh/{__version__}"
