@@ -35,7 +35,7 @@ def port() -> Iterator[int]:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, asyncio.CancelledError):  # the end of either side
         writer.write(GREETING)
         verb, _, count = (await reader.readline()).decode().strip().partition(" ")
         if verb == "echo":
