@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and the watch over what tests leave behind."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,6 +10,14 @@ import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests import leaks
+
+
+def pytest_configure() -> None:
+    """Programs inherit which signals are ignored; a test run under nohup, or in the background, must not matter."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
