@@ -6,5 +6,9 @@ opening of the WebSocket; `endpoints` decides which addresses may see that signa
 there; `regions` knows AWS's partitions; `caches` and `terminal` share role and MFA results with the AWS CLI;
 `errors` turns every foreign exception into one of ours.
 
+Three modules are there for a quick start, and change nothing else: `loader` reads no more of botocore's data than a
+session needs, `handlers` leaves the event handlers of other services for later, `transport` has the API calls use
+the WebSocket's TLS context.
+
 Only botocore is imported, and only when it is needed: this is on the path of every connection.
 """
