@@ -74,10 +74,11 @@ def _listening_ports(process: psutil.Process) -> list[int]:
 def _counts(path: Path) -> bool:
     """Whether it is a file that should not stay.
 
-    The program's caches and logs should; the file of the lock on the ssh config may never be removed.
+    The program's caches and logs should; the file of the lock on the ssh config may never be removed; and what a login
+    shell keeps in its home (its history) goes with the sandbox.
     """
     kept = ("ssmssh/cache/", "ssmssh/log/", "ssmssh/state/config.lock")
-    return not path.is_dir() and not any(part in str(path) for part in kept)
+    return not path.is_dir() and path.parent.name != "home" and not any(part in str(path) for part in kept)
 
 
 def open_sessions(box: Sandbox, known: Collection[str] = ()) -> list[SessionReport]:

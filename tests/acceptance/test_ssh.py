@@ -79,9 +79,11 @@ def test_a_terminal(client: Client) -> None:
         terminal.expect(b"ready")
         terminal.resize(50, 100)
         terminal.expect(b"50 100")
-        terminal.type(b"echo as${PS1}leep; sleep 600\r")
+        # Not the shell itself is interrupted, which would throw away what is typed meanwhile.
+        terminal.type(b"sh -c 'trap \"echo caught; exit\" INT; echo asleep; while :; do sleep 0.1; done'\r")
         terminal.expect(b"asleep")
         terminal.type(b"\x03")
+        terminal.expect(b"caught")
         terminal.type(b"echo still ${PS1:-here}\r")
         terminal.expect(b"still here")
         terminal.type(b"exit 7\r")
