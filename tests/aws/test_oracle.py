@@ -267,6 +267,8 @@ def compare(home: Path, stock: Loader, sts: Api, tmp_path: Path) -> Callable[[Ca
                 assert isinstance(found, UsageError), (expected, found)
             elif "Credential" in kind:
                 assert isinstance(found, (CredentialsError, UsageError)), (expected, found)
+        elif not expected.region:  # a variable that is set and empty: boto3 would sign for no region at all
+            assert isinstance(found, UsageError), (expected, found)
         else:
             assert found == expected
 
