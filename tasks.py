@@ -65,8 +65,7 @@ def test(words: list[str]) -> int:
         return 1
     prepare_environment()
     prepare_node()
-    # Most tests wait for other programs: a worker for each processor halves the time.
-    return run("pytest", "--numprocesses=auto", "--dist=worksteal", *words)
+    return run("pytest", *words)
 
 
 def bench(words: list[str]) -> int:
