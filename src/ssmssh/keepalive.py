@@ -14,7 +14,7 @@ asked for a sign of life, a WebSocket ping, and whatever arrives after it is one
 The answer is due within `URGENT_PONG_SECONDS` if somebody may be waiting for it, else within `PONG_SECONDS`. A service
 that holds us back with TCP because the target does not read answers no ping either. To take it for dead
 costs a new connection, nothing else; so that it does not cost one every few seconds, the urgent deadline doubles each
-time, until the far side sends or acknowledges something.
+time, until the far side sends or acknowledges something, or a connection has lived for a while.
 """
 
 import logging
@@ -42,6 +42,9 @@ URGENT_PONG_SECONDS = 4.0
 LONGEST_URGENT_PONG_SECONDS = 60.0
 """Where its doubling ends."""
 
+STABLE_SECONDS = 10.0
+"""A connection that has heard from the service for as long is a good one."""
+
 LOOK_SECONDS = 2.0
 """Between looks at the clocks, at the longest; a wake-up that costs some microseconds."""
 
@@ -62,24 +65,31 @@ class Keepalive:
         self._pong_until: float | None = None
         self._is_awaited = False
         self._urgent_seconds = URGENT_PONG_SECONDS
+        self._restarted_at = 0.0
         self.heard_at = 0.0
         """When the far side last gave a sign of life."""
 
     def restart(self, now: float) -> None:
         """Begin anew, with a ping: a fresh WebSocket, or one that we had stopped reading."""
         self._looked_at = self._wall_clock()
-        self.heard_at = self._ping_at = now
+        self._restarted_at = self.heard_at = self._ping_at = now
         self._interval = FIRST_PING_SECONDS
         self._pong_until = None
         self._is_awaited = False
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether the connection has lived for a while."""
+        return self.heard_at - self._restarted_at >= STABLE_SECONDS
 
     def heard(self, now: float, *, is_progress: bool) -> None:
         """Something arrived, so the peer lives; `is_progress` if it was more than a pong."""
         self.heard_at = now
         self._pong_until = None
         self._is_awaited = False
-        if is_progress:
+        if is_progress or self.is_stable:
             self._urgent_seconds = URGENT_PONG_SECONDS
+        if is_progress:
             self._interval = FIRST_PING_SECONDS
             self._ping_at = now + FIRST_PING_SECONDS
 

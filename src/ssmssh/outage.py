@@ -3,7 +3,7 @@
 Two things are bounded. While there is no connection at all, the attempts share `RESUME_SECONDS`, one after the other
 with delays that double. And connections that come about but carry nothing before they are lost again (the
 service refuses what we have to send, a middlebox kills them) are counted: after `MAX_FRUITLESS` it is the end. A
-connection that lived for `STABLE_SECONDS`, or on which something we sent was acknowledged, begins the count anew.
+connection that lived for a while, or on which something we sent was acknowledged, begins the count anew.
 """
 
 import random
@@ -19,9 +19,6 @@ MAX_FRUITLESS = 6
 
 MAX_DENIED = 3
 """Refusals in a row: one may come from an identity service that is not up to date, three are a policy."""
-
-STABLE_SECONDS = 10.0
-"""A connection that has heard from the service for as long was a good one."""
 
 DELAY_SECONDS = (0.2, 5.0)
 """First and longest delay between attempts; they double, with jitter, as the official programs' do."""

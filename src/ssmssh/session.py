@@ -37,7 +37,7 @@ from ssmssh.connection import Connection, Service
 from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.farewell import Farewell, ended_by_service, unflushed
 from ssmssh.keepalive import Keepalive
-from ssmssh.outage import STABLE_SECONDS, Outage
+from ssmssh.outage import Outage
 from ssmssh.patience import Patience
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, HandshakeCompleted
@@ -94,7 +94,7 @@ class Session:
         self._websocket: WebSocket | None = None
         self._connecting: Background[Connection] | None = None
         self._reaping: Background[None] | None = None
-        self._opened_at = self._lost_at = 0.0
+        self._lost_at = 0.0
         self._acknowledged_before = 0
         self._has_started = self._is_shaken = self._is_left = self._has_loss = False
         self._closed: ChannelClosed | None = None
@@ -196,7 +196,6 @@ class Session:
             self._outage.resumed(now)
             _log.info("resumed after %.1f s", now - self._lost_at)
         self._has_started = True
-        self._opened_at = now
         self._acknowledged_before = self._channel.statistics.acknowledged
         self._websocket = connection.websocket
         connection.websocket.send_text(self._channel.open(connection.token, now))
@@ -212,8 +211,7 @@ class Session:
         self._patience.lost(closed.sentence)
         self._lost_at = now
         acknowledged = self._channel.statistics.acknowledged - self._acknowledged_before
-        lived_seconds = self._keepalive.heard_at - self._opened_at
-        self._outage.lost(closed, now, was_fruitful=acknowledged > 0 or lived_seconds >= STABLE_SECONDS)
+        self._outage.lost(closed, now, was_fruitful=acknowledged > 0 or self._keepalive.is_stable)
 
     def _drop_websocket(self) -> None:
         if self._websocket is None:

@@ -183,3 +183,16 @@ def test_the_urgent_deadline_doubles_until_the_far_side_speaks(link: Link) -> No
     link.keepalive.restart(link.now)
     link.data()
     assert link.run_until_lost() == pytest.approx(FIRST_PING_SECONDS + URGENT_PONG_SECONDS)
+
+
+def test_a_connection_that_lives_makes_the_deadline_short_again(link: Link) -> None:
+    link.lives = False
+    for _ in range(6):
+        link.keepalive.restart(link.now)
+        link.run_until_lost()
+    link.lives = True
+    link.keepalive.restart(link.now)
+    idle(link)
+    link.lives = False
+    link.keepalive.awaits_answer(link.now)
+    assert link.run_until_lost() == pytest.approx(ANSWER_SECONDS + URGENT_PONG_SECONDS)

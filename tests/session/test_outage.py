@@ -3,7 +3,7 @@
 import pytest
 
 from ssmssh.errors import AccessDeniedError, CredentialsError, NetworkError, SessionEndedError, SsmsshError
-from ssmssh.outage import DELAY_SECONDS, MAX_DENIED, MAX_FRUITLESS, RESUME_SECONDS, STABLE_SECONDS, Outage
+from ssmssh.outage import DELAY_SECONDS, MAX_DENIED, MAX_FRUITLESS, RESUME_SECONDS, Outage
 from ssmssh.websocket import WebSocketClosed
 
 BYE = WebSocketClosed(1000, "Bye")
@@ -101,7 +101,7 @@ def test_a_connection_that_carried_something_begins_anew(outage: Outage) -> None
     for number in range(100):
         outage.lost(BYE, now, was_fruitful=number % MAX_FRUITLESS == 0)
         outage.resumed(outage.retry_at)
-        now = outage.retry_at + STABLE_SECONDS
+        now = outage.retry_at + 10
 
 
 def test_connections_in_between_do_not_hide_an_endless_outage(outage: Outage) -> None:
