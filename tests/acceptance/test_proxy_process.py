@@ -25,7 +25,6 @@ from tests.acceptance.clients import (
     receive_exactly,
     wait_until,
 )
-from tests.acceptance.rogue import rogue_api
 
 PORT = 2222
 
@@ -290,13 +289,14 @@ END
 
 @pytest.fixture
 def profiles(client: Client, sandbox: Sandbox) -> Path:
-    """An AWS configuration with a greedy credential helper and a role that wants an MFA code."""
+    """An AWS configuration with a greedy credential helper, a role, and one that wants an MFA code."""
     helper = client.directory / "helper"
     helper.touch(mode=0o700)
     helper.write_text(HELPER.format(directory=client.directory, key=sandbox.credentials))
     config = client.directory / "aws_config"
     config.write_text(
         f"[profile helper]\ncredential_process = {helper}\n"
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/deployer\nsource_profile = helper\n"
         "[profile mfa]\nrole_arn = arn:aws:iam::123456789012:role/deployer\nsource_profile = helper\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
     )
@@ -323,16 +323,20 @@ def test_mfa_without_a_terminal(client: Client) -> None:
 
 @pytest.mark.usefixtures("profiles")
 def test_mfa_on_a_terminal(client: Client) -> None:
-    """The code is asked for and typed while ssh has the same terminal, and what it opens is used.
+    """The code is asked for and typed while ssh has the same terminal, and the role's session is used."""
+    with Terminal(
+        client, "ssh", "-o", "ProxyCommand=ssmssh-proxy --profile mfa %h %p", EC2_HOST, "echo there"
+    ) as terminal:
+        terminal.expect(b"MFA code")
+        terminal.type(b"123456\r")
+        terminal.expect(b"there")
+        assert terminal.wait() == 0
 
-    The session is asked for elsewhere, because the sandbox knows its one key only, not those of its own STS.
-    """
-    with rogue_api() as api:
-        api.refuse("AccessDeniedException", "not this role")
-        command = f"ProxyCommand=ssmssh-proxy --profile mfa --endpoint-url {api.url} %h %p"
-        with Terminal(client, "ssh", "-o", command, EC2_HOST, "true") as terminal:
-            terminal.expect(b"MFA code")
-            terminal.type(b"123456\r")
-            terminal.expect(b"not this role")
-            assert terminal.wait() == 255
-        assert api.calls == ["StartSession"]
+
+@pytest.mark.usefixtures("profiles")
+def test_a_role(client: Client) -> None:
+    """Its credentials are another's than those that ask for it, at the API and at the WebSocket."""
+    done = client.run("ssh", "-o", "ProxyCommand=ssmssh-proxy --profile role %h %p", EC2_HOST, "echo there")
+    assert done.stdout == b"there\n"
+    (cached,) = (client.directory / ".aws" / "cli" / "cache").glob("*.json")
+    assert "assumed-role/deployer" in cached.read_text()

@@ -40,7 +40,7 @@ from ssmssh.protocol.payloads import (
     parse_acknowledge,
 )
 from ssmssh.sandbox import Sandbox, SessionReport
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.keys import AccessKey
 from tests.acceptance.clients import wait_until
 
 TARGET = "i-0123456789abcdef0"

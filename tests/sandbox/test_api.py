@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ssmssh.sandbox import INSTANCES, Sandbox
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.keys import AccessKey
 from tests.sandbox.client import TARGET, DataChannel, aws_client
 
 

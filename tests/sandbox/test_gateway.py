@@ -13,7 +13,7 @@ from websockets.frames import Frame, Opcode
 from ssmssh.protocol.message import MessageType, PayloadType
 from ssmssh.protocol.payloads import OpenDataChannelInput, build_open_data_channel, parse_channel_closed
 from ssmssh.sandbox import Sandbox
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.keys import AccessKey
 from tests.acceptance.clients import wait_until
 from tests.sandbox.client import DataChannel, open_websocket, stream_headers
 

@@ -10,7 +10,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmssh.sandbox.sigv4 import AccessKey, KeyRing, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.keys import AccessKey, KeyRing
+from ssmssh.sandbox.sigv4 import SignatureRefusedError, SignedRequest, verify
 
 KEY = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "SESSION/TOKEN+=")
 REGION = "eu-central-1"

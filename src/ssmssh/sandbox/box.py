@@ -3,9 +3,7 @@
 import contextlib
 import os
 import re
-import secrets
 import shutil
-import string
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +20,11 @@ from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
 from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import INSTANCES, Instance
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.keys import AccessKey, make_access_key
 
 SshServer = Literal["auto", "system", "library"]
 AGENT_VERSION = "3.3.987.0"
 _STOP_SECONDS = 15.0
-_LETTERS = string.ascii_uppercase + "234567"
 _AWKWARD = re.compile(r"""[:"'%\\\x00-\x1f]""")
 """What ends a word in PATH or in an ssh config, or means something else there: behind a colon the wrappers would not be
 found, and the user's own ssh and files would be used."""
@@ -155,7 +152,7 @@ class Sandbox:
         self._parent_directory = parent_directory
         self._keep = keep
         self._base = dict(settings.read())
-        self._key = _make_key()
+        self._key = make_access_key()
         self._directory: Path | None = None
         self._caller: Caller | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -204,7 +201,7 @@ class Sandbox:
 
     @property
     def credentials(self) -> AccessKey:
-        """The one credential that is accepted."""
+        """The credential of its profiles; what its STS issues is accepted as well."""
         return self._key
 
     @property
@@ -232,7 +229,7 @@ class Sandbox:
 
         A process that read the old one is told that its token has expired, until it reads the file again.
         """
-        self._key = _make_key()
+        self._key = make_access_key()
         self.call("renew_key", key=list(astuple(self._key)))
         environment.write_credentials(self.directory, self._key)
 
@@ -357,14 +354,6 @@ class Sandbox:
         if self._ssh_server == "system":
             raise UsageError(f"the system's sshd cannot be used: {problem}", "try --ssh-server library")
         return None
-
-
-def _make_key() -> AccessKey:
-    return AccessKey(
-        "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16)),
-        secrets.token_urlsafe(30),
-        secrets.token_urlsafe(90),
-    )
 
 
 def stop_directory(directory: Path) -> None:

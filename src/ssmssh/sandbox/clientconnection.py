@@ -21,7 +21,8 @@ from websockets.server import ServerProtocol
 
 from ssmssh.protocol.message import MessageError
 from ssmssh.protocol.payloads import parse_open_data_channel
-from ssmssh.sandbox.sigv4 import KeyRing, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.keys import KeyRing
+from ssmssh.sandbox.sigv4 import SignatureRefusedError, SignedRequest, verify
 from ssmssh.sandbox.wire import Weather, Wire
 
 _log = logging.getLogger(__name__)

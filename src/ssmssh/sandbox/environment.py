@@ -19,7 +19,7 @@ from ssmssh.errors import UsageError
 from ssmssh.sandbox.certificates import SshKey
 from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import Instance
-from ssmssh.sandbox.sigv4 import AccessKey
+from ssmssh.sandbox.keys import AccessKey
 from ssmssh.sshconfig.block import quote_word
 
 PROFILES = ("default", "sandbox")

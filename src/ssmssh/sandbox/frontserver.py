@@ -16,6 +16,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import escape
@@ -25,9 +26,10 @@ from ssmssh.sandbox.api import Api, ApiError, general_error
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
 from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.keys import AccessKey, KeyRing, reissue
 from ssmssh.sandbox.motobackend import MotoBackend
 from ssmssh.sandbox.servicesession import weather
-from ssmssh.sandbox.sigv4 import AccessKey, KeyRing, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sigv4 import SignatureRefusedError, SignedRequest, verify
 from ssmssh.sandbox.wire import Weather, Wire
 
 if TYPE_CHECKING:
@@ -214,8 +216,19 @@ class FrontServer:
                 response = await loop.run_in_executor(None, self._moto.answer, request, scope.service)
             except ApiError as error:
                 return _refusal(request, error)
+            if scope.service == "sts":
+                response = await self._issue(response)
         response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
         return response
+
+    async def _issue(self, response: Response) -> Response:
+        """Put a credential of ours into an answer of STS that has one; every process knows it before the client."""
+        body, key = reissue(response.body)
+        if key is not None:
+            for gateway in self._gateways:
+                await gateway.call("add_key", key=list(astuple(key)))
+            self._keys.add(key)
+        return replace(response, body=body)
 
     # Control.
 

@@ -19,8 +19,8 @@ from ssmssh.sandbox import faults, processes
 from ssmssh.sandbox.agent import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.control import ControlError, Handler, Peer
+from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
-from ssmssh.sandbox.sigv4 import AccessKey, KeyRing
 from ssmssh.sandbox.sshd import SystemSshd
 from ssmssh.sandbox.wire import Weather
 
@@ -62,6 +62,7 @@ class Gateway:
             "set_fault": self.set_fault,
             "clear_fault": self.clear_fault,
             "open_port": self.open_port,
+            "add_key": self.add_key,
             "renew_key": self.renew_key,
             "stop": self.stop,
         }
@@ -144,6 +145,10 @@ class Gateway:
     async def open_port(self, *, number: int, own: int) -> None:
         """Let agents reach the port `own` of the loopback address under the number `number`."""
         self._ports[number] = own
+
+    async def add_key(self, *, key: list[str]) -> None:
+        """Accept one more credential."""
+        self._keys.add(AccessKey(*key))
 
     async def renew_key(self, *, key: list[str]) -> None:
         """Accept another credential, and the one so far no more."""

@@ -15,8 +15,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
+
+from ssmssh.sandbox.keys import AccessKey, KeyRing
 
 SKEW_SECONDS = 300.0
 """How far a request's time may be from ours: what Systems Manager allows."""
@@ -26,32 +28,6 @@ _AUTHORIZATION = re.compile(
     rf"{_ALGORITHM} +Credential=(?P<credential>[^,\s]+), *SignedHeaders=(?P<headers>[^,\s]+), *"
     r"Signature=(?P<signature>[0-9a-f]{64})"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """A temporary credential, as a role has them."""
-
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str = field(repr=False)
-
-
-class KeyRing:
-    """The credential that is good now, and those that were."""
-
-    def __init__(self, key: AccessKey) -> None:
-        self.current = key
-        self._expired: set[str] = set()
-
-    def renew(self, key: AccessKey) -> None:
-        """Take a new credential; requests signed with the old one have an expired token from now on."""
-        self._expired.add(self.current.access_key_id)
-        self.current = key
-
-    def is_expired(self, access_key_id: str) -> bool:
-        """Whether this one was good once."""
-        return access_key_id in self._expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +64,18 @@ class SignatureRefusedError(Exception):
 
 
 def verify(request: SignedRequest, keys: KeyRing, *, region: str, service: str | None, now: dt.datetime) -> Scope:
-    """Check that the good key of `keys` signed `request` for `region` and `service`, at about `now` (aware).
+    """Check that a good key of `keys` signed `request` for `region` and `service`, at about `now` (aware).
 
     `service` None accepts any one; the caller then goes by the scope that is returned.
 
     Raises:
         SignatureRefusedError: with the code and words of the real services.
     """
-    key = keys.current
     scope, signed_names, signature = _parse_authorization(request)
     if keys.is_expired(scope.access_key_id):
         raise SignatureRefusedError("ExpiredTokenException", "The security token included in the request is expired")
-    if scope.access_key_id != key.access_key_id:
+    key = keys.find(scope.access_key_id)
+    if key is None:
         raise SignatureRefusedError(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
