@@ -1,5 +1,6 @@
 """A sandbox comes, is what it promises, and goes: whoever ends it, and however."""
 
+import contextlib
 import json
 import os
 import signal
@@ -204,6 +205,64 @@ def test_a_killed_main_process_takes_the_rest_along() -> None:
             process.kill()
         _, alive = psutil.wait_procs(below, timeout=20)
         assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "words"),
+    [
+        ("ssmssh.sandbox.gateway", ["--gateways", "2"], "its gateway process ended unexpectedly"),
+        ("ssmssh.sandbox.librarysshd", ["--ssh-server", "library"], "its sshd process ended unexpectedly"),
+        ("ssmssh.sandbox.front", [], "its main process was killed"),
+    ],
+)
+def test_a_lost_process_is_the_end_of_it_all(module: str, options: list[str], words: str, directory_note: Path) -> None:
+    script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; exec sleep 1000'
+    process = started(*options, "--", "sh", "-c", script, stderr=subprocess.PIPE)
+    directory = noted(directory_note)
+    below = all_below(process.pid)
+    next(each for each in below if module in each.cmdline()).kill()
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.decode()) == (1, f"ssmssh: the sandbox has ended: {words}\n")
+    _, alive = psutil.wait_procs(below, timeout=20)
+    assert alive == []
+    assert not directory.exists()
+
+
+def test_a_lost_process_ends_a_kept_one() -> None:
+    printed = subprocess.run(
+        [SSMSSH, "sandbox", "--keep"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    directory = Path(printed.splitlines()[-1].split()[-1])
+    front = next(each for each in all_below(os.getpid()) if str(directory) in each.cmdline())
+    below = [front, *front.children(recursive=True)]
+    front.children()[0].kill()
+    _, alive = psutil.wait_procs(below, timeout=20)
+    assert alive == []
+    assert not directory.exists()
+
+
+def test_a_lost_process_is_named_by_every_call() -> None:
+    def has_ended() -> bool:
+        with contextlib.suppress(ControlError):
+            box.check()
+            return False
+        return True
+
+    with Sandbox() as box:
+        below = all_below(os.getpid())
+        front = next(each for each in below if str(box.directory) in each.cmdline())
+        front.children()[0].kill()
+        wait_until(has_ended, "the end of the sandbox")
+        with pytest.raises(ControlError, match="its gateway process ended unexpectedly"):
+            box.sessions()
+
+
+def test_what_keeps_a_process_from_starting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "websockets").mkdir()
+    (tmp_path / "websockets" / "__init__.py").write_text("raise ImportError('hidden by a test')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ControlError, match="ImportError: hidden by a test"):
+        Sandbox().start()
 
 
 def test_a_kept_one_is_entered_and_stopped_from_anywhere() -> None:

@@ -17,7 +17,7 @@ from ssmssh import settings
 from ssmssh.errors import UsageError
 from ssmssh.sandbox import processes
 from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
-from ssmssh.sandbox.control import connect
+from ssmssh.sandbox.control import ControlError, connect
 from ssmssh.sandbox.environment import shell_lines
 from ssmssh.sandbox.faults import FAULT_TYPES, parse
 
@@ -83,12 +83,14 @@ def sandbox(
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
     box = Sandbox(unpaced=unpaced, faults=faults, ssh_server=ssh_server, gateways=gateways, seed=seed, keep=keep)
-    with _signals_held() as held, box:
+    with _signals_held(box) as held, box:
         if keep:
             click.echo(shell_lines(box.environment_changes), nl=False)
             click.echo(f"# ssmssh sandbox --stop {box.directory}")
             return 0
-        return _run(box, command, held)
+        status = _run(box, command, held)
+        box.check()
+        return status
 
 
 def _show_faults() -> None:
@@ -118,11 +120,13 @@ def _control(fault: str | None, cleared: str | None, session_id: str | None, *, 
 class _Held:
     """The handler of signals while a sandbox is up. They are for the command; when it has ended, so have we.
 
-    A command that does not end on SIGTERM, as an interactive shell, is told more and more plainly.
+    A command that does not end on SIGTERM, as an interactive shell, is told more and more plainly. That the sandbox's
+    main process has ended under the command is a reason to end it, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, box: Sandbox) -> None:
         self.number = 0
+        self._box = box
         self.child: subprocess.Popen[bytes] | None = None
         self._stronger = [signal.SIGKILL, signal.SIGHUP]
 
@@ -130,11 +134,25 @@ class _Held:
         if number == signal.SIGALRM:
             self._send(self._stronger.pop() if len(self._stronger) > 1 else self._stronger[0])
             return
+        if number == signal.SIGCHLD:
+            self.end_without_sandbox()
+            return
         self.number = number
         # Ctrl-C at our terminal reaches the command by itself; a `kill -INT` where we have none does not.
         if number not in (signal.SIGINT, signal.SIGQUIT) or not _is_at_terminal():
-            self._send(number)
-            signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
+            self._end(number)
+
+    def end_without_sandbox(self) -> None:
+        """End the command if there is one and the sandbox has ended."""
+        try:
+            self._box.check()
+        except ControlError:
+            if self.child is not None:
+                self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        self._send(number)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
 
     def _send(self, number: int) -> None:
         if self.child is not None:
@@ -143,9 +161,9 @@ class _Held:
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[_Held]:
-    held = _Held()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM)
+def _signals_held(box: Sandbox) -> Iterator[_Held]:
+    held = _Held(box)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD)
     ignored = {number for number in numbers if signal.getsignal(number) == signal.SIG_IGN}  # nohup: it stays so
     before = {number: signal.signal(number, held) for number in numbers if number not in ignored}
     try:
@@ -185,5 +203,6 @@ def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:
         click.echo(f"ssmssh: {words[0]}: {error.strerror}", err=True)
         return _COMMAND_NOT_EXECUTABLE
     held.child = child
+    held.end_without_sandbox()  # the news may have come before there was a child to end
     status = child.wait()
     return _SIGNALLED - status if status < 0 else status

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TextIO, cast
 
 from ssmssh import settings
 from ssmssh.errors import FileError, SsmsshError, UsageError
@@ -156,6 +156,7 @@ class Sandbox:
         self._directory: Path | None = None
         self._caller: Caller | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors: TextIO | None = None
         self._endpoints = environment.Endpoints("", ())
 
     def __enter__(self) -> Self:
@@ -167,8 +168,10 @@ class Sandbox:
     ) -> None:
         if not self._keep or error is not None:
             self.stop()
-        elif self._caller is not None:
-            self._caller.close()
+            return
+        for file in (self._caller, self._errors):
+            if file is not None:
+                file.close()
 
     # What there is.
 
@@ -241,7 +244,20 @@ class Sandbox:
         """
         if self._caller is None:
             raise UsageError("the sandbox is not running", "use it in a with statement")
-        return self._caller.call(name, **arguments)
+        try:
+            return self._caller.call(name, **arguments)
+        except ControlError:
+            self.check()
+            raise
+
+    def check(self) -> None:
+        """See to it that it has not ended by itself, as it does when one of its processes is lost; does not block.
+
+        Raises:
+            ControlError: it has; which process it was, and what that said, as far as it is known.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            raise ControlError(f"the sandbox has ended: {self._last_words() or 'its main process was killed'}")
 
     # Starting and stopping.
 
@@ -255,7 +271,8 @@ class Sandbox:
         try:
             self._start(self._directory)
         except ControlError as error:
-            said = self._last_words(self._directory)
+            self._end()
+            said = self._last_words()
             self.stop()
             raise ControlError(error.sentence, said) from error
         except BaseException:
@@ -264,6 +281,16 @@ class Sandbox:
 
     def stop(self) -> None:
         """End everything; blocks until it is gone. Safe to call twice."""
+        self._end()
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    def _end(self) -> None:
+        """End the processes."""
         if self._caller is not None:
             with contextlib.suppress(ControlError):
                 self._caller.call("stop")
@@ -276,17 +303,13 @@ class Sandbox:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
 
-    @staticmethod
-    def _last_words(directory: Path) -> str:
-        """The last line that a process of ours wrote before it died, if one did."""
-        for path in sorted(directory.glob("*.err")):
-            if lines := path.read_text("utf-8", "replace").split("\n")[:-1]:
-                return f"{path.stem} said: {lines[-1]}"
-        return ""
+    def _last_words(self) -> str:
+        """What the main process said before it ended, if anything."""
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        return processes.last_words(self._errors.read())
 
     def _make_directory(self) -> Path:
         path = Path(tempfile.mkdtemp(prefix="ssmssh-sandbox-", dir=self._parent_directory))
@@ -305,6 +328,8 @@ class Sandbox:
         connection, self._process = processes.start(
             "ssmssh.sandbox.front", directory / "front.err", str(directory), str(self._gateways)
         )
+        # The directory, and this file in it, are gone when the other end is; what was written can be read all the same.
+        self._errors = (directory / "front.err").open(encoding="utf-8", errors="replace")
         self._caller = Caller(connection, "the sandbox")
         certificate = make_server_certificate()
         write_file(directory / "ca.pem", certificate.authority)

@@ -24,6 +24,7 @@ _ANSWER_SECONDS = 30.0
 """Starting all of a sandbox is the longest that a call takes; a loaded machine needs some seconds for it."""
 _LINE_BYTES = 4 << 20
 """A list of some ten thousand sessions."""
+_GONE = "the other process of the sandbox is gone"
 
 Handler = Callable[..., Awaitable[object]]
 """Takes a call's arguments by name. A `SsmsshError` it raises is the answer, its words only."""
@@ -53,7 +54,7 @@ class Peer:
         return cls(reader, writer, handlers)
 
     async def run(self) -> None:
-        """Serve until the other end is gone; then every call that waits fails."""
+        """Serve until the other end is gone; then every call fails, those that wait too."""
         try:
             while line := await self._reader.readline():
                 self._take(json.loads(line))
@@ -62,7 +63,7 @@ class Peer:
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(ControlError("the other process of the sandbox is gone"))
+                    future.set_exception(ControlError(_GONE))
             self._writer.close()
 
     async def call(self, name: str, /, **arguments: object) -> object:
@@ -71,6 +72,8 @@ class Peer:
         Raises:
             ControlError: with the words of the other side, or because it is gone.
         """
+        if self._writer.is_closing():
+            raise ControlError(_GONE)
         number = next(self._ids)
         future = asyncio.get_running_loop().create_future()
         self._waiting[number] = future

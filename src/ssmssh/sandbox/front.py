@@ -22,7 +22,7 @@ def main() -> None:
     gateways = [processes.start("ssmssh.sandbox.gateway", directory / "gateway.err") for _ in range(count)]
     from ssmssh.sandbox.frontserver import serve  # noqa: PLC0415 - see the module
 
-    serve(connection, directory, gateways, umask)
+    sys.exit(serve(connection, directory, gateways, umask) or 0)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ class FrontServer:
         self._region = ""
         self._servers: list[asyncio.Server] = []
         self._helpers: list[tuple[Peer, asyncio.Task[None]]] = []
+        self._is_closing = False
         self.is_kept = False
+        self.failure = ""
         self.stopped = asyncio.Event()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -119,10 +121,15 @@ class FrontServer:
             "stop": self._stop,
         }
 
-    async def add_helper(self, connection: socket.socket) -> Peer:
-        """Talk to a process that was started with `processes.start`."""
+    async def add_helper(self, name: str, connection: socket.socket) -> Peer:
+        """Talk to a process that was started with `processes.start` and has its stderr in ``name.err``.
+
+        When it ends before `close`, so does the sandbox, and `failure` says why.
+        """
         peer = await Peer.over(connection, {})
-        self._helpers.append((peer, asyncio.get_running_loop().create_task(peer.run())))
+        task = asyncio.get_running_loop().create_task(peer.run())
+        task.add_done_callback(lambda _: self._helper_ended(name))
+        self._helpers.append((peer, task))
         return peer
 
     async def configure(
@@ -156,10 +163,11 @@ class FrontServer:
 
     async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
         """Take the gateways that were started."""
-        self._gateways = [await self.add_helper(connection) for connection in connections]
+        self._gateways = [await self.add_helper("gateway", connection) for connection in connections]
 
     async def close(self) -> None:
         """Stop listening, and have the helpers end."""
+        self._is_closing = True
         for server in self._servers:
             server.close()
         for peer, task in self._helpers:
@@ -167,6 +175,14 @@ class FrontServer:
                 await asyncio.wait_for(peer.call("stop"), _STOP_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(task, _STOP_SECONDS)
+
+    def _helper_ended(self, name: str) -> None:
+        if self._is_closing:
+            return
+        said = processes.last_words((self._directory / f"{name}.err").read_text("utf-8", "replace"))
+        self.failure = f"its {name} process ended unexpectedly" + (f" ({said})" if said else "")
+        _log.error("%s", self.failure)
+        self.stopped.set()
 
     async def _open_api(self) -> str:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -185,7 +201,7 @@ class FrontServer:
 
     async def _start_library_sshd(self) -> int:
         connection, _ = processes.start("ssmssh.sandbox.librarysshd", self._directory / "sshd.err")
-        peer = await self.add_helper(connection)
+        peer = await self.add_helper("sshd", connection)
         return cast("int", await peer.call("configure", directory=str(self._directory), umask=self._umask))
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -297,7 +313,7 @@ def _refusal(request: SignedRequest, error: ApiError) -> Response:
     return Response(status, text.encode(), {"Content-Type": "text/xml"})
 
 
-async def _run(connection: socket.socket, directory: Path, gateways: Sequence[socket.socket], umask: int) -> None:
+async def _run(connection: socket.socket, directory: Path, gateways: Sequence[socket.socket], umask: int) -> str:
     loop = asyncio.get_running_loop()
     server = FrontServer(directory, umask)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -311,6 +327,7 @@ async def _run(connection: socket.socket, directory: Path, gateways: Sequence[so
     if server.is_kept:
         await stopped
     await server.close()
+    return server.failure
 
 
 def serve(
@@ -318,11 +335,14 @@ def serve(
     directory: Path,
     gateways: Sequence[tuple[socket.socket, "subprocess.Popen[bytes]"]],
     umask: int,
-) -> None:
-    """Serve, then end everything below this process and remove the directory. See `front.main` for the arguments."""
+) -> str:
+    """Serve, then end everything below this process and remove the directory. See `front.main` for the arguments.
+
+    Returns what went wrong if a process was lost, else nothing.
+    """
     processes.configure_log(directory / "front.log")
     try:
-        asyncio.run(_run(connection, directory, [near for near, _ in gateways], umask))
+        return asyncio.run(_run(connection, directory, [near for near, _ in gateways], umask))
     finally:
         processes.kill_descendants()
         shutil.rmtree(directory, ignore_errors=True)

@@ -52,6 +52,11 @@ def start(module: str, log: Path, *arguments: str) -> tuple[socket.socket, "subp
     return near, process
 
 
+def last_words(errors: str) -> str:
+    """What a process said last on its stderr: the last line of a traceback, if it has one; empty if it said nothing."""
+    return next((line for line in reversed(errors.splitlines()) if line.strip()), "")
+
+
 def inherited_socket() -> socket.socket:
     """The socket that `start` gave this process; stdin is the null device from now on."""
     connection = socket.socket(fileno=os.dup(0))
