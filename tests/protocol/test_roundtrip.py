@@ -32,12 +32,21 @@ def test_timeouts_double_up_to_eight_seconds() -> None:
     assert timeouts == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8.0, 8.0, 8.0])
 
 
-def test_no_timeout_is_shorter_than_the_official_programs_tick() -> None:
+def test_a_time_out_is_a_tick_of_the_official_programs_above_the_round_trip() -> None:
     round_trip = RoundTrip()
     for _ in range(1000):
-        round_trip.update(0.001)
-    assert round_trip.rto == pytest.approx(0.011, abs=1e-4)
-    assert [round_trip.timeout(doublings) for doublings in (0, 1, 6, 7)] == [0.1, 0.2, 6.4, 8.0]
+        round_trip.update(0.05)
+    assert round_trip.rto == pytest.approx(0.06)
+    assert [round_trip.timeout(doublings) for doublings in (0, 1, 5, 6)] == pytest.approx([0.15, 0.3, 4.8, 8.0])
+
+
+def test_a_time_out_follows_the_variation() -> None:
+    round_trip = RoundTrip()
+    for _ in range(500):
+        round_trip.update(0.01)
+        round_trip.update(0.3)
+    assert round_trip.rto > round_trip.srtt + 0.4
+    assert round_trip.timeout(0) == round_trip.rto
 
 
 def test_a_late_acknowledgement_lengthens_the_first_time_out_until_one_is_in_time() -> None:

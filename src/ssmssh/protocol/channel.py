@@ -258,12 +258,12 @@ class DataChannel:
             ValueError: There is none, or more than `send_capacity`.
         """
         self._check_capacity(len(data))
-        if len(data) <= self._payload_bytes:
-            self._transmit(PayloadType.OUTPUT, data, now)
-            return
-        view = memoryview(data)
-        for start in range(0, len(view), self._payload_bytes):
-            self._transmit(PayloadType.OUTPUT, view[start : start + self._payload_bytes], now)
+        view, size, created = memoryview(data), self._payload_bytes, self._unix_ms(now)
+        send, output = self._sending.send, self._output
+        for start in range(0, len(view), size):
+            message = send(PayloadType.OUTPUT, view[start : start + size], created, now)
+            if message is not None:
+                output.append(message)
 
     def send_flag(self, flag: ControlFlag, now: float) -> None:
         """Send a flag behind the data sent before; raise ValueError if `send_capacity` is less than four."""

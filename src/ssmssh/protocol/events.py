@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ssmssh.protocol.message import PayloadType
 from ssmssh.protocol.payloads import SessionType
@@ -23,8 +24,7 @@ class HandshakeCompleted:
     customer_message: str
 
 
-@dataclass(frozen=True, slots=True)
-class DataReceived:
+class DataReceived(NamedTuple):
     """Bytes of the far side: in order, each once, never empty.
 
     They have been acknowledged (or will be, with the next output): whoever gets this must keep them.

@@ -174,6 +174,33 @@ def parse(data: bytes | bytearray | memoryview) -> AgentMessage:
     Raises:
         MessageError: It is no message, or its parts contradict each other. Nothing else is raised.
     """
+    return _parse_usual(data) or _parse_any(data)
+
+
+def _parse_usual(data: bytes | bytearray | memoryview) -> AgentMessage | None:
+    """Take a message of the form that all have in a transfer apart, at two thirds of the cost; None for any other."""
+    if len(data) <= MESSAGE_OVERHEAD_BYTES:
+        return None
+    header_length, field, schema_version, created_date_ms, sequence_number, flags, low, high, digest, kind, stated = (
+        _HEADER.unpack_from(data)
+    )
+    message_type = _CHECKED_FIELDS.get(field)
+    payload = bytes(data[MESSAGE_OVERHEAD_BYTES:])
+    if (
+        header_length != HEADER_LENGTH
+        or message_type is None
+        or not created_date_ms
+        or stated != len(payload)
+        or sha256(payload).digest() != digest
+    ):
+        return None
+    return AgentMessage(
+        message_type, sequence_number, kind, payload, high + low, created_date_ms, flags, schema_version, header_length
+    )
+
+
+def _parse_any(data: bytes | bytearray | memoryview) -> AgentMessage:
+    """Take a message of any form apart, or say what is wrong with it."""
     if len(data) < _COMMON.size + _UINT32.size:
         raise MessageError(f"a message of {len(data)} bytes is shorter than any header")
     (header_length, field, schema_version, created_date_ms, sequence_number, flags, low, high, digest) = (
@@ -245,13 +272,15 @@ def _make_message_ids() -> list[bytes]:
     pool = bytearray(os.urandom(_POOLED_IDS * _MESSAGE_ID_BYTES))
     pool[6::_MESSAGE_ID_BYTES] = pool[6::_MESSAGE_ID_BYTES].translate(_VERSION_4)
     pool[8::_MESSAGE_ID_BYTES] = pool[8::_MESSAGE_ID_BYTES].translate(_VARIANT_1)
-    return [bytes(pool[i : i + _MESSAGE_ID_BYTES]) for i in range(0, len(pool), _MESSAGE_ID_BYTES)]
+    made = bytes(pool)
+    return [made[i : i + _MESSAGE_ID_BYTES] for i in range(0, len(made), _MESSAGE_ID_BYTES)]
 
 
 _BY_NAME: Final[Mapping[str, MessageType]] = {kind.value: kind for kind in MessageType}
 _TYPE_FIELDS: Final = {kind: kind.encode("ascii").ljust(_MESSAGE_TYPE_BYTES) for kind in MessageType}
 _KNOWN_FIELDS: Final = {field: kind for kind, field in _TYPE_FIELDS.items()}
 _UNCHECKED_TYPES: Final = frozenset({MessageType.START_PUBLICATION, MessageType.PAUSE_PUBLICATION})
+_CHECKED_FIELDS: Final = {field: kind for field, kind in _KNOWN_FIELDS.items() if kind not in _UNCHECKED_TYPES}
 
 _POOLED_IDS: Final = 256
 """A page of random bytes: the call is then a small part of what an id costs."""

@@ -63,9 +63,14 @@ class Window:
         """
         self._peak = max(self._peak, in_flight)
         if sample is not None:
-            self._fastest_in_round = min(sample, self._fastest_in_round)
-            self.fastest_seconds = min(sample, self.fastest_seconds)
-            if 2 * self._peak >= self.size_bytes and sample <= self.fastest_seconds + TARGET_DELAY_SECONDS:
+            if sample < self._fastest_in_round:
+                self._fastest_in_round = sample
+                self.fastest_seconds = min(sample, self.fastest_seconds)
+            if (
+                self.size_bytes < self._max
+                and 2 * self._peak >= self.size_bytes
+                and sample <= self.fastest_seconds + TARGET_DELAY_SECONDS
+            ):
                 growth = size if self.size_bytes < self._threshold else INCREMENT_BYTES * size // self.size_bytes
                 self.size_bytes = min(self.size_bytes + growth, self._max)
         if number >= self._round_end:
