@@ -1,6 +1,8 @@
 """The WebSocket itself: frames of `websockets`' sans-I/O `ClientProtocol`, carried by a `Transport`.
 
 No extension is offered, so nothing is compressed; a message is sent as one frame; a fragmented one is accepted.
+Binary messages in one frame pass `ClientProtocol` by (see `frames`): they are the load. It has the handshake and every
+other frame, and with them the state of the connection.
 Once open, one thread owns the object and waits for its file descriptor:
 
     socket.receive()                          # what came right behind the answer to the upgrade
@@ -28,6 +30,7 @@ from websockets.uri import WebSocketURI
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
 from ssmssh.websocket.dial import dial
 from ssmssh.websocket.early import EarlyDial
+from ssmssh.websocket.frames import WHOLE_BINARY, build_binary, extent
 from ssmssh.websocket.http import ResponseHead, read_excerpt, read_head
 from ssmssh.websocket.opening import Deadline, send_all
 from ssmssh.websocket.transport import Transport
@@ -69,11 +72,14 @@ class WebSocketClosed(NetworkError):  # noqa: N818  # an event as much as an err
 class WebSocket:
     """An open WebSocket; `open` makes one. To be used by one thread at a time; nothing blocks after `open`."""
 
-    def __init__(self, transport: Transport, protocol: ClientProtocol) -> None:
+    def __init__(self, transport: Transport, protocol: ClientProtocol, early: bytes) -> None:
         self._transport = transport
         self._protocol = protocol
-        self._early = protocol.events_received()
-        self._fragments = bytearray()
+        self._held = [early]
+        """The beginning of a frame that has not arrived as a whole, in pieces, to be joined but once."""
+        self._missing_bytes = 0
+        """How much of that frame is not there at least."""
+        self._fragments: bytearray | None = None
         self._fragments_are_text = False
         self._end: SsmsshError | None = None
         self.frames = 0
@@ -130,7 +136,7 @@ class WebSocket:
         if transport is None:
             transport = dial(target, tls=tls, proxy=proxy, user_agent=user_agent, deadline=deadline)
         try:
-            return cls(transport, _upgrade(transport, target, headers, user_agent, deadline))
+            return cls(transport, *_upgrade(transport, target, headers, user_agent, deadline))
         except BaseException:
             transport.close()
             raise
@@ -165,11 +171,7 @@ class WebSocket:
         messages: list[bytes | str] = []
         if self._end is None:
             try:
-                self._take(self._early, messages)
-                self._early = []
-                for piece in self._transport.receive():
-                    self._protocol.receive_data(piece)
-                    self._take(self._protocol.events_received(), messages)
+                self._take(self._transport.receive(), messages)
             except UnicodeDecodeError:
                 self._protocol.fail(CloseCode.INVALID_DATA)
                 self._end = ProtocolError("The service broke the WebSocket protocol: text that is not UTF-8")
@@ -184,9 +186,7 @@ class WebSocket:
     def send(self, messages: Iterable[bytes]) -> None:
         """Send each as one binary message, all in one write; what the kernel does not take stays pending."""
         if self._protocol.state is State.OPEN:
-            for message in messages:
-                self._protocol.send_binary(message)
-            self._transmit()
+            self._transport.send(build_binary(messages))
 
     def send_text(self, text: str) -> None:
         """Send one text message; see `send`."""
@@ -214,26 +214,48 @@ class WebSocket:
             self._transmit()
         self._transport.close()
 
-    def _take(self, events: Iterable[object], messages: list[bytes | str]) -> None:
-        for frame in events:
+    def _take(self, pieces: list[bytes], messages: list[bytes | str]) -> None:
+        """Take every frame that has arrived as a whole; what must not be is refused as soon as its header is there."""
+        self._held += pieces
+        self._missing_bytes -= sum(map(len, pieces))
+        if self._missing_bytes > 0:
+            return
+        data, at = b"".join(self._held), 0
+        while (frame := extent(data, at)) is not None:
+            start, end, is_masked = frame
+            is_refused = is_masked or end - start > MAX_MESSAGE_BYTES - len(self._fragments or b"")
+            if end > len(data) and not is_refused:
+                break
+            if data[at] == WHOLE_BINARY and not is_refused and self._fragments is None:
+                self.frames += 1
+                messages.append(data[start:end])
+            else:
+                self._protocol.receive_data(data[at:end])
+                self._take_events(messages)
+                if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
+                    return  # and nothing behind it counts
+            at = end
+        self._held = [data[at:]]
+        self._missing_bytes = 0 if frame is None else frame.end - len(data)
+
+    def _take_events(self, messages: list[bytes | str]) -> None:
+        for frame in self._protocol.events_received():
             if not isinstance(frame, Frame):
                 continue
             self.frames += 1
-            opcode = frame.opcode
-            if opcode is Opcode.BINARY and frame.fin:
-                messages.append(bytes(frame.data))
-            elif opcode is Opcode.PONG:
+            if frame.opcode is Opcode.PONG:
                 self.pongs += 1
-            elif opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
+            elif frame.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
                 self._assemble(frame, messages)
 
     def _assemble(self, frame: Frame, messages: list[bytes | str]) -> None:
         """Add a fragment to its message; `ClientProtocol` has checked their order and their total size."""
-        if frame.opcode is not Opcode.CONT:
+        if self._fragments is None:
+            self._fragments = bytearray()
             self._fragments_are_text = frame.opcode is Opcode.TEXT
         self._fragments += frame.data
         if frame.fin:
-            whole, self._fragments = bytes(self._fragments), bytearray()
+            whole, self._fragments = bytes(self._fragments), None
             messages.append(whole.decode() if self._fragments_are_text else whole)
 
     def _answer(self) -> None:
@@ -265,8 +287,8 @@ class WebSocket:
 
 def _upgrade(
     transport: Transport, url: StreamUrl, headers: Mapping[str, str], user_agent: str, deadline: Deadline
-) -> ClientProtocol:
-    """Ask for the upgrade and check the answer (RFC 6455, 4.1)."""
+) -> tuple[ClientProtocol, bytes]:
+    """Ask for the upgrade and check the answer (RFC 6455, 4.1); returns what came right behind it, too."""
     deadline.doing = f"waiting for {url.host} to answer the upgrade"
     path, _, query = url.target.partition("?")
     protocol = ClientProtocol(
@@ -281,10 +303,11 @@ def _upgrade(
     head = read_head(transport, url.host, deadline)
     if head.status != 101:
         raise _refusal(url.host, head, read_excerpt(transport, head, deadline, headers.values()))
-    protocol.receive_data(head.raw + head.rest)
+    protocol.receive_data(head.raw)
+    protocol.events_received()  # the answer, which is not a frame
     if protocol.handshake_exc is not None:
         raise ProtocolError(f"{url.host} answered the upgrade wrongly: {protocol.handshake_exc}")
-    return protocol
+    return protocol, head.rest
 
 
 def _refusal(host: str, head: ResponseHead, words: str) -> SsmsshError:
