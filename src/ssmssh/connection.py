@@ -128,8 +128,8 @@ class Service:
             InterruptedError: It was abandoned.
         """
         client = self._client = AwsClient(self._settings)
+        self._tls = tls_context(client.ca_bundle)  # before others fail over a bundle that cannot be used
         client.credentials()
-        self._tls = tls_context(client.ca_bundle)
         client.share_tls(self._tls)
         self.answers_by = time.monotonic() + self._request.patience_seconds
         early = self._dial_early(client, self._tls)

@@ -195,6 +195,7 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         patience_seconds=wait_seconds or PATIENCE_SECONDS,
         waits_for_target=wait_seconds is not None,
     )
+    sandbox = settings.sandbox_directory()
     aws_settings = AwsSettings(
         profile=typed.profile or options.profile or environment.profile,
         region=typed.region or options.region or environment.region or settings.aws_region(),
@@ -202,6 +203,7 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
         data_cache=settings.cache_directory(),
+        role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
     return Service(aws_settings, request, settings.state_directory() / "sessions", on_open=_collect_garbage_again)
 

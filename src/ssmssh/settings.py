@@ -69,6 +69,12 @@ def requests_ca_bundle() -> str | None:
     return read().get("REQUESTS_CA_BUNDLE") or None
 
 
+def sandbox_directory() -> Path | None:
+    """That of the sandbox (``ssmssh sandbox``) this process is in, or None."""
+    directory = read().get("SSMSSH_SANDBOX")
+    return Path(directory) if directory else None
+
+
 def cache_directory() -> Path:
     """What can be made again at any time; not created here."""
     return _directory("cache", "user_cache_path")

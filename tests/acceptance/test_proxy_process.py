@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -301,7 +302,8 @@ def profiles(client: Client, sandbox: Sandbox) -> Path:
         "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
     )
     client.environment |= {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    client.environment["HOME"] = str(client.directory)  # the cache of role credentials is below it
+    client.environment["HOME"] = str(client.directory)
+    shutil.rmtree(sandbox.directory / "ssmssh" / "cache" / "roles", ignore_errors=True)  # what another test got
     return config
 
 
@@ -334,9 +336,10 @@ def test_mfa_on_a_terminal(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("profiles")
-def test_a_role(client: Client) -> None:
+def test_a_role(client: Client, sandbox: Sandbox) -> None:
     """Its credentials are another's than those that ask for it, at the API and at the WebSocket."""
     done = client.run("ssh", "-o", "ProxyCommand=ssmssh-proxy --profile role %h %p", EC2_HOST, "echo there")
     assert done.stdout == b"there\n"
-    (cached,) = (client.directory / ".aws" / "cli" / "cache").glob("*.json")
+    (cached,) = (sandbox.directory / "ssmssh" / "cache" / "roles").iterdir()
     assert "assumed-role/deployer" in cached.read_text()
+    assert not (client.directory / ".aws").exists()  # the user's, where AWS's own credentials are cached

@@ -9,7 +9,7 @@ import pytest
 
 from ssmssh.aws.client import AwsClient, AwsSettings, profile_names
 from ssmssh.aws.sessions import terminate_session
-from ssmssh.errors import NetworkError, UsageError
+from ssmssh.errors import FileError, NetworkError, UsageError
 from tests.aws.api import SECRET_KEY, Api, ok
 
 CONFIG = """
@@ -138,6 +138,25 @@ def test_an_endpoint_that_is_no_url(keys: None, monkeypatch: pytest.MonkeyPatch)
         _ = AwsClient(AwsSettings(region="eu-west-1")).ssm
 
 
+def test_a_ca_bundle_that_is_not_there(
+    home: Path, configure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(f"[default]\nca_bundle = {home}/configured\n")
+    with pytest.raises(FileError, match=r"configured does not exist; correct AWS_CA_BUNDLE or ca_bundle"):
+        AwsClient(AwsSettings(region="eu-west-1"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+    with pytest.raises(FileError, match="/no/such/file does not exist"):
+        AwsClient(AwsSettings(region="eu-west-1"))
+
+
+def test_credentials_get_no_further_than_a_proxy_that_cannot_be_used(
+    keys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(UsageError, match="SOCKS proxies are not supported"):
+        terminate_session(AwsClient(AwsSettings(region="eu-west-1")), "me-1")
+
+
 def test_ca_bundle(keys: None, home: Path, configure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     assert AwsClient(AwsSettings(region="eu-west-1")).ca_bundle is None
     for name in ("fallback", "configured", "environment"):
@@ -148,12 +167,6 @@ def test_ca_bundle(keys: None, home: Path, configure: Callable[[str], None], mon
     assert AwsClient(settings).ca_bundle == str(home / "configured")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(home / "environment"))
     assert AwsClient(settings).ca_bundle == str(home / "environment")
-
-
-def test_a_ca_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", "/nonexistent/ca.pem")
-    with pytest.raises(UsageError, match=r"/nonexistent/ca\.pem does not exist"):
-        AwsClient(AwsSettings(region="eu-west-1"))
 
 
 def test_a_ca_bundle_without_certificates_is_named_as_the_reason(keys: None, api: Api, home: Path) -> None:

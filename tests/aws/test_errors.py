@@ -41,7 +41,7 @@ def refused(code: str, message: str = "A text.", status: int = 400) -> boto.Clie
         (boto.MetadataRetrievalError(error_msg="x"), CredentialsError, "log in again"),
         (boto.SSLError(endpoint_url="x", error=OSError("self-signed")), NetworkError, "AWS_CA_BUNDLE"),
         (boto.ProxyConnectionError(proxy_url="x"), NetworkError, "HTTPS_PROXY"),
-        (boto.EndpointConnectionError(endpoint_url="x"), NetworkError, "region"),
+        (boto.EndpointConnectionError(endpoint_url="x"), NetworkError, "that there is a region eu-west-1"),
         (boto.ConnectTimeoutError(endpoint_url="x"), NetworkError, "network"),
         (boto.ReadTimeoutError(endpoint_url="x"), NetworkError, "network"),
         (boto.ConnectionClosedError(endpoint_url="x"), NetworkError, "network"),

@@ -3,6 +3,7 @@
 import pytest
 
 from ssmssh.aws.proxies import proxy_for
+from ssmssh.errors import UsageError
 
 SERVICE = "wss://ssmmessages.eu-west-1.amazonaws.com/v1/data-channel/x"
 
@@ -29,6 +30,20 @@ def test_a_proxy_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", value)
+    assert proxy_for(SERVICE) is None
+
+
+@pytest.mark.parametrize("value", ["socks5://me:word@proxy.example:1080", "SOCKS5H://proxy.example", "socks://x"])
+def test_a_proxy_that_does_not_speak_http(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore would look for a host called socks5."""
+    monkeypatch.setenv("https_proxy", value)
+    with pytest.raises(UsageError, match=r"SOCKS proxies are not supported; .*HTTPS_PROXY .*NO_PROXY") as caught:
+        proxy_for(SERVICE)
+    assert "word" not in str(caught.value)
+    monkeypatch.setenv("https_proxy", "ftp://proxy.example")
+    with pytest.raises(UsageError, match="'ftp' proxies are not supported"):
+        proxy_for(SERVICE)
+    monkeypatch.setenv("NO_PROXY", "amazonaws.com")
     assert proxy_for(SERVICE) is None
 
 

@@ -94,6 +94,11 @@ def test_what_is_not_given_is_not_sent(client: AwsClient, api: Api) -> None:
             CredentialsError,
             "clock",
         ),
+        (
+            refusal("InvalidSignatureException", "Credential should be scoped to a valid region."),
+            UsageError,
+            "of another region than eu-west-1",
+        ),
         (refusal("RequestExpired"), CredentialsError, "clock"),
         (refusal("ThrottlingException", "Rate exceeded"), NetworkError, "Rate exceeded"),
         (refusal("InternalServerError", status=500), NetworkError, "try again"),

@@ -37,9 +37,12 @@ class SharedCache(JSONFileCache):
             return  # asked for again next time; the text of the ValueError would show the credentials
 
 
-def share_with_aws_cli(chain: "CredentialResolver") -> None:
-    """Let the providers of `chain` that call a service keep their results where the AWS CLI keeps them."""
-    cache = SharedCache(str(_DIRECTORY.expanduser()))
+def share_with_aws_cli(chain: "CredentialResolver", directory: Path | None = None) -> None:
+    """Let the providers of `chain` that call a service keep their results where the AWS CLI keeps them.
+
+    Or in `directory`: a stand-in for AWS has its own, because the names of the files do not tell its roles from AWS's.
+    """
+    cache = SharedCache(str(directory or _DIRECTORY.expanduser()))
     for name in _PROVIDERS:
         provider: Any = chain.get_provider(name)
         provider.cache = cache

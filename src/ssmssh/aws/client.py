@@ -24,10 +24,11 @@ from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import UNREADABLE, Context, mapped
 from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.loader import session_loader
+from ssmssh.aws.proxies import proxy_for
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
 from ssmssh.aws.transport import send_with
-from ssmssh.errors import UsageError
+from ssmssh.errors import FileError, UsageError
 from ssmssh.target import excerpt, suggest
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class AwsSettings(NamedTuple):
         ca_bundle: ``REQUESTS_CA_BUNDLE``, which botocore falls back to, for the WebSocket to do the same.
         data_cache: Directory for the part of botocore's data that sessions need (`ssmssh.aws.loader`). With it the
             ``ssm`` client is made five times as fast, and has the operations of sessions only.
+        role_cache: Directory for temporary credentials, instead of the AWS CLI's.
     """
 
     profile: str | None = None
@@ -57,6 +59,7 @@ class AwsSettings(NamedTuple):
     stream_endpoint_url: str | None = None
     ca_bundle: str | None = None
     data_cache: Path | None = None
+    role_cache: Path | None = None
 
 
 class AwsClient:
@@ -74,6 +77,7 @@ class AwsClient:
 
     Raises:
         UsageError: No region, an unknown profile, or a setting that cannot be used.
+        FileError: There is no such CA bundle.
     """
 
     def __init__(self, settings: AwsSettings) -> None:
@@ -96,7 +100,7 @@ class AwsClient:
                 "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure",
             )
         if self.ca_bundle and not Path(self.ca_bundle).exists():
-            raise UsageError(f"The CA bundle {self.ca_bundle} does not exist", "check AWS_CA_BUNDLE and ca_bundle")
+            raise FileError(f"The CA bundle {self.ca_bundle} does not exist", "correct AWS_CA_BUNDLE or ca_bundle")
         self.region: str = region
         self._tls: ssl.SSLContext | None = None
         self._ssm: Any = None  # botocore makes the class at run time
@@ -208,7 +212,7 @@ class AwsClient:
         if loader is not None:
             self._session.register_component("data_loader", loader)
         chain = self._session.get_component("credential_provider")
-        share_with_aws_cli(chain)
+        share_with_aws_cli(chain, self.settings.role_cache)
         # botocore has no public way to replace the prompt; its own falls back to standard input.
         chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
 
@@ -220,7 +224,7 @@ def new_session(profile: str | None, region: str | None) -> Session:
     if region:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
     session.user_agent_extra = f"ssmssh/{__version__}"
-    session.register("before-send", _refuse_unencrypted)
+    session.register("before-send", _check_way)
     session.set_default_client_config(Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
     return session
 
@@ -246,11 +250,12 @@ def profile_names() -> list[str]:
         return list(_reading_session().available_profiles)
 
 
-def _refuse_unencrypted(**event: Any) -> None:
-    """Stop a request, to whichever service, that the AWS configuration would send without TLS."""
+def _check_way(**event: Any) -> None:
+    """Stop a request, to whichever service, that would go without TLS or through a proxy that cannot be used."""
     url: str = event["request"].url
     if not url.startswith("https:"):
         check_endpoint_url(url)
+    proxy_for(url)
 
 
 def _do_not_ask(_question: str, profile: str | None) -> str:

@@ -60,6 +60,8 @@ _SECRET = re.compile(
         [^\s",;&]+ | (//)[^/@\s]+(?=@)""",
     re.VERBOSE,
 )
+_WRONG_REGION = "scoped to a valid region"
+"""What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
 _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")
 
 
@@ -138,6 +140,9 @@ _LOG_IN_SSO = "run: aws sso login{option}"
 _LOG_IN = "run: aws login{option}"
 _CHECK_KEYS = "check the keys of the profile; a region that is not enabled for the account answers the same"
 _CHECK_CLOCK = "check this computer's clock, then the secret key"
+_CHECK_REGION = (
+    "the endpoint is of another region than {region}: check --region, the host's words and any endpoint setting"
+)
 NOT_AWS = "something else than AWS has answered: check proxy and endpoint"
 _TRY_AGAIN = "AWS is at fault or busy: try again in a moment"
 
@@ -197,7 +202,7 @@ _BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...
     ),
     ((boto.SSLError,), NetworkError, "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle"),
     ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY"),
-    (NETWORK_ERRORS, NetworkError, "check the network, the region and any endpoint setting"),
+    (NETWORK_ERRORS, NetworkError, "check the network, any endpoint setting, and that there is a region {region}"),
     (
         (
             boto.ParamValidationError, boto.ValidationError, boto.NoRegionError, boto.BaseEndpointResolverError,
@@ -222,6 +227,8 @@ def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     label = f"HTTP {code}" if code.isdecimal() else quote(code) or "no error code"
     reason = f"{label}: {message}" if message else label
+    if _WRONG_REGION in message:
+        return UsageError(context.sentence(reason), _fill(_CHECK_REGION, context))
     for codes, cls, hint in _CODES:
         if code in codes:
             denied = _DENIED.search(message) if cls is AccessDeniedError else None
@@ -252,4 +259,8 @@ def _reason(error: Exception) -> str:
 
 
 def _fill(hint: str, context: Context) -> str:
-    return hint.format(option=context.profile_option, document=context.document_name or "of the account")
+    return hint.format(
+        option=context.profile_option,
+        document=context.document_name or "of the account",
+        region=context.region or "of that name",
+    )

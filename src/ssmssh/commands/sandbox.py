@@ -101,10 +101,10 @@ def _show_faults() -> None:
 
 def _control(fault: str | None, cleared: str | None, session_id: str | None, *, sessions: bool) -> None:
     """Talk to the sandbox that this process is in."""
-    directory = settings.read().get("SSMSSH_SANDBOX")
-    if not directory:
+    directory = settings.sandbox_directory()
+    if directory is None:
         raise UsageError("this is no sandbox", "run this in the shell or command of ssmssh sandbox")
-    caller = connect(Path(directory) / "control.sock")
+    caller = connect(directory / "control.sock")
     try:
         if cleared is not None:
             caller.call("clear_fault", name=None if cleared == "all" else cleared, session_id=session_id)

@@ -16,6 +16,8 @@ from ssmssh.websocket.transport import tls_reason
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
 _VALIDITY_CODES = (9, 10)
 
+_CORRECT = "correct AWS_CA_BUNDLE or ca_bundle in ~/.aws/config"
+
 
 class SharedContext(ssl.SSLContext):
     """A context that several threads use at once, and that stays as `tls_context` has made it.
@@ -50,11 +52,18 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
         else:
             context.load_verify_locations(cafile=path)
     except OSError as error:  # ssl.SSLError is one
-        reason = "it holds no certificate in PEM format" if isinstance(error, ssl.SSLError) else error.strerror
-        raise FileError(
-            f"Cannot use the CA bundle {path}: {reason}", "correct AWS_CA_BUNDLE or ca_bundle in ~/.aws/config"
-        ) from error
+        if isinstance(error, ssl.SSLError):
+            raise _no_certificate(path) from error
+        raise FileError(f"Cannot read the CA bundle {path}: {error.strerror}", _CORRECT) from error
+    if not path.is_dir() and not context.cert_store_stats()["x509"]:
+        raise _no_certificate(path)  # revocation lists, which OpenSSL takes without a word
     return context
+
+
+def _no_certificate(path: Path) -> FileError:
+    return FileError(
+        f"The CA bundle {path} contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)", _CORRECT
+    )
 
 
 def handshake_error(error: ssl.SSLError, who: str) -> NetworkError:

@@ -1,5 +1,6 @@
 """Whom TLS trusts, and what is said about the others."""
 
+import datetime as dt
 import hashlib
 import re
 import socket
@@ -8,6 +9,10 @@ from pathlib import Path
 
 import pytest
 from botocore.httpsession import create_urllib3_context, get_cert_path
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ssmssh.errors import FileError, NetworkError
 from ssmssh.websocket import tls_context
@@ -50,7 +55,7 @@ def test_a_bundle_in_a_directory(serve: Serve, pki: Pki, tmp_path: Path) -> None
 
 def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
-        FileError, match=r"Cannot use the CA bundle .*/none\.pem: No such file.*; correct AWS_CA_BUNDLE"
+        FileError, match=r"Cannot read the CA bundle .*/none\.pem: No such file.*; correct AWS_CA_BUNDLE"
     ):
         tls_context(str(tmp_path / "none.pem"))
 
@@ -58,8 +63,19 @@ def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_a_bundle_without_certificates(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.pem").write_text(text)
-    with pytest.raises(FileError, match="it holds no certificate in PEM format"):
+    with pytest.raises(FileError, match=r"bad\.pem contains no certificate .*; correct AWS_CA_BUNDLE"):
         tls_context(str(tmp_path / "bad.pem"))
+
+
+def test_a_bundle_of_nothing_but_a_revocation_list(tmp_path: Path) -> None:
+    """OpenSSL takes it, and trusts nobody."""
+    now = dt.datetime.now(dt.UTC)
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    builder = x509.CertificateRevocationListBuilder(issuer, now, now + dt.timedelta(days=1))
+    crl = builder.sign(ed25519.Ed25519PrivateKey.generate(), None)
+    (tmp_path / "crl.pem").write_bytes(crl.public_bytes(Encoding.PEM))
+    with pytest.raises(FileError, match=r"crl\.pem contains no certificate"):
+        tls_context(str(tmp_path / "crl.pem"))
 
 
 @pytest.mark.parametrize(
