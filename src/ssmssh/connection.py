@@ -9,6 +9,7 @@ provider chain, ResumeSession, the *new* StreamUrl (the old one's ``cell-number`
 open. The sequence numbers are the data channel's and are not touched here.
 """
 
+import functools
 import logging
 import math
 import random
@@ -190,7 +191,7 @@ class Service:
 
     def _start_session(self, client: AwsClient) -> StartedSession:
         request = self._request
-        started = sessions.start_session(
+        return sessions.start_session(
             client,
             request.target,
             document_name=request.document_name,
@@ -199,13 +200,16 @@ class Service:
             patience_seconds=max(0.0, request.patience_seconds - RESERVED_SECONDS),
             waits_for_target=request.waits_for_target,
             wait=self._wait,
+            on_session=functools.partial(self._note, client),
         )
-        self.session_id = started.session_id
+
+    def _note(self, client: AwsClient, session_id: str) -> None:
+        """From now on there is a session to end."""
+        self.session_id = session_id
         owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
         self._journal = Journal(self._journal_directory, owner)
-        self._entry = self._journal.record(started.session_id)
-        _log.info("started session %s of %s in %s", started.session_id, request.target, client.region)
-        return started
+        self._entry = self._journal.record(session_id)
+        _log.info("started session %s of %s in %s", session_id, self._request.target, client.region)
 
     def _dial_early(self, client: AwsClient, tls: "ssl.SSLContext") -> EarlyDial | None:
         """Begin to connect to where the session will probably lead."""

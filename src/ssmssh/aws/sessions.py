@@ -79,6 +79,7 @@ def start_session(
     patience_seconds: float = PATIENCE_SECONDS,
     waits_for_target: bool = False,
     wait: Callable[[float], None] = time.sleep,
+    on_session: Callable[[str], None] = lambda _: None,
 ) -> StartedSession:
     """Start a session with `target`; blocks.
 
@@ -92,6 +93,8 @@ def start_session(
             `CONNECT_SECONDS` + `READ_SECONDS` of `ssmssh.aws.client`, for each address that it has to try.
         waits_for_target: Somebody knows that the target will connect: TargetNotConnected is tried again as long.
         wait: Called with seconds before another attempt; what it raises ends the call.
+        on_session: Called with the id of the session that there is from then on, and must be ended, whatever the rest
+            of the answer is worth.
 
     Raises:
         SsmsshError: Of the class for the reason; the sentence names target, region and profile.
@@ -119,6 +122,7 @@ def start_session(
             ):
                 raise map_error(error, context) from None
         else:
+            on_session(_session_id(answer, context))
             return _started(answer, context)
         wait(pause)
         retries += 1
@@ -197,11 +201,23 @@ def _pause(retries: int) -> float:
 
 
 def _started(answer: Mapping[str, Any], context: Context) -> StartedSession:
-    values = [answer.get(name) for name in ("SessionId", "TokenValue", "StreamUrl")]
-    session_id, token, url = (value if isinstance(value, str) else "" for value in values)
-    if not _SESSION_ID.fullmatch(session_id) or not 0 < len(token) <= _LONGEST_TOKEN or not url:
-        raise ProtocolError(
-            context.sentence("the answer is not one of Session Manager"),
-            NOT_AWS,
-        )
-    return StartedSession(session_id, token, url)
+    token, url = _text(answer, "TokenValue"), _text(answer, "StreamUrl")
+    if not 0 < len(token) <= _LONGEST_TOKEN or not url:
+        raise _not_of_session_manager(context)
+    return StartedSession(_session_id(answer, context), token, url)
+
+
+def _session_id(answer: Mapping[str, Any], context: Context) -> str:
+    session_id = _text(answer, "SessionId")
+    if not _SESSION_ID.fullmatch(session_id):
+        raise _not_of_session_manager(context)
+    return session_id
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _not_of_session_manager(context: Context) -> ProtocolError:
+    return ProtocolError(context.sentence("the answer is not one of Session Manager"), NOT_AWS)
