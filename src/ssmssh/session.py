@@ -51,6 +51,14 @@ TERMINATE_SECONDS = 2.0
 DRAIN_SECONDS = 10.0
 """For a local program that has closed its own end to read on. One that has not may take its time, as with any pipe."""
 
+BATCH_BYTES = 64 * 1024
+"""Of input, cut, framed and encrypted in one go: large enough for few system calls, small enough for the processor's
+cache, and for what the copies that exist at a time take."""
+
+HELD_BACK_BYTES = 64 * 1024
+"""Of ours that the kernel has not taken, above which no more input is taken: what waits here would only look like a
+longer round trip."""
+
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 """Of ours that the service does not take: several windows, and the acknowledgements of a long download. A service that
 sends and sends but does not read gets a new connection, not our memory."""
@@ -267,7 +275,9 @@ class Session:
             case ChannelClosed():
                 _log.info("channel closed by the service: %s", event.output or "no reason given")
                 self._closed = event
-                self._has_loss = not (self._channel.is_flushed and self._source.is_empty)
+                flags = int(self._farewell is not None and self._source.is_empty)  # ours, that says it was all
+                unacknowledged = self._channel.statistics.unacknowledged_messages - flags
+                self._has_loss = unacknowledged > 0 or not self._source.is_empty
             case _:
                 _log.debug("%s", event)
 
@@ -275,20 +285,26 @@ class Session:
         channel, websocket = self._channel, self._websocket
         if websocket is None:
             return
-        while (capacity := channel.send_capacity()) and (chunk := self._source.take(capacity)):
+        websocket.flush()
+        while websocket.pending_bytes < HELD_BACK_BYTES and (chunk := self._take_input()):
             channel.send(chunk, now)
+            self._transmit(websocket, now)
         if self._farewell is not None and not self._source.has_more():
             channel.close(now)
-        if output := channel.take_output():
-            if websocket.pending_bytes < MAX_PENDING_BYTES:
-                websocket.send(output)
-            else:
-                self._lost(WebSocketClosed(None, "the service does not read"), now)
-                return
-            if not channel.is_flushed:
+        if websocket.pending_bytes < MAX_PENDING_BYTES:
+            self._transmit(websocket, now)
+        else:
+            self._lost(WebSocketClosed(None, "the service does not read"), now)
+
+    def _take_input(self) -> memoryview:
+        return self._source.take(min(self._channel.send_capacity(), BATCH_BYTES))
+
+    def _transmit(self, websocket: WebSocket, now: float) -> None:
+        """Send what the channel has to send: input, acknowledgements, what is sent again."""
+        if output := self._channel.take_output():
+            websocket.send(output)
+            if not self._channel.is_flushed:
                 self._keepalive.awaits_answer(now)
-        elif websocket.wants_write:
-            websocket.flush()
 
     # -- the end ----------------------------------------------------------------------------------------
 
@@ -309,7 +325,7 @@ class Session:
                     raise unflushed(self._service.description, unsent_bytes, statistics, is_connected=is_connected)
         elif is_gone and not self._is_shaken:
             self._is_left = True  # nothing could be sent yet
-        elif is_gone or (self._is_shaken and self._source.is_exhausted):
+        elif is_gone or (self._is_shaken and self._source.is_at_end):
             _log.info("closing: %s", "the client is gone" if is_gone else "end of input")
             self._farewell = Farewell(now, statistics.acknowledged, is_hasty=is_gone)
         if not is_gone:
@@ -359,11 +375,12 @@ class Session:
             if now >= gives_up_at:
                 _log.warning("the local program left %d bytes unread", self._sink.queued_bytes)
                 return
-            self._selector.select(POLL_SECONDS)
-            self._wakeup.drain()
+            self._sink.wait_until_written(POLL_SECONDS)
 
     def _raise_reason(self) -> None:
-        if self._closed is None or self._farewell is not None:
+        if self._closed is None:
+            return
+        if self._farewell is not None and (self._farewell.is_hasty or not self._has_loss):
             return  # the end was our wish, though the service's word of it may have come before we had left
         error = ended_by_service(
             self._closed.output,

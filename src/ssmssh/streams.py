@@ -110,11 +110,6 @@ class InputPump:
         """Whether the other side has closed; something may be left to take."""
         return self._at_eof
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the other side has closed and everything it wrote has been taken."""
-        return self._at_eof and not self._queued_bytes
-
     def has_more(self) -> bool:
         """Whether something that was already written to us is still to be taken.
 
@@ -222,6 +217,11 @@ class OutputPump:
             self._queued_bytes += sum(map(len, chunks))
             self._changed.notify()
 
+    def wait_until_written(self, timeout_seconds: float) -> None:
+        """Wait until nothing is left to write, for as long at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._queued_bytes, timeout_seconds)
+
     def put_first_line(self, line: str) -> None:
         """Write `line` and CR LF at once, unless anything was put before; does not wait for a reader.
 
@@ -245,6 +245,7 @@ class OutputPump:
                         self._is_broken = True
                         self._chunks.clear()
                         self._queued_bytes = 0
+                        self._changed.notify_all()
                     self._wakeup.wake()
                     return
 
@@ -262,8 +263,10 @@ class OutputPump:
             with self._changed:
                 was_full = self.is_full
                 self._queued_bytes -= written
-                wants_wake = not self._queued_bytes or (was_full and not self.is_full)
-            if wants_wake:
+                has_room_again = was_full and not self.is_full
+                if not self._queued_bytes:
+                    self._changed.notify_all()
+            if has_room_again:
                 self._wakeup.wake()
         return True
 

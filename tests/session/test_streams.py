@@ -59,14 +59,19 @@ def take_all(pump: InputPump, wakeup: Wakeup, size: int) -> bytes:
 def finish(pump: InputPump, write_end: int, wakeup: Wakeup) -> None:
     """Let the reading thread end, before its descriptor's number is given to another pipe."""
     os.close(write_end)
-    while not pump.is_exhausted:
+    while not pump.is_at_end:
         wait_for_wake(wakeup)
+
+
+def written(pump: OutputPump) -> None:
+    pump.wait_until_written(PATIENCE_SECONDS)
+    assert not pump.queued_bytes
 
 
 def test_input_arrives_in_order_and_ends(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
     pump = InputPump(pipe[0], wakeup)
     pump.start()
-    assert not pump.is_exhausted
+    assert not pump.is_at_end
     os.write(pipe[1], b"first")
     assert take_all(pump, wakeup, 5) == b"first"
     os.write(pipe[1], b"second")
@@ -102,7 +107,7 @@ def test_input_that_nobody_takes_is_bounded(wakeup: Wakeup) -> None:
         assert take_all(pump, wakeup, len(payload)) == payload
         writer.join(PATIENCE_SECONDS)
         theirs.close()
-        while not pump.is_exhausted:
+        while not pump.is_at_end:
             wait_for_wake(wakeup)
 
 
@@ -128,8 +133,7 @@ def test_output_arrives_in_order(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
     while len(received) < len(expected):
         received += os.read(pipe[0], WRITE_BYTES)
     assert received == expected
-    while pump.queued_bytes:
-        wait_for_wake(wakeup)
+    written(pump)
 
 
 def test_output_that_nobody_reads_is_seen_and_recovers(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
@@ -144,9 +148,9 @@ def test_output_that_nobody_reads_is_seen_and_recovers(wakeup: Wakeup, pipe: tup
     received = 0
     while received < count * len(chunk):
         received += len(os.read(pipe[0], WRITE_BYTES))
-    while pump.queued_bytes:
-        wait_for_wake(wakeup)
+    wait_for_wake(wakeup)
     assert not pump.is_full
+    written(pump)
 
 
 def test_output_to_a_reader_that_left(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
@@ -180,8 +184,7 @@ def test_first_line_only_before_anything_else(wakeup: Wakeup, pipe: tuple[int, i
     pump.put([b"SSH-2.0-x\r\n"])
     pump.put_first_line("too late")
     assert os.read(pipe[0], 100) == b"SSH-2.0-x\r\n"
-    while pump.queued_bytes:
-        wait_for_wake(wakeup)
+    written(pump)
     os.set_blocking(pipe[0], False)
     with pytest.raises(BlockingIOError):
         os.read(pipe[0], 100)
