@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
+from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, Terminal
 from tests.acceptance.openssh import SshAgent, config_with_identity, identity_file, inner_server, new_key
 
@@ -114,3 +116,21 @@ def knowing(client: Client, known_hosts: str) -> list[str]:
     path = client.directory / "known_hosts"
     path.write_text(known_hosts)
     return ["-o", f"UserKnownHostsFile={path}", "-o", "GlobalKnownHostsFile=/dev/null", "-o", "HashKnownHosts=no"]
+
+
+@pytest.mark.parametrize("words", ["", ".us-east-1", ".sandbox", ".us-east-1.sandbox", ".default.us-east-1"])
+def test_the_sandbox_is_known_by_every_name_of_an_instance(client: Client, sandbox: Sandbox, words: str) -> None:
+    before = (sandbox.directory / "known_hosts").read_text()
+    options = ["-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"]
+    client.run("ssh", *options, f"{HYBRID_HOST}{words}", "true")
+    assert (sandbox.directory / "known_hosts").read_text() == before
+    known = paramiko.HostKeys(str(sandbox.directory / "known_hosts"))  # which takes no patterns
+    assert known.lookup(f"{HYBRID_HOST}{words}") is not None
+
+
+def test_the_sandbox_is_known_under_a_profile_that_comes_later(client: Client, sandbox: Sandbox) -> None:
+    role = "[profile late]\nrole_arn = arn:aws:iam::123456789012:role/late\nsource_profile = sandbox\n"
+    config = client.directory / "aws_config"
+    config.write_text((sandbox.directory / "aws_config").read_text() + role)
+    variables = {"AWS_CONFIG_FILE": str(config)}
+    client.run("ssh", "-o", "StrictHostKeyChecking=yes", f"{EC2_HOST}.late", "true", variables=variables)

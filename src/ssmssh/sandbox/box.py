@@ -334,7 +334,7 @@ class Sandbox:
         certificate = make_server_certificate()
         write_file(directory / "ca.pem", certificate.authority)
         write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
-        environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances)
+        environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances, self.region)
         environment.write_aws_files(directory, self._key, self.region)
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.

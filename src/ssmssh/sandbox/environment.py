@@ -74,13 +74,15 @@ def installed_script(name: str) -> Path:
     raise UsageError(f"{name} is not installed beside {sys.executable}", "install ssmssh with pip, pipx or uv")
 
 
-def write_ssh_files(directory: Path, user_key: SshKey, host_key: SshKey, instances: Sequence[Instance]) -> None:
+def write_ssh_files(
+    directory: Path, user_key: SshKey, host_key: SshKey, instances: Sequence[Instance], region: str
+) -> None:
     """Write the keys of both sides, and the files that make each known to the other."""
     write_file(directory / "id_ed25519", user_key.private_key)
     write_file(directory / "id_ed25519.pub", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "authorized_keys", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "host_key", host_key.private_key)
-    names = ",".join(instance.instance_id for instance in instances)
+    names = ",".join(name for instance in instances for name in _host_names(instance.instance_id, region))
     write_file(directory / "known_hosts", f"{names} {host_key.public_key}\n")
     text = _SSH_CONFIG.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
@@ -89,6 +91,16 @@ def write_ssh_files(directory: Path, user_key: SshKey, host_key: SshKey, instanc
         known_hosts=quote_word(str(directory / "known_hosts")),
     )
     write_file(directory / "ssh_config", text)
+
+
+def _host_names(instance_id: str, region: str) -> list[str]:
+    """All that the instance may be called: with a region, a profile or both, in either order.
+
+    The pattern stands for profiles that come later; the rest is for those that know no patterns (paramiko).
+    """
+    words = [[], [region], *([profile] for profile in PROFILES)]
+    words += [pair for profile in PROFILES for pair in ([region, profile], [profile, region])]
+    return [".".join([instance_id, *each]) for each in words] + [f"{instance_id}.*"]
 
 
 def write_aws_files(directory: Path, key: AccessKey, region: str) -> None:
