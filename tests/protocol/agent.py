@@ -53,6 +53,10 @@ class Agent:
     def has_sent_everything(self) -> bool:
         return self._completed and not self._download and not self._unacknowledged
 
+    def say(self, payload: bytes) -> None:
+        """Have the target send something more."""
+        self._download.append(payload)
+
     def next_deadline(self) -> float:
         reading = self._next_read if self._download and not self.is_paused else math.inf
         return min(self._next_tick if self._unacknowledged else math.inf, reading)
