@@ -1,6 +1,7 @@
 """What keeps the code in pieces that can be read: no file over 600 lines, no function over 60."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,23 @@ def test_size_limits(path: Path) -> None:
         if (function.end_lineno or 0) - function.lineno + 1 > MAX_FUNCTION_LINES
     ]
     assert not too_long
+
+
+def test_what_the_program_says_is_ascii() -> None:
+    """SSH clients are sent its lines before the server's own, as ASCII; and a terminal may not be one of UTF-8."""
+    wrong = [
+        f"{path.name} at line {line}: {text!r}"
+        for path in SOURCES
+        if ROOT / "src" in path.parents
+        for line, text in _said(ast.parse(path.read_text(encoding="utf-8")))
+        if not text.isascii()
+    ]
+    assert not wrong
+
+
+def _said(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The strings of a module and their lines, but for those that stand alone: its documentation."""
+    documentation = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documentation:
+            yield node.lineno, node.value

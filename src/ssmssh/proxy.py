@@ -152,7 +152,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
         description="The ProxyCommand of ssmssh: connects standard input and output to a port of an instance.",
         allow_abbrev=False,
     )
-    parser.add_argument("host", metavar="HOST", help="i-… or mi-…, then optional .region and .profile words")
+    parser.add_argument("host", metavar="HOST", help="i-... or mi-..., then optional .region and .profile words")
     parser.add_argument("port", metavar="PORT", type=port, help="TCP port on the instance")
     parser.add_argument("--profile", help="AWS profile")
     parser.add_argument("--region", help="AWS region")

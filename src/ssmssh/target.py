@@ -32,7 +32,9 @@ _EXCERPT = 40
 _LISTED = 8
 """Profile names that a hint shows; more would make it unreadable."""
 
-_GRAMMAR_HINT = "a target is i-… or mi-…, then optionally a region and a profile: i-0123456789abcdef0.eu-west-1.prod"
+_GRAMMAR_HINT = (
+    "a target is i-... or mi-..., then optionally a region and a profile: i-0123456789abcdef0.eu-west-1.prod"
+)
 _PIN_HINT = "put --profile in the block instead: ssmssh install-config --profile NAME"
 
 

@@ -191,8 +191,8 @@ def test_what_can_be_no_region_is_refused(home: Home, region: str) -> None:
     [
         (["--region", "eu-north-99"], "the region eu-north-99 is not known to the installed botocore"),
         (["--profile", "later"], "there is no AWS profile later yet"),
-        (["--name", "staging"], "connections to i-….staging will fail for now: 'staging' in"),
-        (["--name", "prod", "--profile", "default"], "--profile default will not be used for i-….prod"),
+        (["--name", "staging"], "connections to i-*.staging will fail for now: 'staging' in"),
+        (["--name", "prod", "--profile", "default"], "--profile default will not be used for i-*.prod"),
         (["--host-pattern", "*.eu-west-1", "--region", "us-east-1"], "--region us-east-1 will not be used for"),
     ],
 )

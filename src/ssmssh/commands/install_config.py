@@ -116,12 +116,12 @@ def _doubts(text: BlockText) -> Iterator[str]:
                 f"{SAMPLE_IDS[0]}.{each}", is_region=partitions.is_region, profile_names=profile_names
             )
         except UsageError as error:
-            yield f"connections to i-….{each} will fail for now: {error}"
+            yield f"connections to i-*.{each} will fail for now: {error}"
         else:
             for name, typed in (("profile", target.profile), ("region", target.region)):
                 chosen = getattr(options, name)
                 if typed and chosen and typed != chosen:
-                    yield f"--{name} {chosen} will not be used for i-….{each}: the word in the host name wins"
+                    yield f"--{name} {chosen} will not be used for i-*.{each}: the word in the host name wins"
 
 
 def _ask_for_user(options: BlockOptions, *, can_ask: bool) -> BlockOptions:
