@@ -2,6 +2,7 @@
 
 Asked are User, HostName, Port and ProxyCommand, for hosts of ours and others. paramiko and npm's ssh-config do not
 follow Include: with ``--include`` they see nothing of ours, and what they say of other hosts stays the same.
+paramiko and asyncssh are asked for more, above and below whatever else a config may hold.
 """
 
 import ctypes
@@ -19,6 +20,7 @@ import ssh.session
 from ssh import options
 
 from tests.sshconfig.home import Home
+from tests.sshconfig.hostile import CONFIGS
 
 CONFIG = b"""\
 Host web
@@ -35,6 +37,9 @@ LOOKUP = Path(__file__).parent.parent / "node" / "lookup.mjs"
 
 EC2_HOST, HYBRID_HOST = "i-0123456789abcdef0", "mi-0123456789abcdef0"
 OTHERS = ("web", "db", "example.net")
+
+READABLE = ("empty", "CR LF", "tabs", "star last", "global User", "global ProxyJump", "AWS's own advice")
+"""Configs of the hostile ones that paramiko and asyncssh can read before our block is in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,21 @@ def by_ssh(home: Home, host: str) -> Meaning:
     return Meaning.of(host, {keyword: values[0] for keyword, values in home.ssh(host).items()})
 
 
+def paramiko_settings(home: Home, host: str) -> Mapping[str, object]:
+    return paramiko.SSHConfig.from_path(str(home.config)).lookup(host)
+
+
+def asyncssh_settings(home: Home, host: str) -> Mapping[str, object]:
+    config = asyncssh.config.SSHClientConfig.load(None, [home.config], False, False, False, "local", (), host, ())
+    return {keyword.lower(): value for keyword, value in config.get_options(False).items()}
+
+
 def by_paramiko(home: Home, host: str) -> Meaning:
-    return Meaning.of(host, paramiko.SSHConfig.from_path(str(home.config)).lookup(host))
+    return Meaning.of(host, paramiko_settings(home, host))
 
 
 def by_asyncssh(home: Home, host: str) -> Meaning:
-    config = asyncssh.config.SSHClientConfig.load(None, [home.config], False, False, False, "local", (), host, ())
-    return Meaning.of(host, {keyword.lower(): value for keyword, value in config.get_options(False).items()})
+    return Meaning.of(host, asyncssh_settings(home, host))
 
 
 def by_libssh(home: Home, host: str) -> Meaning:
@@ -126,6 +139,22 @@ def test_hosts_of_ours(home: Home, parser: Parser, host: str, name: str) -> None
     assert said.proxy_command is not None
     assert said.proxy_command.endswith(f"{host} 22")
     assert parser(home, host) == said
+
+
+@pytest.mark.parametrize("settings_of", [paramiko_settings, asyncssh_settings])
+@pytest.mark.parametrize("config", READABLE)
+@pytest.mark.parametrize("name", ["", "prod"])
+def test_hosts_of_ours_among_settings_of_all_kinds(
+    home: Home, settings_of: Callable[[Home, str], Mapping[str, object]], config: str, name: str
+) -> None:
+    home.write(*CONFIGS[config])
+    home.install("--name", name, "--user", "ec2-user", "--identity-file", "/h/my keys/id")
+    host = f"{EC2_HOST}.{name}" if name else EC2_HOST
+    said, found = home.ssh(host), settings_of(home, host)
+    assert Meaning.of(host, found) == by_ssh(home, host)
+    assert str(found["serveraliveinterval"]) == said["serveraliveinterval"][0]
+    assert isinstance(found["identityfile"], list)
+    assert found["identityfile"][0] == said["identityfile"][0] == "/h/my keys/id"
 
 
 @pytest.mark.parametrize("parser", FOLLOW_INCLUDE)
