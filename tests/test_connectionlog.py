@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh import connectionlog
-from ssmssh.connectionlog import MAX_FILE_BYTES, MAX_FILES, MAX_RECORDS, ConnectionLog
+from ssmssh.connectionlog import MAX_FILE_BYTES, MAX_FILES, MAX_RECORD_CHARACTERS, MAX_RECORDS, ConnectionLog
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,22 @@ def test_a_failure_leaves_the_last_records_in_a_private_file(home: Path) -> None
     assert len(lines) == MAX_RECORDS
     assert "record 50" in lines[0]
     assert f"record {MAX_RECORDS + 49}" in lines[-1]
+
+
+def test_words_of_the_far_side_do_no_harm(tmp_path: Path) -> None:
+    """They neither write to the terminal of who reads the log, nor pass for a record, nor fill the disk."""
+    echo = io.StringIO()
+    log = ConnectionLog(tmp_path / "log", is_immediate=True, echo=echo)
+    log.install()
+    hostile = "\x1b]0;title\x07\r2026-01-01T00:00:00.000 INFO forged\n2026-01-01T00:00:00.000 INFO forged\u2028"
+    logging.getLogger("ssmssh").info("they say: %s", hostile + "x" * 2 * MAX_RECORD_CHARACTERS)
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text == echo.getvalue()
+    assert len(text) < MAX_RECORD_CHARACTERS + 100
+    first, second = text.splitlines()
+    assert "they say" in first
+    assert second.startswith("    2026")
+    assert first.isprintable()
 
 
 def test_verbose_writes_at_once_and_echoes(tmp_path: Path) -> None:

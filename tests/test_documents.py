@@ -11,6 +11,7 @@ import pytest
 
 from ssmssh import cli, proxy
 from ssmssh.errors import ExitStatus
+from ssmssh.sandbox.faults import FAULT_TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
@@ -97,3 +98,8 @@ def test_the_try_out_of_the_readme() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     uname = subprocess.run(["uname", "-a"], capture_output=True, text=True, check=True)
     assert done.stdout == uname.stdout
+
+
+def test_every_fault_of_the_sandbox_is_documented() -> None:
+    named = set(re.findall(r"^\| `([a-z-]+)[`:]", text_of(ROOT / "docs" / "sandbox.md"), re.MULTILINE))
+    assert named == set(FAULT_TYPES)

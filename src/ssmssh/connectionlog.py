@@ -25,6 +25,9 @@ MAX_RECORDS = 200
 MAX_FILES = 20
 """Kept in the log directory, the newest."""
 
+MAX_RECORD_CHARACTERS = 8 * 1024
+"""Of one record. The longest of ours is a traceback; what is longer repeats words of the far side."""
+
 MAX_FILE_BYTES = 1024 * 1024
 """Of one file; a connection that logs more than that for days says the same thing over and over."""
 
@@ -63,7 +66,7 @@ class ConnectionLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep or write one record."""
-        line = self.format(record)
+        line = _harmless(self.format(record))
         if self._echo is not None:
             _print(line, self._echo)
         if self._is_immediate:
@@ -106,6 +109,12 @@ class ConnectionLog(logging.Handler):
             self._can_write = False
             if self._is_immediate:  # else nobody asked for it, and the failure itself has the one line
                 _print(f"ssmssh-proxy: cannot write the log {self._path}: {error.strerror}", sys.stderr)
+
+
+def _harmless(text: str) -> str:
+    """Without control characters, and with further lines indented: words of the far side forge no record."""
+    lines = text[:MAX_RECORD_CHARACTERS].rstrip().split("\n")
+    return "\n    ".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
 def _print(line: str, stream: TextIO) -> None:
