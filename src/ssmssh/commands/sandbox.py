@@ -127,7 +127,7 @@ class _Held:
     def __init__(self, box: Sandbox) -> None:
         self.number = 0
         self._box = box
-        self.child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._stronger = [signal.SIGKILL, signal.SIGHUP]
 
     def __call__(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of handlers
@@ -135,19 +135,26 @@ class _Held:
             self._send(self._stronger.pop() if len(self._stronger) > 1 else self._stronger[0])
             return
         if number == signal.SIGCHLD:
-            self.end_without_sandbox()
+            self._follow_sandbox()
             return
         self.number = number
         # Ctrl-C at our terminal reaches the command by itself; a `kill -INT` where we have none does not.
         if number not in (signal.SIGINT, signal.SIGQUIT) or not _is_at_terminal():
             self._end(number)
 
-    def end_without_sandbox(self) -> None:
+    def attach(self, child: "subprocess.Popen[bytes]") -> None:
+        """`child` is the command; what has come since it was begun to be started is for it, too."""
+        self._child = child
+        if self.number:
+            self._send(self.number)
+        self._follow_sandbox()
+
+    def _follow_sandbox(self) -> None:
         """End the command if there is one and the sandbox has ended."""
         try:
             self._box.check()
         except ControlError:
-            if self.child is not None:
+            if self._child is not None:
                 self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
@@ -155,9 +162,9 @@ class _Held:
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
 
     def _send(self, number: int) -> None:
-        if self.child is not None:
+        if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
-                self.child.send_signal(number)
+                self._child.send_signal(number)
 
 
 @contextlib.contextmanager
@@ -202,7 +209,6 @@ def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:
     except OSError as error:
         click.echo(f"ssmssh: {words[0]}: {error.strerror}", err=True)
         return _COMMAND_NOT_EXECUTABLE
-    held.child = child
-    held.end_without_sandbox()  # the news may have come before there was a child to end
+    held.attach(child)
     status = child.wait()
     return _SIGNALLED - status if status < 0 else status

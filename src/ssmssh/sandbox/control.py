@@ -123,6 +123,14 @@ class Peer:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
 
+async def serve(connection: socket.socket, handlers: Mapping[str, Handler], stopped: asyncio.Event) -> None:
+    """Serve calls until the other end is gone, or one of them has set `stopped`."""
+    peer = await Peer.over(connection, handlers)
+    gone = asyncio.ensure_future(peer.run())
+    over = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
+
+
 class Caller:
     """The blocking end of a connection, for programs without an event loop; one call at a time, any thread.
 
@@ -149,7 +157,7 @@ class Caller:
                 line = self._lines.readline(_LINE_BYTES)
             except OSError as error:
                 raise ControlError(f"{self._whom} does not answer: {error.strerror or 'time-out'}") from None
-        if not line:
+        if not line.endswith(b"\n"):
             raise ControlError(f"{self._whom} went away during a call")
         answer = json.loads(line)
         if "error" in answer:

@@ -172,7 +172,7 @@ class FaultSet:
         """Lift a fault, or all of them; that it was not set is no error."""
         faults = self._faults.get(session_id, {})
         for key in [key for key in faults if name in (None, key)]:
-            del faults[key]
+            self._remove(key, session_id)
         self._merged.clear()
 
     def get(self, name: str, session_id: str | None = None) -> Fault | None:
@@ -188,8 +188,8 @@ class FaultSet:
 
     def forget(self, session_id: str) -> None:
         """Drop what was set for a session that is over."""
-        for faults in (self._faults, self._merged):
-            faults.pop(session_id, None)
+        self.clear(None, session_id)
+        self._faults.pop(session_id, None)
 
     def take_call(self, name: str, session_id: str | None = None) -> bool:
         """Whether this API call is to fail so; counts it."""
@@ -199,7 +199,11 @@ class FaultSet:
             left = self._left[owner, name]
             self._left[owner, name] = left - 1
             if left == 1:
-                del self._faults[owner][name]
+                self._remove(name, owner)
                 self._merged.clear()
             return True
         return False
+
+    def _remove(self, name: str, owner: str | None) -> None:
+        del self._faults[owner][name]
+        del self._left[owner, name]

@@ -179,8 +179,10 @@ class FrontServer:
     def _helper_ended(self, name: str) -> None:
         if self._is_closing:
             return
-        said = processes.last_words((self._directory / f"{name}.err").read_text("utf-8", "replace"))
-        self.failure = f"its {name} process ended unexpectedly" + (f" ({said})" if said else "")
+        self.failure = f"its {name} process ended unexpectedly"
+        with contextlib.suppress(OSError):  # of a directory that somebody has removed
+            said = processes.last_words((self._directory / f"{name}.err").read_text("utf-8", "replace"))
+            self.failure += f" ({said})" if said else ""
         _log.error("%s", self.failure)
         self.stopped.set()
 

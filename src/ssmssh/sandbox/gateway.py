@@ -6,7 +6,6 @@ own process takes its time. The front process tells it, over the socket on stdin
 
 import asyncio
 import functools
-import logging
 import random
 import socket
 import ssl
@@ -14,11 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssmssh.errors import SsmsshError
-from ssmssh.sandbox import faults, processes
+from ssmssh.sandbox import control, faults, processes
 from ssmssh.sandbox.agent import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
-from ssmssh.sandbox.control import ControlError, Handler, Peer
+from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
 from ssmssh.sandbox.sshd import SystemSshd
@@ -26,8 +24,6 @@ from ssmssh.sandbox.wire import Weather
 
 if TYPE_CHECKING:
     import subprocess
-
-_log = logging.getLogger(__name__)
 
 SSH_PORT = 22
 """The port of every instance at which the sandbox's SSH server answers."""
@@ -203,19 +199,12 @@ class Gateway:
 
 async def _serve(connection: socket.socket) -> None:
     gateway = Gateway()
-    peer = await Peer.over(connection, gateway.handlers())
-    gone = asyncio.ensure_future(peer.run())
-    stopped = asyncio.ensure_future(gateway.stopped.wait())
-    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await control.serve(connection, gateway.handlers(), gateway.stopped)
 
 
 def main() -> None:
     """Serve until the front process says stop, or is gone."""
-    connection = processes.inherited_socket()
-    try:
-        asyncio.run(_serve(connection))
-    except SsmsshError:
-        _log.exception("the gateway failed")
+    asyncio.run(_serve(processes.inherited_socket()))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssmssh.errors import UsageError
-from ssmssh.sandbox import processes
-from ssmssh.sandbox.control import Handler, Peer
+from ssmssh.sandbox import control, processes
+from ssmssh.sandbox.control import Handler
 
 _log = logging.getLogger(__name__)
 
@@ -288,10 +288,7 @@ def _exit(process: "asyncssh.SSHServerProcess[bytes]", status: int) -> None:
 
 async def _serve(connection: socket.socket) -> None:
     server = LibrarySshd()
-    peer = await Peer.over(connection, server.handlers())
-    gone = asyncio.ensure_future(peer.run())
-    stopped = asyncio.ensure_future(server.stopped.wait())
-    await asyncio.wait({gone, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await control.serve(connection, server.handlers(), server.stopped)
 
 
 def main() -> None:
