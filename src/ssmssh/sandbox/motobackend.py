@@ -66,8 +66,7 @@ def seed(region: str, instances: Sequence[Instance]) -> None:
             tags={"instance": tags},
         )
         machine = reservation.instances[0]
-        for kind in (machine.id,):
-            backend.tags[instance.instance_id] = backend.tags.pop(kind, {})
+        backend.tags[instance.instance_id] = backend.tags.pop(machine.id, {})
         machine.id = instance.instance_id
         interface = machine.nics[0]
         interface.private_ip_address = instance.address
