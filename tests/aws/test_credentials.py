@@ -135,8 +135,17 @@ def test_of_a_role_are_kept_where_the_aws_cli_keeps_them(sts: Api, home: Path) -
     (kept,) = (home / ".aws/cli/cache").iterdir()
     assert kept.name == f"{name}.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert client("role").credentials().access_key == "ASROLE"
     assert len(sts.requests) == 1
+
+
+def test_of_a_stand_in_s_role_are_kept_elsewhere(sts: Api, home: Path, tmp_path: Path) -> None:
+    sts.answers.append(assumed("ASROLE"))
+    settings = AwsSettings(profile="role", region="eu-west-1", role_cache=tmp_path / "mine" / "roles")
+    assert AwsClient(settings).credentials().access_key == "ASROLE"
+    assert len(list((tmp_path / "mine" / "roles").iterdir())) == 1
+    assert not (home / ".aws/cli").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"Credentials": {}}', '{"Credentials": null}', "\0"])

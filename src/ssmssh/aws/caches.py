@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.utils import JSONFileCache
 
+from ssmssh.settings import make_directory
+
 if TYPE_CHECKING:
     from botocore.credentials import CredentialResolver
 
@@ -24,6 +26,10 @@ class SharedCache(JSONFileCache):
     botocore fails with KeyError on a damaged file, and with OSError where the home directory is read-only.
     """
 
+    def __init__(self, directory: Path) -> None:
+        super().__init__(str(directory))
+        self._directory = directory
+
     def __contains__(self, cache_key: str) -> bool:
         try:
             return "Expiration" in self[cache_key]["Credentials"]
@@ -32,6 +38,7 @@ class SharedCache(JSONFileCache):
 
     def __setitem__(self, cache_key: str, value: Any) -> None:
         try:
+            make_directory(self._directory)  # for its owner only; botocore would leave that to the umask
             super().__setitem__(cache_key, value)
         except (OSError, ValueError):
             return  # asked for again next time; the text of the ValueError would show the credentials
@@ -42,7 +49,7 @@ def share_with_aws_cli(chain: "CredentialResolver", directory: Path | None = Non
 
     Or in `directory`: a stand-in for AWS has its own, because the names of the files do not tell its roles from AWS's.
     """
-    cache = SharedCache(str(directory or _DIRECTORY.expanduser()))
+    cache = SharedCache(directory or _DIRECTORY.expanduser())
     for name in _PROVIDERS:
         provider: Any = chain.get_provider(name)
         provider.cache = cache
