@@ -166,7 +166,7 @@ class Running:
 class Bed:
     """A sandbox that is ready; see the module. `bed` makes one."""
 
-    def __init__(self, box: Sandbox) -> None:
+    def __init__(self, box: Sandbox, *, has_one_gateway: bool) -> None:
         self.box = box
         self.directory = box.directory / "benchmark"
         self.directory.mkdir(mode=0o700)
@@ -174,10 +174,10 @@ class Bed:
         usual = Path(botocore.httpsession.where())
         bundle.write_bytes(usual.read_bytes() + b"\n" + box.ca_bundle.read_bytes())
         # Go programs, such as the official plugin, know the second one only.
-        with (box.directory / "sshd_config").open("a") as file:
-            # bash takes the invoking user's ~/.bashrc for what sshd runs, but for a shell in a shell.
-            file.write("SetEnv SHLVL=1\n")
         self.environment = box.environment | {"AWS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)}
+        if has_one_gateway:
+            # In AWS the host of the StreamUrls is known before StartSession has answered; here our proxy is told it.
+            self.environment["SSMSSH_STREAM_ENDPOINT_URL"] = box.stream_endpoint
 
     def run(self, words: Sequence[str]) -> Running:
         """Start a program in the sandbox, under the meter."""
@@ -222,7 +222,7 @@ def bed(*, unpaced: bool = True, gateways: int = 1) -> Iterator[Bed]:
     """Have a sandbox for a while. Unpaced, its agent does not rest for a millisecond after each kilobyte."""
     with Sandbox(unpaced=unpaced, gateways=gateways) as box, farside.port() as own:
         box.open_port(FAR_PORT, own)
-        yield Bed(box)
+        yield Bed(box, has_one_gateway=gateways == 1)
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -13,14 +13,16 @@ class Limits(NamedTuple):
     """The bounds of a channel's buffers.
 
     Attributes:
-        initial_window_bytes: RFC 6928's ten segments, in messages: small enough for any path's queues.
-        max_window_bytes: 20 MB/s over 100 ms. All of it may have to be resent after a lost connection.
+        initial_window_bytes: A second on a path of 30 KB/s, where more would be taken for the path's own round trip;
+            RFC 6928 begins with half of it.
+        max_window_bytes: 20 MB/s over 200 ms, so that the window of an ssh channel (2 MiB in OpenSSH) is the narrower
+            one. All of it may have to be resent after a lost connection.
         early_messages: As many as the official client keeps.
         early_bytes: Room for these at the usual size, with some to spare.
     """
 
-    initial_window_bytes: int = 16 * 1024
-    max_window_bytes: int = 2 * 1024 * 1024
+    initial_window_bytes: int = 32 * 1024
+    max_window_bytes: int = 4 * 1024 * 1024
     early_messages: int = 10_000
     early_bytes: int = 16 * 1024 * 1024
 
