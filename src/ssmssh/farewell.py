@@ -63,7 +63,7 @@ def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bo
         output: The service's text.
         target: As messages name it.
         has_spoken: Whether something came from the port before.
-        has_loss: Whether something that was written to us is known to be lost.
+        has_loss: Whether something is known to be missing, here or there.
     """
     output = output[:_LONGEST_OUTPUT]
     if _AGENT_WORKER_DIED in output and not has_spoken:
@@ -79,7 +79,7 @@ def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bo
         )
     if has_loss:
         return SessionEndedError(
-            f"The session with {target} ended before everything had arrived there",
+            f"The session with {target} ended before everything had arrived",
             "the program on the port closed the connection, or somebody ended the session",
         )
     return None

@@ -104,6 +104,7 @@ class Session:
         self._reaping: Background[None] | None = None
         self._lost_at = 0.0
         self._acknowledged_before = 0
+        self._has_passed_on = False
         self._has_started = self._is_shaken = self._is_left = self._has_loss = False
         self._closed: ChannelClosed | None = None
 
@@ -205,6 +206,7 @@ class Session:
             _log.info("resumed after %.1f s", now - self._lost_at)
         self._has_started = True
         self._acknowledged_before = self._channel.statistics.acknowledged
+        self._has_passed_on = False
         self._websocket = connection.websocket
         connection.websocket.send_text(self._channel.open(connection.token, now))
         self._keepalive.restart(now)
@@ -219,7 +221,8 @@ class Session:
         self._patience.lost(closed.sentence)
         self._lost_at = now
         acknowledged = self._channel.statistics.acknowledged - self._acknowledged_before
-        self._outage.lost(closed, now, was_fruitful=acknowledged > 0 or self._keepalive.is_stable)
+        was_fruitful = acknowledged > 0 or self._has_passed_on or self._keepalive.is_stable
+        self._outage.lost(closed, now, was_fruitful=was_fruitful)
 
     def _drop_websocket(self) -> None:
         if self._websocket is None:
@@ -261,6 +264,7 @@ class Session:
             raise
         finally:
             if output:
+                self._has_passed_on = True
                 self._sink.put(output)
 
     def _handle(self, event: Event, output: list[bytes]) -> None:
@@ -275,11 +279,17 @@ class Session:
             case ChannelClosed():
                 _log.info("channel closed by the service: %s", event.output or "no reason given")
                 self._closed = event
-                flags = int(self._farewell is not None and self._source.is_empty)  # ours, that says it was all
-                unacknowledged = self._channel.statistics.unacknowledged_messages - flags
-                self._has_loss = unacknowledged > 0 or not self._source.is_empty
+                self._has_loss = self._is_something_lost()
             case _:
                 _log.debug("%s", event)
+
+    def _is_something_lost(self) -> bool:
+        """Whether bytes are known to be missing, in either direction, if the session ends now."""
+        statistics = self._channel.statistics
+        flags = int(self._farewell is not None and self._source.is_empty)  # ours, that says it was all
+        is_sent = statistics.unacknowledged_messages <= flags and self._source.is_empty
+        is_received = not statistics.early_messages  # these wait for one before them that will not come
+        return not (is_sent and is_received)
 
     def _send(self, now: float) -> None:
         channel, websocket = self._channel, self._websocket

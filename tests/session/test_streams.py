@@ -149,7 +149,6 @@ def test_output_that_nobody_reads_is_seen_and_recovers(wakeup: Wakeup, pipe: tup
     while received < count * len(chunk):
         received += len(os.read(pipe[0], WRITE_BYTES))
     wait_for_wake(wakeup)
-    assert not pump.is_full
     written(pump)
 
 
