@@ -151,14 +151,21 @@ def test_the_status_of_the_command_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)], ids=str
+    ("number", "status", "command"),
+    [
+        (signal.SIGTERM, 143, "sleep 1000; true"),
+        (signal.SIGHUP, 129, "sleep 1000; true"),
+        (signal.SIGKILL, -9, "exec sleep 1000"),
+    ],
+    ids=str,
 )
-def test_a_signal_ends_the_command_and_the_sandbox(number: int, status: int, directory_note: Path) -> None:
-    script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; exec sleep 1000'
-    process = started("--", "sh", "-c", script)
+def test_a_signal_ends_the_command_and_the_sandbox(
+    number: int, status: int, command: str, directory_note: Path
+) -> None:
+    process = started("--", "sh", "-c", f'echo "$SSMSSH_SANDBOX" > {directory_note}; {command}')
     directory = noted(directory_note)
+    wait_until(lambda: any("sleep" in each.name() for each in all_below(process.pid)), "the command")
     below = all_below(process.pid)
-    assert any("sleep" in each.name() for each in below)
     process.send_signal(number)
     assert process.wait(30) == status
     _, alive = psutil.wait_procs(below, timeout=20)
@@ -216,7 +223,7 @@ def test_a_killed_main_process_takes_the_rest_along() -> None:
     ],
 )
 def test_a_lost_process_is_the_end_of_it_all(module: str, options: list[str], words: str, directory_note: Path) -> None:
-    script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; exec sleep 1000'
+    script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; sleep 1000; true'
     process = started(*options, "--", "sh", "-c", script, stderr=subprocess.PIPE)
     directory = noted(directory_note)
     below = all_below(process.pid)

@@ -162,9 +162,15 @@ class _Held:
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
 
     def _send(self, number: int) -> None:
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.send_signal(number)
+        """To the command and what it runs: a shell that dies does not take along what it waits for."""
+        if self._child is None:
+            return
+        below = processes.descendants(self._child.pid)
+        with contextlib.suppress(ProcessLookupError):
+            self._child.send_signal(number)
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
 
 
 @contextlib.contextmanager
