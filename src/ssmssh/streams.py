@@ -229,7 +229,7 @@ class OutputPump:
         """
         if self.has_written or self._is_broken:
             return
-        text = line.encode("ascii", "replace")[:FIRST_LINE_BYTES]
+        text = line.encode("ascii", "backslashreplace")[:FIRST_LINE_BYTES]
         if not _CAN_POLL_PIPES or select.select([], [self._fd], [], 0)[1]:
             with contextlib.suppress(OSError):
                 os.write(self._fd, text + b"\r\n")

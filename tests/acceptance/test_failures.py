@@ -34,7 +34,7 @@ def the_line(stdout: bytes, stderr: bytes) -> str:
     lines = stderr.decode().splitlines()
     assert len(lines) == 1, stderr.decode()
     assert lines[0].startswith("ssmssh-proxy: ")
-    assert stdout == lines[0].encode("ascii", "replace") + b"\r\n"
+    assert stdout == lines[0].encode("ascii", "backslashreplace") + b"\r\n"
     for secret in ("Traceback", TOKEN):
         assert secret not in lines[0]
     return lines[0]

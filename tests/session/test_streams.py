@@ -178,7 +178,7 @@ def test_output_through_a_non_blocking_description(wakeup: Wakeup, pipe: tuple[i
 def test_first_line_only_before_anything_else(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
     pump = OutputPump(pipe[1], wakeup)
     pump.put_first_line("ssmssh-proxy: no \u2013 such luck")
-    assert os.read(pipe[0], 100) == b"ssmssh-proxy: no ? such luck\r\n"
+    assert os.read(pipe[0], 100) == b"ssmssh-proxy: no \\u2013 such luck\r\n"
     pump.start()
     pump.put([b"SSH-2.0-x\r\n"])
     pump.put_first_line("too late")
