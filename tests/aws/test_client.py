@@ -142,7 +142,9 @@ def test_a_ca_bundle_that_is_not_there(
     home: Path, configure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(f"[default]\nca_bundle = {home}/configured\n")
-    with pytest.raises(FileError, match=r"configured does not exist; correct AWS_CA_BUNDLE or ca_bundle"):
+    with pytest.raises(
+        FileError, match=r"configured does not exist; correct AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE"
+    ):
         AwsClient(AwsSettings(region="eu-west-1"))
     monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
     with pytest.raises(FileError, match="/no/such/file does not exist"):

@@ -100,7 +100,10 @@ class AwsClient:
                 "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure",
             )
         if self.ca_bundle and not Path(self.ca_bundle).exists():
-            raise FileError(f"The CA bundle {self.ca_bundle} does not exist", "correct AWS_CA_BUNDLE or ca_bundle")
+            raise FileError(
+                f"The CA bundle {self.ca_bundle} does not exist",
+                "correct AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE",
+            )
         self.region: str = region
         self._tls: ssl.SSLContext | None = None
         self._ssm: Any = None  # botocore makes the class at run time

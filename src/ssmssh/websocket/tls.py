@@ -16,7 +16,7 @@ from ssmssh.websocket.transport import tls_reason
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
 _VALIDITY_CODES = (9, 10)
 
-_CORRECT = "correct AWS_CA_BUNDLE or ca_bundle in ~/.aws/config"
+_CORRECT = "correct AWS_CA_BUNDLE, ca_bundle in ~/.aws/config, or REQUESTS_CA_BUNDLE"
 
 
 class SharedContext(ssl.SSLContext):
