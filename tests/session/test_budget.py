@@ -1,18 +1,23 @@
-"""What a connection may load, read and open: a budget that no clock decides about.
+"""What a connection may load, read and open, and how often its loop may turn: a budget that no clock decides about.
 
-A real ``ssh`` runs a command through a proxy whose audit events are kept.
+A real ``ssh`` runs a command through a proxy whose audit events are kept. What a message costs the protocol is counted
+in ``tests/protocol/test_cost.py``.
 """
 
 import json
 import shlex
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import botocore
 import pytest
 
+from ssmssh.protocol.limits import DEFAULT_PAYLOAD_BYTES
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, Client
+from tests.session.observed import ObservedProxy
 
 WATCHED = Path(__file__).with_name("watched.py")
 
@@ -87,3 +92,35 @@ def test_directories(events: list[Event]) -> None:
 
 def test_programs(events: list[Event]) -> None:
     assert [event for event, _ in events if event.startswith(("subprocess.", "os.exec", "os.fork", "os.posix"))] == []
+
+
+SIZE = 8 * 1024 * 1024
+TURNS_PER_MESSAGE = 0.5
+"""Each is some ten system calls. A turn takes all that has come and sends all that may go: 0.03 on an idle machine."""
+
+
+def test_turns_of_the_loop(sandbox: Sandbox, client: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sandbox.open_port(3999, server.getsockname()[1])
+        echo = threading.Thread(target=send_back_in_the_end, args=(server,))
+        echo.start()
+        proxy = ObservedProxy(client, port=3999)
+        proxy.write(bytes(SIZE))
+        received = proxy.stdout.read(SIZE)
+        proxy.stdin.close()
+        assert proxy.wait() == 0, proxy.line
+        echo.join()
+    assert len(received) == SIZE
+    messages = 2 * SIZE / DEFAULT_PAYLOAD_BYTES
+    assert 0 < proxy.turns < TURNS_PER_MESSAGE * messages
+
+
+def send_back_in_the_end(server: socket.socket) -> None:
+    """Take all that is to come, and send as much."""
+    connection, _ = server.accept()
+    with connection:
+        left = SIZE
+        while left:
+            left -= len(connection.recv(left))
+        connection.sendall(bytes(SIZE))
+        connection.recv(1)
