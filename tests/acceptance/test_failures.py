@@ -4,7 +4,10 @@ The statuses are those the documentation promises: 2 usage, 3 credentials, 4 tar
 by the service, 8 protocol.
 """
 
+import hashlib
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from websockets.sync.server import ServerConnection
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, free_port
+from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, free_port, wait_until
 from tests.acceptance.rogue import TOKEN, RogueApi, rogue_api, rogue_stream
 
 
@@ -212,3 +215,54 @@ def test_ssh_shows_the_line(client: Client) -> None:
     shown = done.stderr.decode()
     assert "\nssmssh-proxy: " in shown
     assert "banner line 0: ssmssh-proxy: " in shown
+
+
+def expire_login(client: Client) -> None:
+    """Add a profile whose SSO login was yesterday, as `aws sso login` leaves it behind."""
+    start_url = "https://portal.example/start"
+    config = client.directory / "aws_config"
+    config.write_text(
+        "[profile weary]\nregion = us-east-1\nsso_account_id = 123456789012\nsso_role_name = admin\n"
+        f"sso_start_url = {start_url}\nsso_region = eu-west-1\n"
+    )
+    tokens = client.directory / ".aws" / "sso" / "cache"
+    tokens.mkdir(parents=True)
+    token = {"startUrl": start_url, "region": "eu-west-1", "accessToken": "x" * 40, "expiresAt": "2025-01-01T00:00:00Z"}
+    (tokens / f"{hashlib.sha1(start_url.encode()).hexdigest()}.json").write_text(json.dumps(token))
+    client.environment |= {
+        "HOME": str(client.directory),
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "status", "words"),
+    [
+        pytest.param(f"{EC2_HOST}.weary", 22, 3, "aws sso login --profile weary", id="expired SSO login"),
+        pytest.param(f"{EC2_HOST}.eu-west-1", 22, 2, "another region than eu-west-1", id="wrong region"),
+        pytest.param(EC2_HOST, 9, 4, f"Nothing answers on the port of {EC2_HOST}", id="closed port"),
+        pytest.param("i-00000000000000000", 22, 4, "TargetNotConnected", id="vanished instance"),
+    ],
+)
+def test_a_reason_is_wherever_one_looks(client: Client, host: str, port: int, status: int, words: str) -> None:
+    """In ``ssh -v``, on the proxy's stderr, in its log, and in its exit status."""
+    if status == 3:
+        expire_login(client)
+    runner = client.directory / "runner"
+    runner.touch(mode=0o700)
+    runner.write_text('#!/bin/sh\nssmssh-proxy "$@" 2>stderr\necho $? >status\n')
+    command = f"ProxyCommand={runner} %h %p"
+    done = client.run("ssh", "-v", "-p", str(port), "-o", command, host, "true", status=255)
+    shown = [line for line in done.stderr.decode().splitlines() if "banner line 0: ssmssh-proxy: " in line]
+    assert len(shown) == 1
+    assert words in shown[0]
+    ended = client.directory / "status"
+    wait_until(lambda: ended.exists() and ended.read_text(), "the end of the proxy")
+    (line,) = (client.directory / "stderr").read_text().splitlines()
+    assert words in line
+    assert "x" * 40 not in line
+    assert int(ended.read_text()) == status
+    log = re.search(r" \(log: (.*)\)$", line)
+    assert log
+    assert words in Path(log[1]).read_text(encoding="utf-8")

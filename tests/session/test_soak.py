@@ -5,6 +5,7 @@ The small form is part of every run. The full one (1 GiB each way, 200 connectio
 """
 
 import hashlib
+import logging
 import socket
 import subprocess
 import threading
@@ -38,6 +39,9 @@ COUNTS = [
     pytest.param(20, id="20"),
     pytest.param(200, id="200", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
 ]
+
+
+_log = logging.getLogger(__name__)
 
 
 class Use(NamedTuple):
@@ -94,7 +98,7 @@ def cut_again_and_again(sandbox: Sandbox, proxy: ObservedProxy, size_bytes: int)
 def assert_flat(uses: list[Use]) -> None:
     """Later is as early; what one resume takes for a moment (a socket, a thread) may be seen or not."""
     settled, later = uses[len(uses) // 4], uses[-1]
-    print(uses[0], settled, later)  # for -rP
+    _log.warning("%s, %s, %s", uses[0], settled, later)  # for -rP
     assert later.memory_bytes - settled.memory_bytes < FLAT_BYTES, uses
     assert max(use.descriptors for use in uses) - min(use.descriptors for use in uses) <= 3, uses
     assert max(use.threads for use in uses) - min(use.threads for use in uses) <= 2, uses
@@ -185,7 +189,7 @@ def test_one_connection_after_the_other(client: Client, sandbox: Sandbox, count:
         assert late.descriptors <= early.descriptors + 2, (early, late)
         assert late.threads <= early.threads + 2, (early, late)
         assert late.memory_bytes - early.memory_bytes < FLAT_BYTES, (early, late)
-    print(far[0], far[-1])
+    _log.warning("the sandbox: %s, %s", far[0], far[-1])
 
 
 def test_twenty_connections_at_once(client: Client, sandbox: Sandbox) -> None:
