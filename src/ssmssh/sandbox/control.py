@@ -70,7 +70,7 @@ class Peer:
         """Call the other side and wait for its answer.
 
         Raises:
-            ControlError: with the words of the other side, or because it is gone.
+            ControlError: with the words of the other side, or because it is gone or slow.
         """
         if self._writer.is_closing():
             raise ControlError(_GONE)
@@ -79,7 +79,10 @@ class Peer:
         self._waiting[number] = future
         try:
             self._write({"id": number, "call": name, "arguments": arguments})
-            return await future
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await future
+        except TimeoutError:
+            raise ControlError("the other process of the sandbox does not answer") from None
         finally:
             del self._waiting[number]
 
