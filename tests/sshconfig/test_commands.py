@@ -104,11 +104,22 @@ def test_printing_writes_nothing(home: Home) -> None:
     assert list(home.directory.iterdir()) == []
 
 
-def test_control_sockets_get_a_directory(home: Home) -> None:
-    home.install("--multiplex")
-    assert home.own.parent.stat().st_mode & 0o777 == 0o700
-    assert home.ssh("i-0")["controlpersist"] == ["60"]
-    assert home.ssh("i-0")["controlpath"][0].startswith(f"{home.directory}/ssmssh/")
+def test_control_sockets_get_a_directory(short_home: Home) -> None:
+    short_home.install("--multiplex")
+    assert short_home.own.parent.stat().st_mode & 0o777 == 0o700
+    assert short_home.ssh("i-0")["controlpersist"] == ["60"]
+    assert short_home.ssh("i-0")["controlpath"][0].startswith(f"{short_home.directory}/ssmssh/")
+    short_home.install("--multiplex", "1h30m")
+    assert short_home.ssh("i-0")["controlpersist"] == ["5400"]
+    short_home.install("--multiplex", "")
+    assert short_home.ssh("i-0")["controlmaster"] == ["false"]
+
+
+@pytest.mark.parametrize("time", ["0", "soon", "10 m", "1y", "00s"])
+def test_a_time_for_sharing_that_is_none(short_home: Home, time: str) -> None:
+    with pytest.raises(UsageError, match=r"--multiplex .* is not a time; write 60s"):
+        short_home.install("--multiplex", time)
+    assert not short_home.config.exists()
 
 
 def test_options_of_all_kinds_reach_ssh(home: Home) -> None:

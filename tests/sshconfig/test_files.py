@@ -122,10 +122,10 @@ def test_no_directory_is_made_for_a_mistyped_name_or_a_link_astray(home: Home) -
     assert left_beside(home.config) in ([], ["home"])
 
 
-def test_only_the_directory_for_ssh_is_made(home: Home) -> None:
-    directory = home.directory / ".ssh"
-    place = install.place_of(directory / "config", home.state, home.directory)
-    job = install.Installation("", BlockOptions(multiplex=True), reset=False, script="/opt/ssmssh-proxy")
+def test_only_the_directory_for_ssh_is_made(short_home: Home) -> None:
+    directory = short_home.directory / ".ssh"
+    place = install.place_of(directory / "config", short_home.state, short_home.directory)
+    job = install.Installation("", BlockOptions(multiplex="60s"), reset=False, script="/opt/ssmssh-proxy")
     install.carry_out(job, place, lambda plan, doubt: None, None)
     for made in (directory, directory / "ssmssh"):
         assert made.stat().st_mode & 0o777 == 0o700

@@ -13,6 +13,7 @@ from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.sshconfig import install, script
 from ssmssh.sshconfig.block import BlockOptions, BlockText
 from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
+from ssmssh.sshconfig.sharing import CONTROL_PERSIST
 from ssmssh.target import parse_target
 
 _USERS = ("ec2-user", "ubuntu", "admin", "none")
@@ -38,7 +39,13 @@ _USER_HINT = (
 @click.option("--remote-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -R.")
 @click.option("--compression/--no-compression", default=None, help="Compress what ssh sends.")
 @click.option("--server-alive", metavar="SECONDS", type=click.IntRange(0, 100_000), help="0: no keep-alive.")
-@click.option("--multiplex/--no-multiplex", default=None, help="Let connections to a host share one session.")
+@click.option(
+    "--multiplex",
+    metavar="[TIME]",
+    is_flag=False,
+    flag_value=CONTROL_PERSIST,
+    help=f"Let connections to a host share one session, kept for TIME after the last.  [default: {CONTROL_PERSIST}]",
+)
 @click.option("--option", metavar="'KEY VALUE'", multiple=True, help="Any other ssh setting; may be repeated.")
 @click.option("--include/--inline", default=None, help="Keep the block in a file of its own.  [default: inline]")
 @click.option("--capture", is_flag=True, help="Answer for hosts that the config names, too, if the patterns match.")

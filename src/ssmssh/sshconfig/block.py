@@ -20,15 +20,13 @@ from sshconf import empty_ssh_config_file
 
 from ssmssh.errors import UsageError
 from ssmssh.sshconfig.document import NAME_PATTERN, begin_marker, end_marker
+from ssmssh.sshconfig.sharing import SOCKET_NAME, check_time
 
 DEFAULT_PATTERNS = ("i-*", "mi-*")
 
 SERVER_ALIVE_SECONDS = 30
 SERVER_ALIVE_COUNT = 4
 """Both as long as ssh waits before it ends a connection that is silent: 120 s. The proxy resumes within that."""
-
-CONTROL_PERSIST_SECONDS = 60
-"""Long enough for a script's next command; short, since the service ends idle sessions with all that share them."""
 
 MAX_REASON_CHARACTERS = 256
 
@@ -82,7 +80,7 @@ class BlockOptions:
     forward_agent: bool | None = None
     compression: bool | None = None
     server_alive: int | None = None
-    multiplex: bool | None = None
+    multiplex: str | None = None
     local_forward: tuple[str, ...] | None = None
     remote_forward: tuple[str, ...] | None = None
     option: tuple[str, ...] | None = None
@@ -198,8 +196,8 @@ class BlockText:
         if options.multiplex:
             pairs += (
                 ("ControlMaster", "auto"),
-                ("ControlPath", _quoted_if_blank(f"{self.directory}/%C")),
-                ("ControlPersist", str(CONTROL_PERSIST_SECONDS)),
+                ("ControlPath", _quoted_if_blank(f"{self.directory}/{SOCKET_NAME}")),
+                ("ControlPersist", options.multiplex),
             )
         pairs += (("LocalForward", forward_spec(spec)) for spec in options.local_forward or ())
         pairs += (("RemoteForward", forward_spec(spec)) for spec in options.remote_forward or ())
@@ -275,6 +273,8 @@ def _check_values(options: BlockOptions) -> None:
         )
     if options.server_alive is not None and not 0 <= options.server_alive <= 100_000:
         raise UsageError("--server-alive takes seconds, 0 to 100000 (0: no keep-alive)")
+    if options.multiplex:
+        check_time(options.multiplex)
     if options.user and not re.fullmatch(r"[^\s\"'\\#%$-][^\s\"'\\#%$]*", options.user):
         raise UsageError(f"--user {options.user!r} cannot be a user name")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import files, verify
+from ssmssh.sshconfig import files, sharing, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
@@ -78,6 +78,8 @@ class Installation(NamedTuple):
         """The block with the options that an earlier run chose and this one did not change."""
         earlier = None if self.reset else remembered(current, self.name)
         options = recall(earlier or "").changed_by(self.options)
+        if options.multiplex:
+            sharing.check_place(place.directory)
         return BlockText(self.name, options, self.script, place.directory_name)
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
