@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssmssh.sandbox import Sandbox
+from ssmssh.sandbox.faults import parse
 from tests.session.transfers import TRANSFERS, Outcome, Place, run
 
 SIZE_BYTES = 300_000
@@ -28,12 +29,18 @@ class Row:
     words: tuple[str, ...] = ()
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether a transfer has ended as it should."""
+        """Whether a transfer has met its faults and ended as it should."""
         is_quiet = not outcome.line and outcome.status in (0, *SIGNALS)
         if self.ends is None:
-            return outcome.is_whole and is_quiet
+            has_met_all = outcome.log.count("lost the connection") >= self._cuts()
+            return outcome.is_whole and is_quiet and has_met_all
         has_said_why = outcome.line.count("\n") == 1 and any(word in outcome.line for word in self.words)
         return not outcome.is_whole and outcome.status in self.ends and (is_quiet or has_said_why)
+
+    def _cuts(self) -> int:
+        """How often the connection must be lost."""
+        faults = map(parse, self.faults)
+        return sum(int(fault["times"]) for fault in faults if fault.name in ("cut", "bye", "half-open"))
 
 
 SIGNALS = (128 + 1, 128 + 15)
@@ -57,8 +64,15 @@ ROWS = (
     Row("10 % doubled", ("duplicate:rate=0.1",)),
     Row("10 % reordered", ("reorder:rate=0.1",)),
     Row(
-        "cuts, loss, doubles, reordering and delay at once",
-        ("cut:bytes=80000,times=3", "loss:rate=0.01", "duplicate:rate=0.1", "reorder:rate=0.1", "delay:seconds=0.02"),
+        "cuts, agent away, loss, doubles, reordering and delay at once",
+        (
+            "cut:bytes=80000,times=3",
+            "agent-cut:bytes=100000,away=0.5",
+            "loss:rate=0.01",
+            "duplicate:rate=0.1",
+            "reorder:rate=0.1",
+            "delay:seconds=0.02",
+        ),
     ),
     Row("garbage messages", ("garbage:bytes=80000,times=3,count=20",)),
     # The agent.
