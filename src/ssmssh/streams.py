@@ -174,7 +174,7 @@ class OutputPump:
         self._fd = fd
         self._wakeup = wakeup
         self._changed = threading.Condition()
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         self._queued_bytes = 0
         self._is_broken = False
         self.has_written = False
@@ -238,16 +238,23 @@ class OutputPump:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._chunks)
-                chunks, self._chunks = self._chunks, []
-            for piece in _join(chunks):
-                if not self._write(piece):
-                    with self._changed:
-                        self._is_broken = True
-                        self._chunks.clear()
-                        self._queued_bytes = 0
-                        self._changed.notify_all()
-                    self._wakeup.wake()
-                    return
+                piece = self._next_piece()
+            if not self._write(piece):
+                with self._changed:
+                    self._is_broken = True
+                    self._chunks.clear()
+                    self._queued_bytes = 0
+                    self._changed.notify_all()
+                self._wakeup.wake()
+                return
+
+    def _next_piece(self) -> bytes:
+        """Chunks joined up to `WRITE_BYTES`, one at least: what else waits is there once."""
+        chunks = [self._chunks.popleft()]
+        size = len(chunks[0])
+        while self._chunks and (size := size + len(self._chunks[0])) <= WRITE_BYTES:
+            chunks.append(self._chunks.popleft())
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _write(self, piece: bytes) -> bool:
         view = memoryview(piece)
@@ -269,21 +276,6 @@ class OutputPump:
             if has_room_again:
                 self._wakeup.wake()
         return True
-
-
-def _join(chunks: list[bytes]) -> list[bytes]:
-    """Join neighbours up to `WRITE_BYTES`."""
-    if len(chunks) == 1:
-        return chunks
-    pieces = []
-    start = size = 0
-    for index, chunk in enumerate(chunks):
-        if size + len(chunk) > WRITE_BYTES and size:
-            pieces.append(b"".join(chunks[start:index]))
-            start, size = index, 0
-        size += len(chunk)
-    pieces.append(b"".join(chunks[start:]))
-    return pieces
 
 
 def _is_readable(fd: int, timeout_seconds: float | None) -> bool:
