@@ -16,7 +16,7 @@ from ssmssh.protocol.message import PayloadType
 from tests.protocol.link import Break, Link, Log, Schedule
 from tests.protocol.support import connecting_channel, examples
 
-NUMBERS = array("I", range(1_000_000)).tobytes()
+NUMBERS = array("I", range(4_000_000)).tobytes()
 
 
 def content(size: int, start: int) -> bytes:
@@ -30,6 +30,7 @@ def chunks(data: bytes, size: int = 1024) -> list[bytes]:
 
 def run(schedule: Schedule, upload_size: int, download_size: int, limits: Limits | None = None) -> tuple[Link, Log]:
     upload, download = content(upload_size, 0), content(download_size, 500_000)
+    assert len(upload) == upload_size, "there is not so much content"
     channel = connecting_channel(limits=limits or Limits())
     link = Link(channel, schedule, upload, chunks(download))
     log = link.transfer()
@@ -119,6 +120,16 @@ def test_a_narrow_path_is_filled_and_not_overfilled(rate_bytes: float, delay_sec
     assert link.channel.statistics.resent <= (200 if rate_bytes == 30e3 else 2)
     if link.now > 5.0:
         assert len(link.agent.upload) / link.now > 0.55 * rate_bytes
+
+
+@pytest.mark.parametrize("delay_seconds", [0.02, 0.05, 0.1])
+def test_a_fast_and_long_path_is_filled(delay_seconds: float) -> None:
+    """Once it has grown, the window carries what the path does: the second half of an upload takes no longer."""
+    size, rate_bytes = 7_000_000, 15e6
+    (half, _), (whole, _) = (
+        run(Schedule(delay_seconds=delay_seconds, rate_bytes=rate_bytes), n, 0) for n in (size, 2 * size)
+    )
+    assert size / (whole.now - half.now) > 0.85 * rate_bytes
 
 
 def test_a_cut_in_full_flight() -> None:

@@ -95,8 +95,9 @@ def test_programs(events: list[Event]) -> None:
 
 
 SIZE = 8 * 1024 * 1024
-TURNS_PER_MESSAGE = 0.5
-"""Each is some ten system calls. A turn takes all that has come and sends all that may go: 0.03 on an idle machine."""
+TURNS_PER_MESSAGE = 0.1
+"""Each is some ten system calls. A turn takes all that has come and sends all that may go: 0.03 on an idle machine, and
+fewer where there is much else to do."""
 
 
 def test_turns_of_the_loop(sandbox: Sandbox, client: Client) -> None:

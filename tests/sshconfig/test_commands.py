@@ -109,7 +109,9 @@ def test_control_sockets_get_a_directory(short_home: Home) -> None:
     assert short_home.own.parent.stat().st_mode & 0o777 == 0o700
     assert short_home.ssh("i-0")["controlpersist"] == ["60"]
     assert short_home.ssh("i-0")["controlpath"][0].startswith(f"{short_home.directory}/ssmssh/")
+    short_home.own.parent.chmod(0o777)
     short_home.install("--multiplex", "1h30m")
+    assert short_home.own.parent.stat().st_mode & 0o777 == 0o700
     assert short_home.ssh("i-0")["controlpersist"] == ["5400"]
     short_home.install("--multiplex", "")
     assert short_home.ssh("i-0")["controlmaster"] == ["false"]

@@ -117,6 +117,19 @@ def make_directory(directory: Path) -> None:
         raise _failed("make", directory, error) from None
 
 
+def close_to_others(directory: Path) -> None:
+    """Take from a directory of ours whatever rights others have: its control sockets open sessions.
+
+    Raises:
+        FileError: It belongs to somebody else.
+    """
+    try:
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
+    except OSError as error:
+        raise _failed("change", directory, error) from None
+
+
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Keep other runs of ours out; waits for them at most `LOCK_SECONDS`, then raises FileError."""

@@ -202,6 +202,8 @@ def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> 
     needs_directory = plan.own is not None or f"{place.directory_name}/".encode() in (plan.main or b"")
     for directory in (place.config.parent, place.directory) if needs_directory else (place.config.parent,):
         files.make_directory(directory)
+    if needs_directory:
+        files.close_to_others(place.directory)
     files.keep_backup(main, place.state / "backups", datetime.now().astimezone())
     first, second = (own, plan.own), (main, plan.main)
     if plan.own is None:

@@ -215,7 +215,7 @@ class WebSocket:
         self._transport.close()
 
     def _take(self, pieces: list[bytes], messages: list[bytes | str]) -> None:
-        """Take every frame that has arrived as a whole; what must not be is refused as soon as its header is there."""
+        """Take every frame that has arrived as a whole; one too long or masked is refused once its header is there."""
         self._held += pieces
         self._missing_bytes -= sum(map(len, pieces))
         if self._missing_bytes > 0:
