@@ -97,6 +97,23 @@ def test_a_client_that_does_not_read(far: socket.socket, proxy: ObservedProxy, s
     assert proxy.peak_memory_bytes() - before < OUTPUT_QUEUE_BYTES + 24 * MEGABYTE
 
 
+def test_an_agent_that_is_away(far: socket.socket, proxy: ObservedProxy, sandbox: Sandbox) -> None:
+    data = payload(8 * MEGABYTE)
+    sandbox.faults.set("agent-cut:away=3", sandbox.sessions()[-1].session_id)
+    proxy.wait_for_log("Paused()")
+    before = proxy.peak_memory_bytes()
+    writer = threading.Thread(target=proxy.write, args=(data,))
+    writer.start()
+    assert_still(proxy)
+    assert "Resumed()" not in proxy.log
+    assert proxy.peak_memory_bytes() - before < 4 * MEGABYTE
+    received = bytearray()
+    while len(received) < len(data):
+        received += far.recv(MEGABYTE)
+    writer.join()
+    assert received == data
+
+
 def test_no_network(far: socket.socket, proxy: ObservedProxy, sandbox: Sandbox) -> None:
     session = sandbox.sessions()[-1].session_id
     with sandbox.faults.during("resume-error"):
