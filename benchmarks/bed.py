@@ -56,6 +56,28 @@ class Proxy:
 OWN = Proxy("ssmssh-proxy", shlex.join([str(installed_script("ssmssh-proxy"))]) + " %h %p")
 
 
+def name_proxies(commands: Sequence[str]) -> list[Proxy]:
+    """Name each after its program, which is not ``env``; "aws (2)" is the second of that name, or of our own's.
+
+    No name has a space otherwise, so that none is that of another row, such as "bare client".
+    """
+    used = [OWN.name]
+    proxies = []
+    for command in commands:
+        name = _program(command).replace(" ", "_")
+        used.append(name)
+        count = used.count(name)
+        proxies.append(Proxy(name if count == 1 else f"{name} ({count})", command))
+    return proxies
+
+
+def _program(command: str) -> str:
+    words = shlex.split(command)
+    if Path(words[0]).name == "env":
+        words = [word for word in words[1:] if "=" not in word and not word.startswith("-")] or words
+    return Path(words[0]).name
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a program cost; see `meter`."""

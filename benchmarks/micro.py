@@ -5,15 +5,19 @@ One data channel in this process, without socket and TLS, with 1024 bytes of pay
 * receive + ack: 64 messages of an agent are received one after another, then their acknowledgements are taken, as after
   one read of the socket.
 * send + ack: 64 messages are sent and taken, then their acknowledgements are received.
-* WebSocket in, out: such messages through the library's `ClientProtocol`, from frames and into frames.
+* WebSocket in: 64 such messages, in frames, are received as a proxy does it (`ssmssh.websocket.WebSocket`), in pieces
+  as TLS gives them, from a transport that only hands these out. WebSocket out: 64 messages become frames.
+* by the library: the same with `ClientProtocol` of the library `websockets`, which the proxy has for all other frames.
 
 The floor is what cannot be left out in any implementation, made of the same library calls: for a message sent, a
 SHA-256 digest, one header packed, one copy of the payload; for one received, one header unpacked, one copy, one
 digest. A data message and its acknowledgement are one of each.
 """
 
+import contextlib
 import itertools
 import os
+import socket
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -30,8 +34,12 @@ from benchmarks import report
 from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.message import ACKNOWLEDGE_FLAGS, MessageType, PayloadType, encode, random_message_id
 from ssmssh.protocol.payloads import build_acknowledge
+from ssmssh.websocket import WebSocket
+from ssmssh.websocket.frames import build_binary
+from ssmssh.websocket.transport import Transport
 
 _BATCH = 64
+_PIECE_BYTES = 16 * 1024  # the plain text of a TLS record, at most
 _WARM_UP_BATCHES = 20
 _ROUND_TRIP_SECONDS = 0.01
 _PAYLOAD = os.urandom(1024)
@@ -47,6 +55,8 @@ def run(plan: report.Plan) -> None:
         "send + ack": _send,
         "WebSocket in": _websocket_in,
         "WebSocket out": _websocket_out,
+        "WebSocket in, by the library": _library_in,
+        "WebSocket out, by the library": _library_out,
     }
     count = plan.count(500)
     samples = report.take_turns(plan, {name: partial(_per_message, batches, count) for name, batches in kinds.items()})
@@ -112,9 +122,37 @@ def _send() -> Iterator[float]:
         yield seconds * _BATCH / count
 
 
+class _Repeating(Transport):
+    """Hands out the same at every call."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(socket.socket())  # which is never used
+        self._pieces = [data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)]
+
+    def receive(self) -> list[bytes]:
+        return self._pieces
+
+
 def _websocket_in() -> Iterator[float]:
-    protocol = _open_websocket()
-    frames = b"".join(Frame(Opcode.BINARY, _data(number)).serialize(mask=False) for number in range(_BATCH))
+    with contextlib.closing(_Repeating(_frames())) as transport:
+        websocket = WebSocket(transport, _open_protocol(), b"")
+        while True:
+            started = process_time()
+            count = len(websocket.receive())
+            yield process_time() - started
+            assert count == _BATCH
+
+
+def _websocket_out() -> Iterator[float]:
+    messages = [_data(number) for number in range(_BATCH)]
+    while True:
+        started = process_time()
+        build_binary(messages)
+        yield process_time() - started
+
+
+def _library_in() -> Iterator[float]:
+    protocol, frames = _open_protocol(), _frames()
     while True:
         started = process_time()
         protocol.receive_data(frames)
@@ -122,8 +160,8 @@ def _websocket_in() -> Iterator[float]:
         yield process_time() - started
 
 
-def _websocket_out() -> Iterator[float]:
-    protocol = _open_websocket()
+def _library_out() -> Iterator[float]:
+    protocol = _open_protocol()
     messages = [_data(number) for number in range(_BATCH)]
     while True:
         started = process_time()
@@ -141,7 +179,7 @@ def _open_channel() -> DataChannel:
     return channel
 
 
-def _open_websocket() -> ClientProtocol:
+def _open_protocol() -> ClientProtocol:
     client, server = ClientProtocol(parse_uri("wss://localhost/")), ServerProtocol()
     client.send_request(client.connect())
     server.receive_data(b"".join(client.data_to_send()))
@@ -151,6 +189,11 @@ def _open_websocket() -> ClientProtocol:
     client.receive_data(b"".join(server.data_to_send()))
     client.events_received()
     return client
+
+
+def _frames() -> bytes:
+    """As a server sends them, all in one piece."""
+    return b"".join(Frame(Opcode.BINARY, _data(number)).serialize(mask=False) for number in range(_BATCH))
 
 
 def _data(number: int) -> bytes:

@@ -5,6 +5,7 @@ of them alike. Tables hold medians; a ratio is the median of the ratios within t
 Markdown, to be read in a terminal and in a document.
 """
 
+import dataclasses
 import math
 import os
 import platform
@@ -47,6 +48,10 @@ class Plan:
         """How many times to do what a full run does `full` times."""
         return min(full, 20) if self.quick else full
 
+    def with_turns(self, factor: int) -> "Plan":
+        """The same with so many times the turns, but not in a quick run."""
+        return self if self.quick else dataclasses.replace(self, turns=self.turns * factor)
+
     def first(self, count: int, values: Sequence[_Value]) -> Sequence[_Value]:
         """All of `values`, or in a quick run the first `count`."""
         return values[:count] if self.quick else values
@@ -65,6 +70,12 @@ def take_turns(plan: Plan, cases: Mapping[_Case, Callable[[], _Sample]]) -> dict
 def ratio(values: Iterable[float], others: Iterable[float]) -> str:
     """The median of `values` over `others`, turn by turn."""
     return f"{statistics.median(value / other for value, other in zip(values, others, strict=True)):.2f}"
+
+
+def difference(values: Iterable[float], others: Iterable[float], digits: int, unit: float = 1.0) -> str:
+    """The median of `values` less `others`, turn by turn, in units of `unit`."""
+    pairs = zip(values, others, strict=True)
+    return median((value - other for value, other in pairs), digits, unit)
 
 
 def median(values: Iterable[float], digits: int, unit: float = 1.0) -> str:

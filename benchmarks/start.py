@@ -13,15 +13,15 @@ TLS is on, and the usual CA bundle is loaded. Everything runs once before it cou
 import functools
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks import awscli, report
 from benchmarks.bed import SSH_PORT, Bed, Proxy, Running, Usage, bed
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+BARE = "python -c pass"
+NO_AGENT = "slow-agent-start:60"
+"""The fault that leaves a proxy nothing to do once its WebSocket is open."""
 
-_BARE = "python -c pass"
 _AWS = "aws ssm start-session"
 _POLL_SECONDS = 0.002
 _OPEN_SECONDS = 60.0
@@ -30,16 +30,14 @@ _OPEN_SECONDS = 60.0
 def run(plan: report.Plan) -> None:
     """Measure and print."""
     with bed() as place:
-        place.box.faults.set("slow-agent-start:60")
-        cases: dict[str, Callable[[], Usage]] = {
-            _BARE: functools.partial(_to_end, place, [sys.executable, "-c", "pass"])
-        }
+        place.box.faults.set(NO_AGENT)
+        cases: dict[str, Callable[[], Usage]] = {BARE: functools.partial(to_end, place, [sys.executable, "-c", "pass"])}
         for proxy in plan.proxies:
-            cases[proxy.name] = functools.partial(_to_open, place, proxy)
+            cases[proxy.name] = functools.partial(to_open, place, proxy)
         aws = awscli.program(may_install=not plan.quick)
         if aws is not None:
             words, environment = awscli.start_session(place, aws)
-            cases[_AWS] = functools.partial(_to_end, place, words, environment)
+            cases[_AWS] = functools.partial(to_end, place, words, environment)
         for case in cases.values():
             case()
         samples = report.take_turns(plan, cases)
@@ -55,7 +53,7 @@ def run(plan: report.Plan) -> None:
                 report.median(wall[name], 0, 1e-3),
                 *(
                     report.ratio(kind[name], kind[other]) if other in kind else "-"
-                    for other in (_BARE, _AWS)
+                    for other in (BARE, _AWS)
                     for kind in (cpu, wall)
                 ),
             )
@@ -64,14 +62,16 @@ def run(plan: report.Plan) -> None:
     )
 
 
-def _to_end(place: Bed, words: list[str], environment: dict[str, str] | None = None) -> Usage:
+def to_end(place: Bed, words: Sequence[str], environment: Mapping[str, str] | None = None) -> Usage:
+    """Run a program of the sandbox to its end, or one in an environment of its own."""
     with Running(words, environment or place.environment, place.directory) as running:
         return running.end()
 
 
-def _to_open(place: Bed, proxy: Proxy) -> Usage:
+def to_open(place: Bed, proxy: Proxy, environment: Mapping[str, str] | None = None) -> Usage:
+    """Run a proxy until its WebSocket is open, in a sandbox with `NO_AGENT`; then kill it."""
     opened = _opens(place)
-    with place.run(proxy.words(SSH_PORT)) as running:
+    with Running(proxy.words(SSH_PORT), environment or place.environment, place.directory) as running:
         gives_up_at = time.monotonic() + _OPEN_SECONDS
         while _opens(place) == opened:
             if time.monotonic() > gives_up_at:

@@ -6,10 +6,10 @@ side says that they have. Through ssh and scp it is the whole command, from its 
 
 import math
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Literal
 
 from benchmarks import farside
@@ -43,12 +43,22 @@ class Transfer:
         return idle_seconds + (self.usage.cpu_seconds - idle_seconds) * size / self.size if self.usage else math.nan
 
 
-def raw(place: Bed, proxy: Proxy, direction: Direction, size: int, ready: Callable[[], object] = bool) -> Transfer:
-    """Between pipes and the far side's port; `ready` is called when the session is open."""
+def raw(
+    place: Bed,
+    proxy: Proxy,
+    direction: Direction,
+    size: int,
+    ready: Callable[[], object] = bool,
+    rest_seconds: float = 0.0,
+) -> Transfer:
+    """Between pipes and the far side's port; `ready` is called when the session is open.
+
+    For `rest_seconds` nobody reads what comes down; they are not part of the transfer's time.
+    """
     piece = bytes(farside.PIECE_BYTES)
     with place.connect(proxy) as running:
         ready()
-        started = monotonic()
+        started = time.monotonic()
         if direction == "up":
             running.write(f"discard {size}\n".encode())
             for at in range(0, size, len(piece)):
@@ -56,8 +66,10 @@ def raw(place: Bed, proxy: Proxy, direction: Direction, size: int, ready: Callab
             running.expect(farside.DONE)
         else:
             running.write(f"source {size}\n".encode())
+            time.sleep(rest_seconds)
+            started += rest_seconds
             running.skip(size)
-        seconds = monotonic() - started
+        seconds = time.monotonic() - started
         return Transfer(size, seconds, running.end())
 
 
