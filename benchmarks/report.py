@@ -29,7 +29,7 @@ from benchmarks.transfers import MIB
 _Case = TypeVar("_Case")
 _Sample = TypeVar("_Sample")
 _Value = TypeVar("_Value")
-_WIDTH = 180  # where the output is not a terminal
+_WIDTH = 180  # a narrow terminal breaks the lines: cut off they would lack figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     for row in rows:
         table.add_row(*map(escape, row))
     print(f"{title}:")
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+    Console(width=_WIDTH).print(table)
 
 
 def show_machine() -> None:
