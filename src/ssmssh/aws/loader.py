@@ -2,9 +2,9 @@
 
 Half of the time that a plain ``ssm`` client takes to make goes into reading its model (1300 shapes, 150
 operations, documentation), the endpoints of 400 services, and into looking which services there are. Three
-operations are called here. So the parts of botocore's *installed* data that they need are kept, once per botocore,
-in one small file in the user's cache directory, and given to botocore by a data loader of ours, through
-``Session.register_component``, which is public.
+operations are called here. So the parts of botocore's *installed* data that they need are kept, once per botocore
+and release of ours, in one small file in the user's cache directory, and given to botocore by a data loader of ours,
+through ``Session.register_component``, which is public.
 
 What is kept is the truth about the installation, nothing that we know better: the operations of `OPERATIONS` and
 every shape they reach, *all* error shapes of the service (a call may be answered with any of them), the rules of
@@ -12,9 +12,9 @@ its endpoint, its entries in ``endpoints.json`` together with those of the servi
 and the small files as they are. Only documentation is dropped. For any other service botocore's own loader
 answers, and the endpoints are completed the moment one is asked for.
 
-The file is believed only if this user alone can have written it, and if the files it was made from have not
-changed. A cache that is missing, damaged or cannot be written costs time, nothing else. Several processes may make
-it at once: each writes a file of its own and renames it.
+The file is believed only if this user alone can have written it, if it has what this release keeps, and if the
+files it was made from have not changed. A cache that is missing, damaged or cannot be written costs time, nothing
+else. Several processes may make it at once: each writes a file of its own and renames it.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ from typing import Any
 import botocore
 from botocore.loaders import Loader
 
+from ssmssh import __version__
 from ssmssh.settings import make_directory
 
 OPERATIONS = ("StartSession", "ResumeSession", "TerminateSession")
@@ -42,10 +43,11 @@ _CREDENTIAL_SERVICES = {"sts": "sts", "sso": "portal.sso", "sso-oidc": "oidc", "
 """Services that botocore asks for credentials, and what ``endpoints.json`` calls them."""
 
 _LONGEST_FILE_BYTES = 1024 * 1024
-"""Of the cache file, which has 70 KB: nothing larger is read."""
+"""Of the cache file, which has 55 KB: nothing larger is read."""
 
 _KEPT_FILES = 4
-"""Cache files: one for each botocore in use on this account (pipx, uv, a virtual environment or two)."""
+"""Cache files: one for each botocore in use on this account (pipx, uv, a virtual environment or two). As many
+unfinished ones are spared: they may be being written; the others were left by processes that were killed."""
 
 Data = dict[str, Any]
 
@@ -153,9 +155,7 @@ def _trim_endpoints(endpoints: Mapping[str, Any]) -> Data:
 
 def _load(directory: Path) -> Data:
     """The data, from the file if it can be had from there."""
-    # Two installations of the same version have a file each.
-    installation = zlib.crc32(os.fsencode(botocore.__file__))
-    path = directory / f"botocore-{botocore.__version__}-{installation:08x}.json"
+    path = directory / f"botocore-{botocore.__version__}-{_kind():08x}.json"
     data = _read(path)
     if data is None:
         loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
@@ -163,6 +163,17 @@ def _load(directory: Path) -> Data:
         with contextlib.suppress(OSError):
             _write(path, {"sources": _sources(loader), "data": data})
     return data
+
+
+def _kind() -> int:
+    """What tells apart the files of one version of botocore: where that is installed, and what is kept of it, how."""
+    what = (botocore.__file__, __version__, OPERATIONS, _MODELS, _FILES, _CREDENTIAL_SERVICES)
+    return zlib.crc32(os.fsencode(repr(what)))
+
+
+def _names() -> set[str]:
+    """The keys of the data."""
+    return {*_FILES, *(f"{_SERVICE}/{type_name}" for type_name in _MODELS)}
 
 
 def _make(loader: Loader) -> Data:
@@ -192,22 +203,32 @@ def _identity(path: Path) -> list[str | int]:
 def _read(path: Path) -> Data | None:
     """What the file holds, if it is ours, whole and still true."""
     try:
-        if not _is_private(path.parent.lstat(), stat.S_ISDIR):
-            return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not _is_private(os.fstat(descriptor), stat.S_ISREG):
-                return None
-            checksum, _, text = file.read(_LONGEST_FILE_BYTES).partition(b"\n")
-        if checksum != b"%08x" % zlib.crc32(text):
+        text = _read_private(path)
+        if text is None:
             return None
         content = json.loads(text)
-        if any(_identity(Path(source[0])) != source for source in content["sources"]):
+        if not content["sources"] or any(_identity(Path(source[0])) != source for source in content["sources"]):
             return None
         data: Data = content["data"]
-    except (OSError, ValueError, LookupError, TypeError):
+        is_whole = data.keys() == _names() and all(part and isinstance(part, dict) for part in data.values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # among them what is JSON, but of another form
+    return data if is_whole else None
+
+
+def _read_private(path: Path) -> bytes | None:
+    """What is behind the checksum, if that is right and nobody else can have written it."""
+    if not _is_private(path.parent.lstat(), stat.S_ISDIR):
         return None
-    return data
+    # A pipe would be waited for without O_NONBLOCK.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not _is_private(os.fstat(descriptor), stat.S_ISREG):
+            return None
+        checksum, _, text = os.read(descriptor, _LONGEST_FILE_BYTES).partition(b"\n")
+    finally:
+        os.close(descriptor)
+    return text if checksum == b"%08x" % zlib.crc32(text) else None
 
 
 def _is_private(status: os.stat_result, is_kind: Any) -> bool:
@@ -216,19 +237,25 @@ def _is_private(status: os.stat_result, is_kind: Any) -> bool:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
+    import tempfile  # needed once only
+
     text = json.dumps(content, separators=(",", ":")).encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     make_directory(path.parent)
     if not _is_private(path.parent.lstat(), stat.S_ISDIR):
         return
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(b"%08x\n%s" % (zlib.crc32(text), text))
-    temporary.replace(path)
-    _remove_all_but_newest(path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b"%08x\n%s" % (zlib.crc32(text), text))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    for pattern in ("botocore-*.json", ".botocore-*.json.*"):
+        _remove_all_but_newest(path.parent, pattern)
 
 
-def _remove_all_but_newest(directory: Path) -> None:
-    files = sorted(directory.glob("*botocore-*.json*"), key=lambda path: path.stat().st_mtime_ns)
+def _remove_all_but_newest(directory: Path, pattern: str) -> None:
+    files = sorted(directory.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
     for path in files[:-_KEPT_FILES]:
         path.unlink(missing_ok=True)
