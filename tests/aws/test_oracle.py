@@ -75,12 +75,12 @@ def seen(client: Any, credentials: Any) -> Seen:
     )
 
 
-def theirs(stock: Loader, profile: str | None, region: str | None) -> Seen | Exception:
+def theirs(stock: Loader, profile: str | None, region: str | None, endpoint_url: str | None) -> Seen | Exception:
     base = botocore.session.Session()
     base.register_component("data_loader", stock)
     try:
         session = boto3.Session(profile_name=profile, region_name=region, botocore_session=base)
-        client = session.client("ssm")
+        client = session.client("ssm", endpoint_url=endpoint_url)
         credentials = session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
@@ -187,6 +187,7 @@ class Case(NamedTuple):
     environment: dict[str, str]
     profile: str | None
     region: str | None
+    endpoint_url: str | None
 
 
 def written(sections: Mapping[str, Mapping[str, str]], prefix: str = "") -> str:
@@ -227,6 +228,7 @@ def cases(files: Mapping[str, str]) -> st.SearchStrategy[Case]:
         environments(files),
         st.sampled_from([None, None, *PROFILES]),
         st.sampled_from([None, *REGIONS]),
+        st.sampled_from([None, None, *URLS, "https://", "nonsense"]),
     )
 
 
@@ -243,15 +245,13 @@ def compare(home: Path, stock: Loader, sts: Api, tmp_path: Path) -> Callable[[Ca
                 patch.setenv(name, value)
             patch.setenv("NO_PROXY", f"{case.environment.get('NO_PROXY', '')},127.0.0.1".lstrip(","))
             region = case.region or case.environment.get("AWS_REGION") or None  # which boto3 does not read
-            expected = theirs(stock, case.profile, region)
+            expected = theirs(stock, case.profile, region, case.endpoint_url)
             sts.requests.clear()
             for entry in (home / ".aws/cli/cache").glob("*"):
                 entry.unlink()
             bundle = case.environment.get("REQUESTS_CA_BUNDLE")
-            found = [
-                ours(AwsSettings(profile=case.profile, region=region, ca_bundle=bundle, data_cache=cache))
-                for cache in (None, tmp_path / "cache")
-            ]
+            chosen = AwsSettings(case.profile, region, case.endpoint_url, ca_bundle=bundle)
+            found = [ours(chosen._replace(data_cache=cache)) for cache in (None, tmp_path / "cache")]
         assert type(found[0]) is type(found[1])
         assert isinstance(found[0], SsmsshError) or found[0] == found[1]
         return expected, found[0]
