@@ -26,7 +26,11 @@ def main() -> None:
         help="for compare: another ProxyCommand with %%h and %%p, run in the sandbox's environment; may be repeated",
     )
     parser.add_argument(
-        "--turns", metavar="N", type=_turns, default=5, help="how often each case is run (default: %(default)s)"
+        "--turns",
+        metavar="N",
+        type=_turns,
+        default=5,
+        help="how often each case is run; banner, startup: three times as often (default: %(default)s)",
     )
     parser.add_argument("--quick", action="store_true", help="see whether it works: the figures mean nothing")
     options = parser.parse_args()
