@@ -23,7 +23,7 @@ from tests.session.observed import ObservedProxy
 
 PORT = 2224
 MEGABYTE = 1024 * 1024
-CUT_EVERY_BYTES = 2 * MEGABYTE
+CUT_EVERY_BYTES = 5 * MEGABYTE
 
 BLOCK = bytes(range(256)) * 1024
 """256 KiB; with its number in front each is another one."""
