@@ -221,18 +221,25 @@ class Service:
         )
 
     def _open_first(self, client: AwsClient, started: StartedSession, early: EarlyDial | None) -> Connection:
-        """Open the WebSocket, with more than one attempt if need be; the early connection is for the first."""
-        for attempt in range(1, OPEN_ATTEMPTS + 1):
+        """Open the WebSocket, with more than one attempt if need be.
+
+        What fails on the early connection is no attempt: it was silent for longer than a front end may put up with.
+        """
+        attempt = 0
+        while True:
             remaining = self.answers_by - time.monotonic()
             try:
                 return self._open(client, started, min(OPEN_SECONDS, max(LEAST_OPEN_SECONDS, remaining - 1)), early)
             except NetworkError as error:
+                was_early, early = early is not None and early.was_used, None
+                if was_early:
+                    _log.info("the connection that was begun early: %s", error)
+                    continue
+                attempt += 1
                 _log.warning("attempt %d to open the data channel: %s", attempt, error)
                 if attempt == OPEN_ATTEMPTS or remaining < RESERVED_SECONDS:
                     raise
-            early = None
             self._wait(random.uniform(0.5, 1.0) * attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("the last attempt returns or raises")
 
     def _open(
         self, client: AwsClient, started: StartedSession, timeout_seconds: float, early: EarlyDial | None = None

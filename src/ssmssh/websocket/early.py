@@ -30,6 +30,9 @@ class EarlyDial:
         timeout_seconds: For everything together.
         user_agent: For a proxy.
 
+    Attributes:
+        was_used: Whether it led where it was to, so that `take` gave it, or raised why it cannot be given.
+
     Raises:
         ProtocolError: The URL is not acceptable.
         UsageError: The proxy's URL cannot be used.
@@ -47,6 +50,7 @@ class EarlyDial:
         self._deadline = Deadline(timeout_seconds, lambda: self._is_dropped)
         self._tls = tls
         self._user_agent = user_agent
+        self.was_used = False
         threading.Thread(target=self._run, name="early dial", daemon=True).start()
 
     def take(self, url: StreamUrl, proxy: ProxyUrl | None, deadline: Deadline) -> Transport | None:
@@ -61,6 +65,7 @@ class EarlyDial:
         if _route(url, proxy) != self._route or time.monotonic() > self._stale_at:
             self.drop()
             return None
+        self.was_used = True
         try:
             with self._changed:
                 while self._result is None:
