@@ -8,6 +8,7 @@ One data channel in this process, without socket and TLS, with 1024 bytes of pay
 * WebSocket in: 64 such messages, in frames, are received as a proxy does it (`ssmssh.websocket.WebSocket`), in pieces
   as TLS gives them, from a transport that only hands these out. WebSocket out: 64 messages become frames.
 * by the library: the same with `ClientProtocol` of the library `websockets`, which the proxy has for all other frames.
+* acknowledgement, message id: the two parts of a message that a library would make, beside what that takes.
 
 The floor is what cannot be left out in any implementation, made of the same library calls: for a message sent, a
 SHA-256 digest, one header packed, one copy of the payload; for one received, one header unpacked, one copy, one
@@ -16,9 +17,11 @@ digest. A data message and its acknowledgement are one of each.
 
 import contextlib
 import itertools
+import json
 import os
 import socket
 import struct
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -49,7 +52,7 @@ _HEADER = struct.Struct(">I32sIQqQ16s32sII")
 
 def run(plan: report.Plan) -> None:
     """Measure and print."""
-    kinds = {
+    kinds: dict[str, Callable[[], Iterator[float]]] = {
         "floor": _floor,
         "receive + ack": _receive,
         "send + ack": _send,
@@ -57,6 +60,10 @@ def run(plan: report.Plan) -> None:
         "WebSocket out": _websocket_out,
         "WebSocket in, by the library": _library_in,
         "WebSocket out, by the library": _library_out,
+        "acknowledgement": partial(_repeated, _acknowledgement_by_hand),
+        "acknowledgement, by json": partial(_repeated, _acknowledgement_by_json),
+        "message id": partial(_repeated, random_message_id),
+        "message id, by uuid": partial(_repeated, lambda: uuid.uuid4().bytes),
     }
     count = plan.count(500)
     samples = report.take_turns(plan, {name: partial(_per_message, batches, count) for name, batches in kinds.items()})
@@ -169,6 +176,28 @@ def _library_out() -> Iterator[float]:
             protocol.send_binary(message)
         b"".join(protocol.data_to_send())
         yield process_time() - started
+
+
+def _repeated(call: Callable[[], object]) -> Iterator[float]:
+    while True:
+        started = process_time()
+        for _ in range(_BATCH):
+            call()
+        yield process_time() - started
+
+
+def _acknowledgement_by_hand() -> bytes:
+    return build_acknowledge(MessageType.OUTPUT_STREAM_DATA, _ID, 1_000_000)
+
+
+def _acknowledgement_by_json() -> bytes:
+    fields = {
+        "AcknowledgedMessageType": MessageType.OUTPUT_STREAM_DATA,
+        "AcknowledgedMessageId": str(uuid.UUID(bytes=_ID)),
+        "AcknowledgedMessageSequenceNumber": 1_000_000,
+        "IsSequentialMessage": True,
+    }
+    return json.dumps(fields).encode()
 
 
 def _open_channel() -> DataChannel:
