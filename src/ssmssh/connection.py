@@ -24,6 +24,7 @@ from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import StartedSession
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.journal import Entry, Journal, Owner, boot_id
+from ssmssh.trust import EarlyContext
 from ssmssh.websocket import EarlyDial, WebSocket, tls_context
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Service:
         request: For StartSession.
         journal_directory: Where open sessions are noted.
         on_open: Called by `start`, when the WebSocket is open.
+        early_tls: A TLS context that may be the right one.
     """
 
     def __init__(
@@ -88,11 +90,13 @@ class Service:
         request: SessionRequest,
         journal_directory: "Path",
         on_open: Callable[[], None] = lambda: None,
+        early_tls: EarlyContext | None = None,
     ) -> None:
         self._settings = settings
         self._request = request
         self._journal_directory = journal_directory
         self._on_open = on_open
+        self._early_tls = early_tls
         self._journal: Journal | None = None
         self._entry: Entry | None = None
         self._client: AwsClient | None = None
@@ -129,7 +133,9 @@ class Service:
             InterruptedError: It was abandoned.
         """
         client = self._client = AwsClient(self._settings)
-        self._tls = tls_context(client.ca_bundle)  # before others fail over a bundle that cannot be used
+        self._tls = tls_context(
+            client.ca_bundle, self._early_tls
+        )  # before others fail over a bundle that cannot be used
         client.credentials()
         client.share_tls(self._tls)
         self.answers_by = time.monotonic() + self._request.patience_seconds

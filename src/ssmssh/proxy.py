@@ -176,7 +176,10 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
 
 def _prepare(options: "argparse.Namespace") -> "Service":
     """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
-    from ssmssh import settings
+    from ssmssh import settings, trust
+
+    bundle = trust.likely_bundle(settings.ca_bundle())
+    early = trust.EarlyContext(bundle) if bundle else None
     from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
     from ssmssh.connection import Service, SessionRequest
     from ssmssh.patience import PATIENCE_SECONDS
@@ -205,7 +208,9 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         data_cache=settings.cache_directory(),
         role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
-    return Service(aws_settings, request, settings.state_directory() / "sessions", on_open=_collect_garbage_again)
+    return Service(
+        aws_settings, request, settings.state_directory() / "sessions", on_open=_collect_garbage_again, early_tls=early
+    )
 
 
 def _collect_garbage_again() -> None:

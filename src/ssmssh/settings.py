@@ -64,6 +64,11 @@ def aws_region() -> str | None:
     return read().get("AWS_REGION") or None
 
 
+def ca_bundle() -> str | None:
+    """The CA bundle that the environment names; one that a profile names comes before ``REQUESTS_CA_BUNDLE``."""
+    return read().get("AWS_CA_BUNDLE") or requests_ca_bundle()
+
+
 def requests_ca_bundle() -> str | None:
     """``REQUESTS_CA_BUNDLE``, which botocore falls back to when ``AWS_CA_BUNDLE`` and the profile name none."""
     return read().get("REQUESTS_CA_BUNDLE") or None

@@ -7,10 +7,10 @@ not apply to it; many companies' private CAs would fail it).
 """
 
 import ssl
-from collections.abc import Iterable
 from pathlib import Path
 
 from ssmssh.errors import FileError, NetworkError
+from ssmssh.trust import EarlyContext, make_context
 from ssmssh.websocket.transport import tls_reason
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
@@ -19,23 +19,13 @@ _VALIDITY_CODES = (9, 10)
 _CORRECT = "correct AWS_CA_BUNDLE, ca_bundle in ~/.aws/config, or REQUESTS_CA_BUNDLE"
 
 
-class SharedContext(ssl.SSLContext):
-    """A context that several threads use at once, and that stays as `tls_context` has made it.
-
-    urllib3 sets the ALPN protocols again before every connection. OpenSSL frees the old ones, while another thread
-    may be copying them (SSL_CTX_set_alpn_protos, SSL_new).
-    """
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """Nothing: they are set, to what urllib3 sets too."""
-
-
-def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """The TLS policy as a context, to be made once and shared: a full bundle takes about 24 ms to load.
+def tls_context(ca_bundle: str | None, early: EarlyContext | None = None) -> ssl.SSLContext:
+    """The TLS policy as a context, to be made once and shared: a full bundle takes about 20 ms to load.
 
     Args:
         ca_bundle: A file in PEM format, or a directory that `openssl rehash` has prepared. None means the
             bundle that botocore uses (certifi's if it is installed, else botocore's own).
+        early: Used, if it is for that bundle.
 
     Raises:
         FileError: The bundle cannot be read or holds no certificate.
@@ -43,14 +33,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     from botocore.httpsession import get_cert_path  # noqa: PLC0415  # late: not needed when a context is given
 
     path = Path(ca_bundle or str(get_cert_path(True))).expanduser()
-    context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies, checks host names
-    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever openssl.cnf allows
     try:
-        if path.is_dir():
-            context.load_verify_locations(capath=path)
-        else:
-            context.load_verify_locations(cafile=path)
+        context = (early.take(path) if early else None) or make_context(path)
     except OSError as error:  # ssl.SSLError is one
         if isinstance(error, ssl.SSLError):
             raise _no_certificate(path) from error
