@@ -133,9 +133,8 @@ class Service:
             InterruptedError: It was abandoned.
         """
         client = self._client = AwsClient(self._settings)
-        self._tls = tls_context(
-            client.ca_bundle, self._early_tls
-        )  # before others fail over a bundle that cannot be used
+        # Before others fail over a bundle that cannot be used.
+        self._tls = tls_context(client.ca_bundle, self._early_tls)
         client.credentials()
         client.share_tls(self._tls)
         self.answers_by = time.monotonic() + self._request.patience_seconds
