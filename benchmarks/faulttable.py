@@ -30,8 +30,8 @@ doubles that reached us and the agent.
 
 def main() -> None:
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    size = SIZE_BYTES // 1000
-    print(HEAD.format(version=ssmssh.__version__, system=platform.platform(terse=True), date=today, size=size))
+    system = f"{platform.system()} {platform.machine()}"
+    print(HEAD.format(version=ssmssh.__version__, system=system, date=today, size=SIZE_BYTES // 1000))
     print("| fault |", " | ".join(TRANSFERS), "| says |")
     print("|---|" + "---|" * len(TRANSFERS) + "---|")
     with Sandbox(seed=1) as box, tempfile.TemporaryDirectory() as name:
