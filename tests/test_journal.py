@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh import journal
-from ssmssh.journal import MAX_AGE_SECONDS, MAX_STALE, Entry, Journal, Owner, boot_id
+from ssmssh.journal import MAX_AGE_SECONDS, Entry, Journal, Owner, boot_id
 
 OWNER = Owner(profile="prod", region="eu-west-1", endpoint_url="https://ssm.eu-west-1.amazonaws.com", boot_id=boot_id())
 
@@ -115,18 +115,62 @@ def test_garbage_is_ignored(directory: Path, text: bytes) -> None:
     assert stale_ids(directory) == ["me-2"]
 
 
-def test_only_some_are_taken_at_a_time(directory: Path) -> None:
-    for number in range(MAX_STALE + 3):
+def test_a_run_goes_through_all(directory: Path) -> None:
+    for number in range(50):
         leave(directory, f"me-{number}")
-    assert len(stale_ids(directory)) == MAX_STALE
+    assert len(stale_ids(directory)) == 50
 
 
-def test_an_old_file_is_only_removed(directory: Path) -> None:
-    path = leave(directory, "me-1")
+def test_what_cannot_be_ended_keeps_no_other_from_its_turn(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_STALE", 2)
+    for number in range(6):
+        leave(directory, f"me-{number}")
+    tried = [session_id for _ in range(3) for session_id in stale_ids(directory)]
+    assert sorted(tried) == [f"me-{number}" for number in range(6)]
+
+
+def make_old(path: Path) -> None:
     long_ago = time.time() - MAX_AGE_SECONDS - 60
     os.utime(path, (long_ago, long_ago))
+
+
+@pytest.mark.parametrize("text", [None, b"", b"{", b"[]", b"\xff", b"x" * 100_000])
+@pytest.mark.parametrize("owner", [OWNER, replace(OWNER, boot_id="before a restart"), replace(OWNER, profile="dev")])
+def test_an_old_file_is_only_removed(directory: Path, owner: Owner, text: bytes | None) -> None:
+    path = leave(directory, "me-1", owner)
+    if text is not None:
+        path.write_bytes(text)
+    make_old(path)
     assert stale_ids(directory) == []
     assert not path.exists()
+
+
+def test_an_unfinished_file_is_removed_when_it_is_old(directory: Path) -> None:
+    path = leave(directory, "me-1")
+    path = path.rename(path.with_suffix(".12345"))
+    assert stale_ids(directory) == []
+    assert path.exists()
+    make_old(path)
+    assert stale_ids(directory) == []
+    assert not path.exists()
+
+
+def test_an_old_file_stays_while_its_process_lives(directory: Path) -> None:
+    entry = Journal(directory, OWNER).record("me-1")
+    assert entry is not None
+    (path,) = directory.iterdir()
+    make_old(path)
+    assert stale_ids(directory) == []
+    assert path.exists()
+    entry.remove()
+
+
+def test_an_old_file_that_others_can_write_is_left_alone(directory: Path) -> None:
+    path = leave(directory, "me-1")
+    path.chmod(0o622)
+    make_old(path)
+    assert stale_ids(directory) == []
+    assert path.exists()
 
 
 def test_a_directory_that_cannot_be_made_costs_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ as long as its process lives: the kernel drops the lock with the process, howeve
 A later run ends what was left behind, but only what is certainly its own to end: files of this boot of this
 computer (another one that shares the home directory has another boot id, and locks do not always cross
 a network), of the same profile, region and endpoint. It takes the file's lock first, so that two runs do not
-both end the same session, and reads nothing from a file that others could have written.
+both end the same session, and reads nothing from a file that others could have written. Whatever is older than
+any session that its process left behind can be is removed, whoever's it was and whatever is in it.
 
 The files hold no token. Whatever fails here is logged and costs nothing else.
 """
@@ -34,14 +35,14 @@ CAN_LOCK = os.name == "posix"
 if CAN_LOCK:
     import fcntl
 
-MAX_STALE = 8
-"""Sessions that one run ends for others: what is left is for the next one."""
+MAX_STALE = 1000
+"""Sessions that one run ends for others, in the background: more than an account may have open."""
 
 MAX_ENTRY_BYTES = 8 * 1024
 """Of a file; a real one has below 1 KiB."""
 
 MAX_AGE_SECONDS = 24 * 60 * 60
-"""After which a file is only removed: no session idles for longer (the service's limit is an hour)."""
+"""After which an unlocked file is only removed: no session idles for longer (the service's limit is an hour)."""
 
 _log = logging.getLogger(__name__)
 
@@ -110,16 +111,15 @@ class Journal:
         return entry
 
     def stale(self) -> Iterator[Entry]:
-        """Up to `MAX_STALE` sessions of this owner whose process is gone, each locked; remove or release them."""
+        """Up to `MAX_STALE` sessions of this owner whose process is gone, each locked; remove or release them.
+
+        Those that were made or tried longest ago come first: what cannot be ended keeps no other from its turn.
+        """
         if not CAN_LOCK:
             return
         found = 0
-        try:
-            paths = sorted(self._directory.glob("*.json"))
-        except OSError:
-            return
-        for path in paths:
-            with contextlib.suppress(OSError, ValueError):
+        for path in _candidates(self._directory):
+            with contextlib.suppress(OSError, ValueError, KeyError):
                 entry = self._take(path)
                 if entry is not None:
                     found += 1
@@ -128,24 +128,45 @@ class Journal:
                 return
 
     def _take(self, path: Path) -> Entry | None:
+        """The session of a file whose process is gone. None where the file is too old; it is removed."""
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        entry = Entry(path, descriptor, "")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: its process lives
             status = os.fstat(descriptor)
             if not _is_private(status) or not os.path.samestat(status, path.lstat()):
                 raise ValueError("not ours, or just removed by another run")
-            noted = json.loads(os.read(descriptor, MAX_ENTRY_BYTES))
-            owner = asdict(self._owner)
-            if not isinstance(noted, dict) or {name: noted.get(name) for name in owner} != owner:
-                raise ValueError("no entry, or another's")
-            entry = Entry(path, descriptor, str(noted["session_id"]))
+            if _is_old(status):
+                entry.remove()
+                return None
+            entry.session_id = self._read(descriptor)
+            os.utime(descriptor, ns=(time.time_ns(), status.st_mtime_ns))  # it has had its turn
         except (OSError, ValueError, KeyError):
-            os.close(descriptor)
-            return None
-        if time.time() - status.st_mtime > MAX_AGE_SECONDS:
-            entry.remove()
-            return None
+            entry.release()
+            raise
         return entry
+
+    def _read(self, descriptor: int) -> str:
+        noted = json.loads(os.read(descriptor, MAX_ENTRY_BYTES))
+        owner = asdict(self._owner)
+        if not isinstance(noted, dict) or {name: noted.get(name) for name in owner} != owner:
+            raise ValueError("no entry, or another's")
+        return str(noted["session_id"])
+
+
+def _candidates(directory: Path) -> list[Path]:
+    """What may have been left in `directory`, in the order of access.
+
+    A new file that has not its name yet is left alone: its process is about to lock it, and does not wait.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                if path.suffix == ".json" or _is_old(status):
+                    found.append((status.st_atime_ns, path))
+    return [path for _, path in sorted(found)]
 
 
 def boot_id() -> str:
@@ -154,6 +175,10 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return platform.node()  # elsewhere: at least the computer
+
+
+def _is_old(status: os.stat_result) -> bool:
+    return time.time() - status.st_mtime > MAX_AGE_SECONDS
 
 
 def _is_private(status: os.stat_result) -> bool:

@@ -3,17 +3,19 @@
 `tests/acceptance/test_proxy_process.py` has the ways while all is well; here they meet trouble.
 """
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from ssmssh.journal import MAX_STALE, boot_id
+from ssmssh.journal import boot_id
 from ssmssh.sandbox import Sandbox, SessionReport
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, Terminal, wait_until
 from tests.session.observed import ObservedProxy
@@ -149,6 +151,35 @@ def test_a_signal_that_was_ignored_stays_ignored(client: Client, sandbox: Sandbo
     wait_for_no_trace(sandbox)
 
 
+@pytest.mark.parametrize("fault", ["agent-cut:away=1000", "resume-error"])
+def test_a_client_that_dies_when_nothing_moves_any_more(client: Client, sandbox: Sandbox, fault: str) -> None:
+    """Its last bytes wait in the pipe, so that its end is behind them."""
+    ssh = client.start("ssh", EC2_HOST, "cat >/dev/null", stdin=subprocess.PIPE)
+    assert ssh.stdin is not None
+    ssh.stdin.write(b"x")
+    ssh.stdin.flush()
+    wait_until(lambda: any(s.bytes_up > 3000 for s in open_sessions(sandbox)), "the login", PATIENCE_SECONDS)
+    (session,) = open_sessions(sandbox)
+    sandbox.faults.set(fault, session.session_id)
+    sandbox.faults.set("cut", session.session_id)
+    os.set_blocking(ssh.stdin.fileno(), False)
+    written = 0
+
+    def is_full() -> bool:
+        """Whether nobody takes anything any more: neither ssh nor the proxy nor the pipes between."""
+        nonlocal written
+        before = written
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                written += os.write(ssh.stdin.fileno(), bytes(65536))
+        return before == written > 1_000_000
+
+    wait_until(is_full, "everything to be full", PATIENCE_SECONDS)
+    ssh.kill()
+    ssh.wait()
+    wait_for_no_trace(sandbox)
+
+
 def test_a_client_that_dies_in_the_middle_of_an_upload(client: Client, sandbox: Sandbox) -> None:
     source = client.directory / "source"
     source.write_bytes(bytes(50_000_000))
@@ -182,13 +213,13 @@ def test_clients_that_are_killed_leave_nothing(client: Client, sandbox: Sandbox)
 
 
 def test_what_was_killed_is_ended_by_the_next_run(client: Client, sandbox: Sandbox) -> None:
-    proxies = [ObservedProxy(client) for _ in range(MAX_STALE)]
+    proxies = [ObservedProxy(client) for _ in range(9)]
     for proxy in proxies:
         wait_until_it_has_reaped(proxy)
     for proxy in proxies:
         proxy.process.kill()
         proxy.process.wait()
-    assert len(open_sessions(sandbox)) == MAX_STALE
+    assert len(open_sessions(sandbox)) == len(proxies)
     proxy = ObservedProxy(client)
     wait_until_it_has_reaped(proxy)
     assert [session.session_id for session in open_sessions(sandbox)] == [session_of(proxy)]
