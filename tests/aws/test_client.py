@@ -65,7 +65,9 @@ def test_no_region(configure: Callable[[str], None]) -> None:
         AwsClient(AwsSettings(profile="production"))
 
 
-@pytest.mark.parametrize("region", ["a b", "eu-west-1/x", "x@y", "eu.west", "-x"])
+@pytest.mark.parametrize(
+    "region", ["a b", "eu-west-1/x", "x@y", "eu.west", "-x", "x-", "1", "x" * 64, "eu-west-1\n", "eu-west-1\r", "é"]
+)
 def test_a_region_that_is_no_host_label(region: str) -> None:
     with pytest.raises(UsageError, match="region"):
         AwsClient(AwsSettings(region=region))

@@ -103,6 +103,9 @@ def test_the_reason_of_a_failed_connection_is_told() -> None:
         "TokenValue: SECRET",
         "accessToken=SECRET",
         "Signature=SECRET, x",
+        "AWS4-HMAC-SHA256 Credential=SECRET/20260101/eu-west-1/ssm/aws4_request, SignedHeaders=host",
+        "Invalid header value b'SECRET'",
+        "Invalid header value b'a SECRET\\n of words'",
         "http://me:SECRET@proxy.example:3128",
     ],
 )

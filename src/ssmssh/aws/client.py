@@ -6,6 +6,7 @@ CLI's cache, and time-outs of seconds, because the first SSH byte must be out wi
 wait a minute, five times).
 """
 
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -16,12 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 from botocore.session import Session
-from botocore.utils import validate_region_name
 
 from ssmssh import __version__
 from ssmssh.aws.caches import share_with_aws_cli
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
-from ssmssh.aws.errors import UNREADABLE, Context, mapped
+from ssmssh.aws.errors import UNREADABLE, Context, mapped, quote
 from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.loader import session_loader
 from ssmssh.aws.proxies import proxy_for
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 3
 READ_SECONDS = 5
 """Per attempt and address: a healthy StartSession answers within a second."""
+
+_REGION = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+"""What can be a label of a host name, as in botocore, whose own check lets a line feed at the end through."""
 
 
 class AwsSettings(NamedTuple):
@@ -92,12 +95,15 @@ class AwsClient:
             self._check_profile()
             region = self._session.get_config_variable("region")
             self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
-            if region:
-                validate_region_name(region)
         if not region:
             raise UsageError(
                 f"No region is set{f' for the profile {self.profile}' if self.profile else ''}",
                 "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure",
+            )
+        if not _REGION.fullmatch(region):
+            sentence = f"{excerpt(region)} is not the name of a region"
+            raise UsageError(
+                sentence, "names are like eu-west-1: correct --region, AWS_REGION or the AWS configuration"
             )
         if self.ca_bundle and not Path(self.ca_bundle).exists():
             raise FileError(
@@ -159,7 +165,7 @@ class AwsClient:
                         config=Config(retries={"total_max_attempts": 1}),
                     )
                 except ValueError as error:
-                    raise UsageError(str(error), "check AWS_ENDPOINT_URL and endpoint_url") from None
+                    raise UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url") from None
             self.region = self._ssm.meta.region_name
             if self._tls is not None:
                 send_with(

@@ -56,10 +56,11 @@ _LONGEST_QUOTE = 600
 """Characters; AWS's longest useful sentence, an AccessDenied with two ARNs, has about 450."""
 
 _SECRET = re.compile(
-    r"""(?i)((?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?)
-        [^\s",;&]+ | (//)[^/@\s]+(?=@)""",
-    re.VERBOSE,
+    r"""(?i)((?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?|credential=)
+        [^\s",;&]+ | (//)[^/@\s]+(?=@) | (invalid\ header\ value\ ).+""",
+    re.VERBOSE | re.DOTALL,
 )
+"""The last: http.client repeats a header that it cannot send, without its name; it may be the session token."""
 _WRONG_REGION = "scoped to a valid region"
 """What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
 _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")
@@ -121,7 +122,7 @@ def error_code(error: Exception) -> str:
 
 def quote(text: str) -> str:
     """A foreign text made fit to be shown: bounded, without what looks like a secret."""
-    text = _SECRET.sub(lambda m: (m[1] or m[2]) + "***", text[: 4 * _LONGEST_QUOTE])
+    text = _SECRET.sub(lambda m: (m[1] or m[2] or m[3]) + "***", text[: 4 * _LONGEST_QUOTE])
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
 
 
