@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,13 +20,16 @@ STARTED = {"SessionId": "me-0123456789abcdef0", "TokenValue": "t0ken", "StreamUr
 class Answer:
     """What to send: `status` and `body`; if `silent`, nothing; if `hang_up`, the end of the connection.
 
-    Not before `after` has returned.
+    If `endless`, the body again and again, until the connection ends; if it `stalls`, nothing after the body, though
+    more was announced. Not before `after` has returned.
     """
 
     status: int = 200
     body: bytes = b"{}"
     silent: bool = False
     hang_up: bool = False
+    endless: bool = False
+    stalls: bool = False
     after: Callable[[], object] = lambda: None
 
 
@@ -76,9 +79,14 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
             if answer.silent or answer.hang_up:
                 return
             self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Content-Length", str(1 << 40 if answer.endless or answer.stalls else len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+            if answer.stalls:
+                over.wait()
+            with suppress(OSError):
+                while answer.endless and not over.is_set():
+                    self.wfile.write(answer.body)
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""

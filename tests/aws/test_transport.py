@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from botocore.httpsession import URLLib3Session, get_cert_path
 
+from ssmssh.aws import client as client_module
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import start_session, terminate_session
-from ssmssh.aws.transport import SharedTlsSession
-from ssmssh.errors import NetworkError, TargetError
+from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, SharedTlsSession
+from ssmssh.errors import NetworkError, ProtocolError, TargetError
 from ssmssh.websocket import tls_context
-from tests.aws.api import STARTED, Api, ok, refusal, serve
+from tests.aws.api import STARTED, Answer, Api, ok, refusal, serve
 from tests.session.websocket.server import Pki, make_pki
 
 
@@ -119,7 +121,48 @@ def test_certificates_are_verified(
         assert "SSL validation failed" in error.sentence
 
 
-def test_without_tls_and_through_proxies_botocore_sends(
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("way", ["with TLS", "without", "through a proxy"])
+def test_an_answer_without_end_is_given_up(
+    keys: None, api: Api, secure_api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch, way: str, status: int
+) -> None:
+    chosen = secure_api if way == "with TLS" else api
+    client = client_of(chosen.url, pki.ca_file, monkeypatch)
+    client.share_tls(tls_context(client.ca_bundle))
+    if way == "through a proxy":
+        monkeypatch.setenv("HTTP_PROXY", chosen.url)
+    chosen.answers = deque([Answer(status, bytes(100_000), endless=True)])
+    with pytest.raises(ProtocolError, match="something else than AWS"):
+        start(client)
+    assert len(chosen.requests) == 1, "the session may exist"
+
+
+def test_an_answer_of_the_longest_length_is_read(
+    keys: None, secure_api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(secure_api.url, pki.ca_file, monkeypatch)
+    client.share_tls(tls_context(client.ca_bundle))
+    body = ok(STARTED).body
+    secure_api.answers[0] = Answer(body=body + b" " * (LONGEST_ANSWER_BYTES - len(body)))
+    start(client)
+    secure_api.answers[0] = Answer(body=body + b" " * (LONGEST_ANSWER_BYTES - len(body) + 1))
+    with pytest.raises(ProtocolError):
+        start(client)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}"])
+def test_an_answer_that_stops_is_none(
+    keys: None, secure_api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr(client_module, "READ_SECONDS", 0.3)
+    client = client_of(secure_api.url, pki.ca_file, monkeypatch)
+    client.share_tls(tls_context(client.ca_bundle))
+    secure_api.answers[0] = Answer(body=content, stalls=True)
+    with pytest.raises(NetworkError, match="timeout"):
+        start(client)
+
+
+def test_without_tls_and_through_proxies_it_is_not_used(
     keys: None, api: Api, secure_api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = client_of(api.url, pki.ca_file, monkeypatch)

@@ -1,18 +1,31 @@
-"""API calls over a TLS context that exists already.
+"""API calls over a TLS context that exists already, whose answers are of bounded length.
 
 A full CA bundle takes about 20 ms to parse. botocore parses it for each client, the WebSocket needs it as well,
 and botocore has no parameter for a context. So the requests of a client are sent from its ``before-send`` event,
 whose handlers may answer in botocore's place, by botocore's own HTTP session, which is told in the two methods
 where it would make and fill a context to take ours. These two are not documented: should another botocore not
 call them, it verifies with a context of its own, as without this, and only the time is lost.
+
+botocore reads an answer to its end, wherever that is. Here it is asked not to read (``stream_output``), and gets
+what was read for it.
 """
 
 import ssl
+from io import BytesIO
 from typing import Any
 
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
+from botocore.parsers import ResponseParserError
+from urllib3 import HTTPResponse
+from urllib3 import exceptions as urllib3
 
 from ssmssh.aws.proxies import proxy_for
+
+
+LONGEST_ANSWER_BYTES = 1024 * 1024
+"""Those of session calls have below 4 KiB; so much is read at most, whatever has answered."""
 
 
 class SharedTlsSession(URLLib3Session):
@@ -41,17 +54,37 @@ class SharedTlsSession(URLLib3Session):
 def send_with(tls: ssl.SSLContext, client: Any, **settings: Any) -> None:
     """Have the client send its requests with `tls`, as far as they go to their host directly.
 
-    Through a proxy they go as botocore sends them: it may want a context of its own for the proxy.
+    Through a proxy they go by botocore's own session: it may want a context of its own for the proxy.
 
     Args:
         tls: See `SharedTlsSession`.
-        client: Of botocore.
+        client: Of botocore. Its calls raise ResponseParserError for an answer above `LONGEST_ANSWER_BYTES`.
         settings: Of `SharedTlsSession`.
     """
     session = SharedTlsSession(tls, **settings)
 
-    def send(request: Any, **_: Any) -> Any:
-        is_direct = request.url.startswith("https:") and proxy_for(request.url) is None
-        return session.send(request) if is_direct else None
+    def send(request: Any, **_: Any) -> AWSResponse:
+        is_direct = proxy_for(request.url) is None
+        request.stream_output = True
+        response = (session if is_direct else client._endpoint.http_session).send(request)  # noqa: SLF001 - no other way
+        return _read(response)
 
     client.meta.events.register(f"before-send.{client.meta.service_model.service_id.hyphenize()}", send)
+
+
+def _read(response: AWSResponse) -> AWSResponse:
+    """The response with all of its content read; raises what botocore's session would."""
+    url, raw = response.url, response.raw
+    try:
+        content = raw.read(LONGEST_ANSWER_BYTES + 1)
+    except urllib3.ReadTimeoutError as error:
+        raise ReadTimeoutError(endpoint_url=url, error=error) from None
+    except urllib3.ProtocolError as error:
+        raise ConnectionClosedError(endpoint_url=url, error=error) from None
+    except (urllib3.HTTPError, OSError) as error:
+        raise HTTPClientError(error=error) from None
+    if len(content) > LONGEST_ANSWER_BYTES:
+        raw.close()  # the rest of it is still to come
+        raise ResponseParserError(f"the answer has more than {LONGEST_ANSWER_BYTES} bytes")
+    whole = HTTPResponse(BytesIO(content), preload_content=False)
+    return AWSResponse(url, response.status_code, response.headers, whole)
