@@ -5,9 +5,11 @@ and acknowledged, then the agent is told, and all that takes a bounded time:
 
 * at the end of input, as long as acknowledgements come, and `FLUSH_SECONDS` after the last one. What does not
   get through then is lost, which is a failure and is told as one;
-* for a client that signals or is gone, `HASTY_FLUSH_SECONDS` in all: ssh does not wait for us, a `kill` must not take
-  long, and nobody is left to be told.
+* for a client that signals or is gone, `HASTY_FLUSH_SECONDS` after the last one, `LONGEST_HASTY_FLUSH_SECONDS` in all:
+  ssh does not wait for us, a `kill` must not take long, and nobody is left to be told.
 """
+
+import math
 
 from ssmssh.errors import NetworkError, ProtocolError, SessionEndedError, SsmsshError
 from ssmssh.patience import nothing_answers
@@ -17,7 +19,10 @@ FLUSH_SECONDS = 10.0
 """Without an acknowledgement, for what was written before the end of input."""
 
 HASTY_FLUSH_SECONDS = 1.5
-"""In all, for a client that did not wait. With the call that ends the session it makes about two seconds."""
+"""The same for a client that did not wait. With the call that ends the session it makes about two seconds."""
+
+LONGEST_HASTY_FLUSH_SECONDS = 10.0
+"""In all, for a client that did not wait, on a path that carries what it wrote, but slowly."""
 
 _LONGEST_OUTPUT = 400
 """Characters of the service's text that are shown: known ones have half of that."""
@@ -34,18 +39,20 @@ class Farewell:
         self._acknowledged = acknowledged
         self.until = now + (HASTY_FLUSH_SECONDS if is_hasty else FLUSH_SECONDS)
         """When to give up; later with each `progressed`."""
+        self._latest = now + LONGEST_HASTY_FLUSH_SECONDS if is_hasty else math.inf
 
     def hurry(self, now: float) -> None:
         """The client does not wait any more."""
         if not self.is_hasty:
             self.is_hasty = True
             self.until = min(self.until, now + HASTY_FLUSH_SECONDS)
+            self._latest = now + LONGEST_HASTY_FLUSH_SECONDS
 
     def progressed(self, now: float, acknowledged: int) -> None:
         """Look whether something was acknowledged."""
-        if acknowledged != self._acknowledged and not self.is_hasty:
+        if acknowledged != self._acknowledged:
             self._acknowledged = acknowledged
-            self.until = now + FLUSH_SECONDS
+            self.until = min(now + (HASTY_FLUSH_SECONDS if self.is_hasty else FLUSH_SECONDS), self._latest)
 
 
 def unflushed(target: str, unsent_bytes: int, statistics: Statistics, *, is_connected: bool) -> SsmsshError:

@@ -76,6 +76,18 @@ class Outage:
             sentence = f"The connection to {self._describe()} was lost and cannot be resumed: {error.sentence}"
             raise type(error)(sentence, error.hint) from error
 
+    def check(self, now: float) -> None:
+        """Look whether an attempt that is under way takes too long: a helper that gives credentials may hang.
+
+        Raises:
+            NetworkError: It does.
+        """
+        if self._down_seconds + now - self._lost_at > RESUME_SECONDS:
+            raise NetworkError(
+                f"The connection to {self._describe()} was lost, and not resumed within {RESUME_SECONDS:.0f} s",
+                "check the network, and a credential_process if the profile has one",
+            )
+
     def resumed(self, now: float) -> None:
         """An attempt succeeded."""
         self._down_seconds += now - self._lost_at

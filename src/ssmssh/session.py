@@ -48,6 +48,10 @@ from ssmssh.websocket import WebSocket, WebSocketClosed
 TERMINATE_SECONDS = 2.0
 """For the call that ends a session: ssh has gone by then, and nobody waits for us."""
 
+START_CALL_SECONDS = 9.0
+"""For StartSession's answer when nobody waits any more: the session that it tells has to be ended. One call takes no
+longer (`ssmssh.aws.client`: 3 s to connect, 5 s to answer)."""
+
 DRAIN_SECONDS = 10.0
 """For a local program that has closed its own end to read on. One that has not may take its time, as with any pipe."""
 
@@ -121,6 +125,13 @@ class Session:
         try:
             while not self._is_left and self._closed is None:
                 self._turn()
+        except ProtocolError as error:
+            if not self._has_started:
+                raise
+            sentence = f"{error.sentence} (the session with {self._service.description})"
+            raise ProtocolError(
+                sentence, error.hint or "connect again; if that does not help, look at the log"
+            ) from error
         finally:
             self._end()
         self._raise_reason()
@@ -169,7 +180,7 @@ class Session:
             deadlines.append(self._keepalive.next_deadline(now))
             if not self._is_clogged and (due := self._channel.next_deadline()) is not None:
                 deadlines.append(due)
-        if self._connecting is not None or self._source.is_at_end:
+        if self._connecting is not None or self._source.is_at_end or self._source.is_full:
             deadlines.append(now + POLL_SECONDS)
         if self._connecting is None and self._websocket is None:
             deadlines.append(self._outage.retry_at)
@@ -236,7 +247,10 @@ class Session:
     def _supervise(self, now: float) -> None:
         websocket = self._websocket
         if websocket is None:
-            if self._connecting is None and now >= self._outage.retry_at:
+            if self._connecting is not None:
+                if self._has_started:
+                    self._outage.check(now)
+            elif now >= self._outage.retry_at:
                 self._connecting = Background("resume", self._service.resume, self._wakeup)
         elif not self._is_listening:
             self._keepalive.restart(now)
@@ -351,9 +365,11 @@ class Session:
             self._is_left = True  # the agent cannot be told; `_end` tells the service, that is as good
 
     def _client_is_gone(self) -> bool:
-        return (
-            self._stop_requested() or self._sink.is_broken or (self._source.is_at_end and not self._sink.has_reader())
-        )
+        source, sink = self._source, self._sink
+        if self._stop_requested() or sink.is_broken:
+            return True
+        may_be_gone = source.is_at_end or (source.is_full and not source.has_writer())
+        return may_be_gone and not sink.has_reader()
 
     def _end(self) -> None:
         """Terminate the session unless the service has ended it; pass on what has come; release everything."""
@@ -361,7 +377,8 @@ class Session:
         self._service.abandon()
         self._source.discard()
         if self._connecting is not None and self._service.session_id is None:
-            self._connecting.wait(TERMINATE_SECONDS)  # a session may be about to exist
+            is_asked_for = self._service.answers_by < math.inf  # the credentials were there
+            self._connecting.wait(START_CALL_SECONDS if is_asked_for else TERMINATE_SECONDS)
         gives_up_at = time.monotonic() + TERMINATE_SECONDS
         if self._closed is None:
             Background("terminate", self._service.terminate, self._wakeup).wait(TERMINATE_SECONDS)

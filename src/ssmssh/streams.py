@@ -35,6 +35,9 @@ times over for multiplexed channels: an ssh that pauses is absorbed here and its
 WRITE_BYTES = 256 * 1024
 """One write of stdout: few system calls for a download, no long hold of the data for anything else."""
 
+_WRITER_GONE = getattr(select, "POLLRDHUP", 0)
+"""What tells it of a socket, besides POLLHUP and POLLERR, which are always told."""
+
 FIRST_LINE_BYTES = 1024
 """Of a failure's line on stdout: OpenSSH takes lines of up to 8192 bytes before the version line."""
 
@@ -109,6 +112,19 @@ class InputPump:
     def is_at_end(self) -> bool:
         """Whether the other side has closed; something may be left to take."""
         return self._at_eof
+
+    def has_writer(self) -> bool:
+        """Whether somebody may still write; a pipe tells although it is not empty, other systems only when it is."""
+        if self._at_eof or not _CAN_POLL_PIPES:
+            return not self._at_eof
+        poll = select.poll()
+        poll.register(self._fd, _WRITER_GONE)
+        return not poll.poll(0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is read for now, the end included."""
+        return self._queued_bytes >= INPUT_QUEUE_BYTES
 
     def has_more(self) -> bool:
         """Whether something that was already written to us is still to be taken.

@@ -42,8 +42,11 @@ class Source:
         return not self._data
 
     @property
-    def is_exhausted(self) -> bool:
-        return self.is_at_end and not self._data
+    def is_full(self) -> bool:
+        return False
+
+    def has_writer(self) -> bool:
+        return not self.is_at_end
 
     def has_more(self) -> bool:
         return bool(self._data)

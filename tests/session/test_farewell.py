@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from ssmssh.errors import ExitStatus
-from ssmssh.farewell import FLUSH_SECONDS, HASTY_FLUSH_SECONDS, Farewell, ended_by_service, unflushed
+from ssmssh.farewell import (
+    FLUSH_SECONDS,
+    HASTY_FLUSH_SECONDS,
+    LONGEST_HASTY_FLUSH_SECONDS,
+    Farewell,
+    ended_by_service,
+    unflushed,
+)
 from ssmssh.protocol.channel import DataChannel
 
 TARGET = "i-1 in eu-west-1 with profile prod"
@@ -26,10 +33,15 @@ def test_a_flush_goes_on_while_acknowledgements_come() -> None:
     assert farewell.until == 999 + FLUSH_SECONDS
 
 
-def test_a_client_that_is_gone_is_not_kept_alive_by_acknowledgements() -> None:
+def test_a_client_that_is_gone_is_not_kept_alive_by_acknowledgements_for_long() -> None:
     farewell = Farewell(0.0, 0, is_hasty=True)
-    farewell.progressed(1.0, 5)
     assert farewell.until == HASTY_FLUSH_SECONDS
+    farewell.progressed(1.0, 5)
+    assert farewell.until == 1.0 + HASTY_FLUSH_SECONDS
+    farewell.progressed(1.4, 5)
+    assert farewell.until == 1.0 + HASTY_FLUSH_SECONDS
+    farewell.progressed(9.0, 6)
+    assert farewell.until == LONGEST_HASTY_FLUSH_SECONDS
 
 
 def test_a_signal_during_a_flush_hurries_it_once() -> None:

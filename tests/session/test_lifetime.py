@@ -154,15 +154,16 @@ def test_a_signal_that_was_ignored_stays_ignored(client: Client, sandbox: Sandbo
 @pytest.mark.parametrize("fault", ["agent-cut:away=1000", "resume-error"])
 def test_a_client_that_dies_when_nothing_moves_any_more(client: Client, sandbox: Sandbox, fault: str) -> None:
     """Its last bytes wait in the pipe, so that its end is behind them."""
-    ssh = client.start("ssh", EC2_HOST, "cat >/dev/null", stdin=subprocess.PIPE)
+    arrived = client.directory / "arrived"
+    ssh = client.start("ssh", EC2_HOST, f"cat >{arrived}", stdin=subprocess.PIPE)
     assert ssh.stdin is not None
-    ssh.stdin.write(b"x")
-    ssh.stdin.flush()
-    wait_until(lambda: any(s.bytes_up > 3000 for s in open_sessions(sandbox)), "the login", PATIENCE_SECONDS)
+    pipe = ssh.stdin.fileno()
+    os.write(pipe, b"x")
+    wait_until(lambda: arrived.exists() and arrived.stat().st_size, "the first byte", PATIENCE_SECONDS)
     (session,) = open_sessions(sandbox)
     sandbox.faults.set(fault, session.session_id)
     sandbox.faults.set("cut", session.session_id)
-    os.set_blocking(ssh.stdin.fileno(), False)
+    os.set_blocking(pipe, False)
     written = 0
 
     def is_full() -> bool:
@@ -171,7 +172,7 @@ def test_a_client_that_dies_when_nothing_moves_any_more(client: Client, sandbox:
         before = written
         with contextlib.suppress(BlockingIOError):
             while True:
-                written += os.write(ssh.stdin.fileno(), bytes(65536))
+                written += os.write(pipe, bytes(65536))
         return before == written > 1_000_000
 
     wait_until(is_full, "everything to be full", PATIENCE_SECONDS)

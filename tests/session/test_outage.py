@@ -111,3 +111,10 @@ def test_connections_in_between_do_not_hide_an_endless_outage(outage: Outage) ->
     outage.lost(BYE, RESUME_SECONDS / 2, was_fruitful=False)
     last, _, _ = fail_until_given_up(outage, NO_NETWORK, RESUME_SECONDS / 2)
     assert last <= RESUME_SECONDS
+
+
+def test_an_attempt_that_does_not_return_is_given_up(outage: Outage) -> None:
+    outage.lost(BYE, 50.0, was_fruitful=True)
+    outage.check(50.0 + RESUME_SECONDS)
+    with pytest.raises(NetworkError, match=r"i-1 in eu-west-1 was lost, and not resumed within 100 s; check"):
+        outage.check(50.1 + RESUME_SECONDS)

@@ -205,3 +205,18 @@ def test_wakes_are_never_lost_and_never_block(wakeup: Wakeup) -> None:
     assert not select.select([wakeup], [], [], 0)[0]
     wakeup.wake()
     wait_for_wake(wakeup)
+
+
+def test_a_writer_that_is_gone_is_seen_behind_what_it_wrote(wakeup: Wakeup, pipe: tuple[int, int]) -> None:
+    pump = InputPump(pipe[0], wakeup)
+    os.write(pipe[1], b"nobody reads this")
+    assert pump.has_writer()
+    os.close(pipe[1])
+    assert not pump.has_writer()
+    ours, theirs = socket.socketpair()
+    with ours:
+        pump = InputPump(ours.fileno(), wakeup)
+        theirs.sendall(b"nor this")
+        assert pump.has_writer()
+        theirs.close()
+        assert not pump.has_writer()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
-from ssmssh.farewell import FLUSH_SECONDS, HASTY_FLUSH_SECONDS
+from ssmssh.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
 from ssmssh.outage import RESUME_SECONDS
 from ssmssh.patience import PORT_SECONDS
 from ssmssh.session import DRAIN_SECONDS, TERMINATE_SECONDS
 from tests.protocol.agent import Agent
 from tests.session.farside import PATIENCE_SECONDS, WebSocket
-from tests.session.world import EPOCH, World
+from tests.session.world import CALL_SECONDS, EPOCH, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,26 @@ def test_a_network_that_comes_back_in_time(world: World) -> None:
     world.at(1300, world.source.close)
     assert world.run() is None
     assert world.agent.upload == b"still there?"
+
+
+def test_a_resume_that_never_returns(world: World) -> None:
+    """A helper that gives credentials asks somebody who is not there."""
+    world.at(1100, lambda: world.websocket.cut() if world.websocket else None)
+    with patch.dict(CALL_SECONDS, resume=1e6):
+        error = world.run()
+    assert isinstance(error, NetworkError)
+    assert "not resumed within" in str(error)
+    assert world.now < 1100 + RESUME_SECONDS + 2 * TERMINATE_SECONDS
+
+
+def test_a_signal_while_the_session_is_being_started(world: World) -> None:
+    """Its answer comes late, but it comes, and tells a session that has to be ended."""
+    world.service.answers_by = EPOCH + PATIENCE_SECONDS
+    world.at(1001, world.signal)
+    with patch.dict(CALL_SECONDS, start=6.0):
+        assert world.run() is None
+    assert world.service.ends == ["abandon", "terminate"]
+    assert world.now < EPOCH + 6.0 + TERMINATE_SECONDS
 
 
 def test_a_target_that_never_answers(world: World) -> None:
@@ -244,7 +265,7 @@ def reach_an_end(seed: int, happenings: list[tuple[float, str]]) -> None:
     # Who leaves need not wait for us.
     left_at = [when for when, kind in happenings if kind in GOING and kind != "reader gone"]
     if left_at:
-        assert world.now <= EPOCH + min(left_at) + HASTY_FLUSH_SECONDS + 3 * TERMINATE_SECONDS
+        assert world.now <= EPOCH + min(left_at) + LONGEST_HASTY_FLUSH_SECONDS + 3 * TERMINATE_SECONDS
     # Nothing is lost in silence, if somebody is left to be told.
     elif error is None and not any(kind in GOING for _, kind in happenings):
         assert upload == written
