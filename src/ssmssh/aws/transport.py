@@ -23,7 +23,6 @@ from urllib3 import exceptions as urllib3
 
 from ssmssh.aws.proxies import proxy_for
 
-
 LONGEST_ANSWER_BYTES = 1024 * 1024
 """Those of session calls have below 4 KiB; so much is read at most, whatever has answered."""
 
@@ -66,7 +65,7 @@ def send_with(tls: ssl.SSLContext, client: Any, **settings: Any) -> None:
     def send(request: Any, **_: Any) -> AWSResponse:
         is_direct = proxy_for(request.url) is None
         request.stream_output = True
-        response = (session if is_direct else client._endpoint.http_session).send(request)  # noqa: SLF001 - no other way
+        response = (session if is_direct else client._endpoint.http_session).send(request)  # noqa: SLF001
         return _read(response)
 
     client.meta.events.register(f"before-send.{client.meta.service_model.service_id.hyphenize()}", send)
@@ -87,4 +86,4 @@ def _read(response: AWSResponse) -> AWSResponse:
         raw.close()  # the rest of it is still to come
         raise ResponseParserError(f"the answer has more than {LONGEST_ANSWER_BYTES} bytes")
     whole = HTTPResponse(BytesIO(content), preload_content=False)
-    return AWSResponse(url, response.status_code, response.headers, whole)
+    return AWSResponse(url, response.status_code, raw.headers, whole)
