@@ -23,6 +23,7 @@ from ssmssh.aws.caches import share_with_aws_cli
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import UNREADABLE, Context, mapped, quote
 from ssmssh.aws.handlers import register_handlers
+from ssmssh.aws.helpers import watch_helpers
 from ssmssh.aws.loader import session_loader
 from ssmssh.aws.proxies import proxy_for
 from ssmssh.aws.regions import Partitions, load_partitions
@@ -222,6 +223,7 @@ class AwsClient:
             self._session.register_component("data_loader", loader)
         chain = self._session.get_component("credential_provider")
         share_with_aws_cli(chain, self.settings.role_cache)
+        watch_helpers(chain)
         # botocore has no public way to replace the prompt; its own falls back to standard input.
         chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
 
