@@ -65,10 +65,13 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: Wakeup, stop: "StopRequest") -> int:
     """Connect as `arguments` say, until either side ends; the exit status. Failures have been reported."""
-    log: ConnectionLog | None = None
+    from ssmssh.connectionlog import ConnectionLog
+
+    log = ConnectionLog()
+    log.install()
     try:
         options = parse_arguments(arguments)
-        log = _start_log(options)
+        _direct_log(log, options)
         service = _prepare(options)
         from ssmssh.session import Session
 
@@ -77,10 +80,10 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
         Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop)).run()
     except SsmsshError as error:
         if not stop:
-            _report(str(error), sink, log or _start_log())
+            _report(str(error), sink, log)
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
-        _report(_describe_defect(error), sink, log or _start_log(), error.__traceback__)
+        _report(_describe_defect(error), sink, log, error.__traceback__)
         return ExitStatus.UNEXPECTED
     return ExitStatus.DONE
 
@@ -198,6 +201,10 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         patience_seconds=wait_seconds or PATIENCE_SECONDS,
         waits_for_target=wait_seconds is not None,
     )
+    try:
+        cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
+    except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
+        raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
     sandbox = settings.sandbox_directory()
     aws_settings = AwsSettings(
         profile=typed.profile or options.profile or environment.profile,
@@ -205,12 +212,10 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         endpoint_url=options.endpoint_url or environment.endpoint_url,
         stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
-        data_cache=settings.cache_directory(),
+        data_cache=cache_directory,
         role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
-    return Service(
-        aws_settings, request, settings.state_directory() / "sessions", on_open=_collect_garbage_again, early_tls=early
-    )
+    return Service(aws_settings, request, state_directory / "sessions", on_open=_collect_garbage_again, early_tls=early)
 
 
 def _collect_garbage_again() -> None:
@@ -243,27 +248,20 @@ def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
     return parameters
 
 
-def _start_log(options: "argparse.Namespace | None" = None) -> "ConnectionLog":
-    """Have everything logged from now on; without `options`, those on the command line being wrong, as usual."""
-    from pathlib import Path
-
+def _direct_log(log: "ConnectionLog", options: "argparse.Namespace") -> None:
+    """Have everything logged where the options or the environment say, if they do; raises FileError."""
     from ssmssh import settings
-    from ssmssh.connectionlog import ConnectionLog
 
-    path = (options and options.log_file) or settings.from_environment().log_file
-    is_verbose = bool(options and options.verbose)
-    log = ConnectionLog(
-        Path(path).expanduser() if path else None,
-        is_immediate=bool(path) or is_verbose,
-        echo=sys.stderr if is_verbose else None,
-    )
-    log.install()
-    return log
+    path = options.log_file or settings.from_environment().log_file
+    if path or options.verbose:
+        log.write_at_once(path, echo=options.verbose)
 
 
 def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: TracebackType | None = None) -> None:
     """One line for a person: on stderr, in the log, and on standard output as long as it holds nothing else."""
     import logging
+
+    from ssmssh.connectionlog import print_if_possible
 
     logger = logging.getLogger(__name__)
     logger.error("%s", sentence)
@@ -273,10 +271,8 @@ def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: Tr
         logger.error("%s", "".join(format_tb(traceback)))
     where = log.save()
     line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
-    with contextlib.suppress(OSError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
     sink.put_first_line(line)
+    print_if_possible(line)
 
 
 def _describe_defect(error: Exception) -> str:

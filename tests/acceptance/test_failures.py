@@ -4,10 +4,12 @@ The statuses are those the documentation promises: 2 usage, 3 credentials, 4 tar
 by the service, 8 protocol.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from websockets.sync.server import ServerConnection
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, free_port, wait_until
+from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, end, free_port, wait_until
 from tests.acceptance.rogue import TOKEN, RogueApi, rogue_api, rogue_stream
 
 
@@ -266,3 +268,60 @@ def test_a_reason_is_wherever_one_looks(client: Client, host: str, port: int, st
     log = re.search(r" \(log: (.*)\)$", line)
     assert log
     assert words in Path(log[1]).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """The end to write to of a pipe that is full and has a reader that does not read."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    yield writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_failure_that_nobody_reads_on_stderr(client: Client, full_pipe: int) -> None:
+    process = client.start("ssmssh-proxy", "-v", f"{EC2_HOST}.nowhere", "22", stderr=full_pipe)
+    assert process.wait(PATIENCE_SECONDS) == 2
+    assert process.stdout is not None
+    assert b"nowhere" in process.stdout.read()
+
+
+def test_a_failure_that_nobody_reads_at_all(client: Client, full_pipe: int) -> None:
+    process = client.start("ssmssh-proxy", f"{EC2_HOST}.nowhere", "22", stdout=full_pipe, stderr=full_pipe)
+    assert process.wait(PATIENCE_SECONDS) == 2
+
+
+def test_verbose_and_nobody_reads_it(client: Client, full_pipe: int) -> None:
+    process = client.start("ssmssh-proxy", "-v", EC2_HOST, "22", stderr=full_pipe)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"SSH-2.0-")
+    assert end(process, signal.SIGHUP) == 128 + signal.SIGHUP
+
+
+def test_a_log_that_is_a_pipe(client: Client) -> None:
+    fifo = client.directory / "fifo"
+    os.mkfifo(fifo)
+    line = fail(client, "--log-file", str(fifo), EC2_HOST, "22", status=9)
+    assert f"Cannot open the log {fifo}: " in line
+
+
+def test_a_log_of_a_user_who_is_not_there(client: Client) -> None:
+    path = "~nosuchuser/log"
+    assert path in fail(client, "--log-file", path, EC2_HOST, "22", status=9)
+    assert path in fail(client, EC2_HOST, "22", status=9, variables={"SSMSSH_LOG_FILE": path})
+
+
+def test_a_failure_on_a_full_disk(client: Client) -> None:
+    """A limit of the size of files stands in for the disk: every write fails, though files can be made."""
+    variables = {"SSMSSH_HOME": str(client.directory / "home")}
+    limited = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]
+    done = client.run(*limited, "ssmssh-proxy", f"{EC2_HOST}.nowhere", "22", status=2, variables=variables)
+    line = the_line(done.stdout, done.stderr)
+    assert "nowhere" in line
+    assert "(log: " not in line
+    assert list((client.directory / "home" / "log").iterdir()) == []

@@ -48,8 +48,12 @@ def share_with_aws_cli(chain: "CredentialResolver", directory: Path | None = Non
     """Let the providers of `chain` that call a service keep their results where the AWS CLI keeps them.
 
     Or in `directory`: a stand-in for AWS has its own, because the names of the files do not tell its roles from AWS's.
+    A user without a home directory shares nothing, and the providers remember what they have themselves.
     """
-    cache = SharedCache(directory or _DIRECTORY.expanduser())
+    try:
+        cache = SharedCache(directory or _DIRECTORY.expanduser())
+    except RuntimeError:  # of expanduser: HOME is not set, and the user is not in the password database
+        return
     for name in _PROVIDERS:
         provider: Any = chain.get_provider(name)
         provider.cache = cache
