@@ -37,14 +37,14 @@ def client_of(url: str, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCli
     return AwsClient(AwsSettings(region="eu-west-1", endpoint_url=url))
 
 
-def start(client: AwsClient) -> None:
+def start(client: AwsClient, **changes: Any) -> None:
     start_session(
         client,
         "i-0123456789abcdef0",
         document_name="D",
         parameters={"p": ["é"]},
         reason=None,
-        patience_seconds=0.0,
+        **{"patience_seconds": 0.0, **changes},
     )
 
 
@@ -160,6 +160,32 @@ def test_an_answer_that_stops_is_none(
     secure_api.answers[0] = Answer(body=content, stalls=True)
     with pytest.raises(NetworkError, match="timeout"):
         start(client)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+@pytest.mark.parametrize(("is_silent_for_handshakes", "attempts"), [(True, 3), (False, 1)])
+def test_a_handshake_without_an_answer_is_tried_again(
+    keys: None,
+    secure_api: Api,
+    pki: Pki,
+    monkeypatch: pytest.MonkeyPatch,
+    shares: bool,
+    is_silent_for_handshakes: bool,
+    attempts: int,
+) -> None:
+    """But not a request without one: its session may exist."""
+    monkeypatch.setattr(client_module, "CONNECT_SECONDS", 0.5 if is_silent_for_handshakes else 60)
+    monkeypatch.setattr(client_module, "READ_SECONDS", 0.5)
+    secure_api.answers[0] = Answer(silent=True)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # its backlog takes the connections
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}" if is_silent_for_handshakes else secure_api.url
+        client = client_of(url, pki.ca_file, monkeypatch)
+        if shares:
+            client.share_tls(tls_context(client.ca_bundle))
+        pauses: list[float] = []
+        with pytest.raises(NetworkError, match="timeout"):
+            start(client, patience_seconds=60.0, wait=pauses.append)
+    assert len(pauses) + 1 == attempts
 
 
 def test_without_tls_and_through_proxies_it_is_not_used(

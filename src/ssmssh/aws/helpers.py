@@ -61,6 +61,6 @@ def end_helpers() -> None:
 def _start(arguments: list[str], **settings: Any) -> "subprocess.Popen[bytes]":
     with _starting:
         _running[:] = [process for process in _running if process.poll() is None]
-        process = subprocess.Popen(arguments, **settings)  # noqa: S603 - what the user has configured
+        process = subprocess.Popen(arguments, **settings)
         _running.append(process)
     return process

@@ -12,6 +12,7 @@ TargetNotConnected                     two more: an agent that has just come onl
                                        so for some seconds. More would only delay what is nearly always final:
                                        wrong region, wrong account, stopped instance. As many as fit if the
                                        caller says that it is worth to wait for
+no TLS handshake in time               two more: no request has gone out
 no answer in time                      none: the session may exist, and the time is up
 all others                             none: they do not change by themselves
 =====================================  ========================================================================
@@ -188,9 +189,19 @@ def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:
         return sys.maxsize
     if code == "TargetNotConnected":
         return sys.maxsize if waits_for_target else 2
-    if isinstance(error, NETWORK_ERRORS) and not isinstance(error, (ReadTimeoutError, SSLError)):
-        return 2
-    return 0
+    if isinstance(error, ReadTimeoutError):
+        return 2 if _is_of_handshake(error) else 0
+    return 2 if isinstance(error, NETWORK_ERRORS) and not isinstance(error, SSLError) else 0
+
+
+def _is_of_handshake(error: ReadTimeoutError) -> bool:
+    """Whether the request has not gone out; urllib3 has the same exception for both and keeps ssl's behind it.
+
+    ssl tells them apart in the text alone: "_ssl.c:989: The handshake operation timed out".
+    """
+    cause: object = error.kwargs.get("error")
+    reason = (cause.__cause__ or cause.__context__) if isinstance(cause, BaseException) else None
+    return "handshake operation timed out" in str(reason)
 
 
 def _pause(retries: int) -> float:
