@@ -57,6 +57,8 @@ def main() -> NoReturn:
         status = run(sys.argv[1:], source, sink, wakeup, stop)
     except SystemExit as leave:  # argparse: --help, --version and usage errors, printed to stderr
         status = leave.code if isinstance(leave.code, int) else int(ExitStatus.USAGE)
+    if helpers := sys.modules.get("ssmssh.aws.helpers"):
+        helpers.end_helpers()
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     # The threads that are left block in reads of the standard input or in calls that nobody waits for.
@@ -66,6 +68,10 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: Wakeup, stop: "StopRequest") -> int:
     """Connect as `arguments` say, until either side ends; the exit status. Failures have been reported."""
     from ssmssh.connectionlog import ConnectionLog
+
+    def fail(error: SsmsshError) -> None:
+        if not stop:
+            _report(str(error), sink, log)
 
     log = ConnectionLog()
     log.install()
@@ -77,14 +83,18 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
 
         source.start()
         sink.start()
-        Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop)).run()
+        session = Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), on_failure=fail)
     except SsmsshError as error:
-        if not stop:
-            _report(str(error), sink, log)
+        fail(error)
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
-        _report(_describe_defect(error), sink, log, error.__traceback__)
-        return ExitStatus.UNEXPECTED
+        return _fail_unexpectedly(error, sink, log)
+    try:
+        session.run()
+    except SsmsshError as error:
+        return error.exit_status
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
+        return _fail_unexpectedly(error, sink, log)
     return ExitStatus.DONE
 
 
@@ -273,6 +283,11 @@ def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: Tr
     line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
     sink.put_first_line(line)
     print_if_possible(line)
+
+
+def _fail_unexpectedly(error: Exception, sink: OutputPump, log: "ConnectionLog") -> int:
+    _report(_describe_defect(error), sink, log, error.__traceback__)
+    return ExitStatus.UNEXPECTED
 
 
 def _describe_defect(error: Exception) -> str:

@@ -84,12 +84,15 @@ class Session:
         wakeup: Wakeup,
         *,
         stop_requested: Callable[[], bool],
+        on_failure: Callable[[SsmsshError], None] = lambda _: None,
     ) -> None:
+        """`on_failure` is told what `run` will raise, at once: to end the session may take seconds more."""
         self._service = service
         self._source = source
         self._sink = sink
         self._wakeup = wakeup
         self._stop_requested = stop_requested
+        self._on_failure = on_failure
         now = time.monotonic()
         self._channel = DataChannel(
             client_id=str(uuid.uuid4()),
@@ -125,13 +128,10 @@ class Session:
         try:
             while not self._is_left and self._closed is None:
                 self._turn()
-        except ProtocolError as error:
-            if not self._has_started:
-                raise
-            sentence = f"{error.sentence} (the session with {self._service.description})"
-            raise ProtocolError(
-                sentence, error.hint or "connect again; if that does not help, look at the log"
-            ) from error
+        except SsmsshError as error:
+            failure = self._with_name(error)
+            self._on_failure(failure)
+            raise failure from error.__cause__
         finally:
             self._end()
         self._raise_reason()
@@ -377,7 +377,7 @@ class Session:
         self._service.abandon()
         self._source.discard()
         if self._connecting is not None and self._service.session_id is None:
-            is_asked_for = self._service.answers_by < math.inf  # the credentials were there
+            is_asked_for = self._client_is_gone() and self._service.answers_by < math.inf  # credentials were there
             self._connecting.wait(START_CALL_SECONDS if is_asked_for else TERMINATE_SECONDS)
         gives_up_at = time.monotonic() + TERMINATE_SECONDS
         if self._closed is None:
@@ -416,4 +416,12 @@ class Session:
             has_loss=self._has_loss,
         )
         if error is not None:
+            self._on_failure(error)
             raise error
+
+    def _with_name(self, error: SsmsshError) -> SsmsshError:
+        """An error of the protocol with the name of the session; the others have it."""
+        if not self._has_started or not isinstance(error, ProtocolError):
+            return error
+        sentence = f"{error.sentence} (the session with {self._service.description})"
+        return ProtocolError(sentence, error.hint or "connect again; if that does not help, look at the log")
