@@ -76,25 +76,24 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
     log = ConnectionLog()
     log.install()
     try:
-        options = parse_arguments(arguments)
-        _direct_log(log, options)
-        service = _prepare(options)
-        from ssmssh.session import Session
+        try:
+            options = parse_arguments(arguments)
+            _direct_log(log, options)
+            service = _prepare(options)
+            from ssmssh.session import Session
 
-        source.start()
-        sink.start()
-        session = Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), on_failure=fail)
-    except SsmsshError as error:
-        fail(error)
-        return error.exit_status
-    except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
-        return _fail_unexpectedly(error, sink, log)
-    try:
-        session.run()
+            source.start()
+            sink.start()
+            session = Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), on_failure=fail)
+        except SsmsshError as error:
+            fail(error)
+            raise
+        session.run()  # tells its failures by itself
     except SsmsshError as error:
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
-        return _fail_unexpectedly(error, sink, log)
+        _report(_describe_defect(error), sink, log, error.__traceback__)
+        return ExitStatus.UNEXPECTED
     return ExitStatus.DONE
 
 
@@ -283,11 +282,6 @@ def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: Tr
     line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
     sink.put_first_line(line)
     print_if_possible(line)
-
-
-def _fail_unexpectedly(error: Exception, sink: OutputPump, log: "ConnectionLog") -> int:
-    _report(_describe_defect(error), sink, log, error.__traceback__)
-    return ExitStatus.UNEXPECTED
 
 
 def _describe_defect(error: Exception) -> str:

@@ -4,7 +4,7 @@
 as for the AWS CLI); `sessions` calls StartSession, ResumeSession and TerminateSession; `signing` signs the
 opening of the WebSocket; `endpoints` decides which addresses may see that signature; `proxies` finds the way
 there; `regions` knows AWS's partitions; `caches` and `terminal` share role and MFA results with the AWS CLI;
-`errors` turns every foreign exception into one of ours.
+`helpers` ends the programs that give credentials when we end; `errors` turns every foreign exception into one of ours.
 
 Three modules are there for a quick start, and change nothing else: `loader` reads no more of botocore's data than a
 session needs, `handlers` leaves the event handlers of other services for later, `transport` has the API calls use
