@@ -8,10 +8,12 @@ or with a sudo that asks nothing), and names them otherwise. Words after the tas
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -91,7 +93,9 @@ def run(program: str, *arguments: str) -> int:
 def prepare_environment() -> None:
     """Make `.venv`, or bring it up to date with pyproject.toml."""
     stamp = ENVIRONMENT / "made-from"
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + sys.version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    what_is_installed = json.dumps([project["build-system"], project["project"]])
+    wanted = hashlib.sha256(what_is_installed.encode()).hexdigest() + sys.version
     if stamp.is_file() and stamp.read_text() == wanted:
         return
     venv.create(ENVIRONMENT, with_pip=True, clear=True)
