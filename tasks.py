@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+CLIENTS = ROOT / ".clients"
+"""An environment for each lock file of ``tests/clients``: these programs pin what others need newer."""
 
 PROGRAMS = {
     "ssh": "openssh-client",
@@ -67,7 +69,11 @@ def test(words: list[str]) -> int:
         return 1
     prepare_environment()
     prepare_node()
-    return run("pytest", *words)
+    prepare_clients()
+    if words:
+        return run("pytest", *words)
+    together = run("pytest", "-m", "not soak and not alone", "-n", "2", "--dist", "loadfile", "--durations=20")
+    return run("pytest", "-m", "alone", "--durations=20") or together
 
 
 def bench(words: list[str]) -> int:
@@ -112,6 +118,26 @@ def prepare_node() -> None:
         return
     subprocess.run([shutil.which("npm") or "npm", "ci", "--loglevel=error"], cwd=directory, check=True)
     stamp.write_text(wanted)
+
+
+def prepare_clients() -> None:
+    """Install the programs that tests run and do not import."""
+    for lock in sorted((ROOT / "tests" / "clients").glob("*.txt")):
+        prepare_client(lock.stem)
+
+
+def prepare_client(name: str) -> Path:
+    """Install what the lock file of that name lists, or bring that up to date; the directory of its programs."""
+    lock = ROOT / "tests" / "clients" / f"{name}.txt"
+    directory = CLIENTS / name
+    programs, stamp = directory / BIN.name, directory / "made-from"
+    wanted = lock.read_text(encoding="utf-8") + sys.version
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
+        venv.create(directory, with_pip=True, clear=True)
+        install: list[str | Path] = [programs / "pip", "install", "--quiet", "--require-hashes", "--requirement", lock]
+        subprocess.run(install, check=True)
+        stamp.write_text(wanted, encoding="utf-8")
+    return programs
 
 
 def prepare_programs() -> bool:

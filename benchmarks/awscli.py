@@ -3,14 +3,10 @@
 Its plugin is replaced by a program that does nothing, so that what is measured is the AWS CLI alone.
 """
 
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
-import platformdirs
-
 from benchmarks.bed import HOST, Bed
+from tasks import BIN, CLIENTS, prepare_client
 
 _PLUGIN = """\
 #!/bin/sh
@@ -19,12 +15,10 @@ _PLUGIN = """\
 
 
 def program(*, may_install: bool) -> Path | None:
-    """The ``aws`` of PyPI, from an environment in the user's cache that is made if it must; else None."""
-    folder = platformdirs.user_cache_path("ssmssh-benchmarks") / f"awscli-{sys.version_info[0]}.{sys.version_info[1]}"
-    path = folder / "bin" / "aws"
-    if not path.exists() and may_install:
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "awscli"], check=True)
+    """The ``aws`` that the tests run, too, installed if it must be; None if it is not there and may not be."""
+    if may_install:
+        return prepare_client("awscli") / "aws"
+    path = CLIENTS / "awscli" / BIN.name / "aws"
     return path if path.exists() else None
 
 

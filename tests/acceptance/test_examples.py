@@ -1,9 +1,7 @@
 """Every file of examples/ does what it says."""
 
 import json
-import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,9 +96,8 @@ def test_the_paramiko_script(client: Client, user_config: Path) -> None:
 @pytest.fixture
 def ansible(client: Client, temporary_directory: Path) -> Iterator[list[str]]:
     """The beginning of a command line; Ansible's own files are the test's, and no shared connection outlives it."""
-    search_path = os.pathsep.join([str(Path(sys.executable).parent), client.environment["PATH"]])
-    program = shutil.which("ansible", path=search_path)
-    assert program, "this test needs ansible-core, which the dev extra installs"
+    program = EXAMPLES.parent / ".clients" / "ansible" / "bin" / "ansible"
+    assert program.exists(), "python3 tasks.py test installs Ansible there"
     sockets = temporary_directory / "cp"
     client.environment |= {
         "ANSIBLE_HOME": str(client.directory / "ansible"),
@@ -110,7 +107,7 @@ def ansible(client: Client, temporary_directory: Path) -> Iterator[list[str]]:
         "LC_ALL": "C.UTF-8",  # Ansible insists on UTF-8
     }
     here = f"ansible_user={effective(client, 'User')} ansible_python_interpreter={sys.executable}"
-    yield [program, "-i", str(EXAMPLES / "ansible-inventory.yml"), "-e", here]
+    yield [str(program), "-i", str(EXAMPLES / "ansible-inventory.yml"), "-e", here]
     for path in sockets.iterdir():
         client.run("ssh", "-S", path, "-O", "exit", EC2_HOST)
     wait_until(lambda: not list(sockets.iterdir()), "the end of the shared connections")
