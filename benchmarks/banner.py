@@ -1,4 +1,4 @@
-"""banner: from the start of a proxy to the first byte of the SSH server, at several delays of the network.
+"""banner: from the start of a proxy to the first line of the SSH server, at several delays of the network.
 
 The delay acts on every byte between the proxy and the API or the gateway, each way, and on TCP's handshakes; not on the
 way from the agent to the SSH server. "Round trips" is the time beyond that without delay, in units of the round trip:
@@ -56,6 +56,6 @@ def _round_trips(seconds: float, delay: float) -> str:
 
 def _to_banner(place: Bed, proxy: Proxy, delay: float) -> float:
     with place.delay(delay), place.run(proxy.words(SSH_PORT)) as running:
-        running.expect(b"S")
+        running.expect_greeting()
         arrived = time.monotonic()
         return arrived - running.end().started

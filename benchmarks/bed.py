@@ -12,6 +12,7 @@ late. What is not delayed is the way from the gateway to the agent and from ther
 import contextlib
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -37,6 +38,9 @@ FAR_PORT = 7
 SSH_PORT = 22
 
 _METER = str(Path(__file__).with_name("meter.py"))
+_GREETING = re.compile(rb"^SSH-[^\n]*\n", re.MULTILINE)
+_BEFORE_GREETING_BYTES = 64 * 1024
+"""Far more than any client says of itself."""
 _REPORT_SECONDS = 60.0
 """Until the meter has told what a program cost, counted from when that should end."""
 
@@ -158,6 +162,15 @@ class Running:
         while view:
             view = view[os.write(self.stdin, view) :]
 
+    def expect_greeting(self) -> None:
+        """Read on to the end of the line that begins with SSH-; raise RuntimeError if there is none."""
+        got = b""
+        while not _GREETING.search(got):
+            more = os.read(self.stdout, farside.PIECE_BYTES)
+            if not more or len(got) > _BEFORE_GREETING_BYTES:
+                raise RuntimeError(f"a program said {got[:200]!r} where a line beginning with SSH- was expected")
+            got += more
+
     def expect(self, data: bytes) -> None:
         """Read as many bytes as `data` has; raise RuntimeError if they are others."""
         got = os.read(self.stdout, len(data))
@@ -209,7 +222,7 @@ class Bed:
         """Start a proxy to the far side, and wait for its greeting."""
         running = self.run(proxy.words(FAR_PORT))
         try:
-            running.expect(farside.GREETING)
+            running.expect_greeting()
         except BaseException:
             running.__exit__(None, None, None)
             raise
@@ -241,8 +254,11 @@ class Bed:
 
 @contextlib.contextmanager
 def bed(*, unpaced: bool = True, gateways: int = 1) -> Iterator[Bed]:
-    """Have a sandbox for a while. Unpaced, its agent does not rest for a millisecond after each kilobyte."""
-    with Sandbox(unpaced=unpaced, gateways=gateways) as box, farside.port() as own:
+    """Have a sandbox for a while. Unpaced, its agent does not rest for a millisecond after each kilobyte.
+
+    It takes unsigned opens, too: older releases of the official client can be compared.
+    """
+    with Sandbox(unpaced=unpaced, gateways=gateways, unsigned_opens=True) as box, farside.port() as own:
         box.open_port(FAR_PORT, own)
         yield Bed(box, has_one_gateway=gateways == 1)
 

@@ -4,6 +4,9 @@ For the official client, with the AWS CLI and its session-manager-plugin on PATH
 
     python benchmarks compare --proxy-command "aws ssm start-session --target %h \\
         --document-name AWS-StartSSHSession --parameters portNumber=%p"
+
+What it says of itself before the server's first line is skipped, and its WebSocket need not be signed, which releases
+before 1.2.764.0 do not do.
 """
 
 from benchmarks import banner, echo, report, start, throughput

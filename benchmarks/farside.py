@@ -1,6 +1,7 @@
 """What stands behind the port of an instance: a TCP service in a process of its own.
 
-It greets each connection with one byte, so that a client knows that the way is open. Then it reads one line:
+It greets each connection with a line as SSH servers do, so that a client knows that the way is open; what a proxy says
+of itself before that is skipped, as SSH clients skip it (RFC 4253, 4.2). Then it reads one line:
 
     echo          sends back whatever comes
     discard N     reads N bytes and answers with one byte
@@ -15,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-GREETING = b"!"
+GREETING = b"SSH-2.0-farside\r\n"
 DONE = b"."
 PIECE_BYTES = 256 * 1024
 

@@ -101,10 +101,25 @@ def test_prints_its_table(name: str, rows_of: set[str]) -> None:
     check(done.stdout, name, rows_of)
 
 
+LIKE_THE_OFFICIAL_CLIENT = """\
+import sys
+
+print("\\nStarting session with SessionId: user@example.com-0123456789abcdef0\\n", flush=True)
+from ssmssh.aws import signing
+
+signing.stream_headers = lambda *_, **__: {}
+from ssmssh.scripts import ssmssh_proxy
+
+ssmssh_proxy()
+"""
+
+
 @pytest.mark.timeout(300)  # four benchmarks, twice as many connections
 def test_compare_puts_another_proxy_command_beside_ours(tmp_path: Path) -> None:
-    other = tmp_path / "ssmssh-proxy"
-    other.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "ssmssh-proxy"} "$@"\n')
+    """One that says something of itself first and opens unsigned, as official clients before 1.2.764.0 do."""
+    program, other = tmp_path / "official.py", tmp_path / "ssmssh-proxy"
+    program.write_text(LIKE_THE_OFFICIAL_CLIENT)
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
     other.chmod(0o700)
     done = run("--quick", "compare", "--proxy-command", f"{other} %h %p")
     assert done.returncode == 0, done.stderr

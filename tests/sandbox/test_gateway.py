@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.sync.client import ClientConnection
 
-from ssmssh.protocol.message import MessageType, PayloadType
+from ssmssh.protocol.message import AgentMessage, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import OpenDataChannelInput, build_open_data_channel, parse_channel_closed
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.keys import AccessKey
 from tests.acceptance.clients import wait_until
-from tests.sandbox.client import DataChannel, open_websocket, stream_headers
+from tests.sandbox.client import PATIENCE_SECONDS, DataChannel, open_websocket, stream_headers
 
 
 def close_code(channel: DataChannel) -> int | None:
@@ -32,11 +33,44 @@ def channel(sandbox: Sandbox, echo_port: int) -> DataChannel:
     return DataChannel(sandbox, echo_port)
 
 
-def test_an_unsigned_open_is_refused(channel: DataChannel) -> None:
-    with channel, pytest.raises(InvalidStatus) as caught:
-        open_websocket(channel.box, channel.stream_url, {})
-    assert caught.value.response.status_code == 403
-    assert b"UnauthorizedRequest" in (caught.value.response.body or b"")
+def introduction(token: str) -> str:
+    """The first text on a WebSocket."""
+    return build_open_data_channel(OpenDataChannelInput(token, str(uuid.uuid4()), str(uuid.uuid4()), "1.2.707.0"))
+
+
+def next_message(connection: ClientConnection) -> AgentMessage:
+    data = connection.recv(PATIENCE_SECONDS)
+    assert isinstance(data, bytes)
+    return parse(data)
+
+
+def test_an_unsigned_open_is_refused_in_words_that_such_clients_show(channel: DataChannel) -> None:
+    """They wait for ever behind an HTTP status, but print the Output of channel_closed."""
+    with channel, open_websocket(channel.box, channel.stream_url, {}) as connection:
+        connection.send(introduction(channel.token))
+        while (closed := next_message(connection)).message_type != MessageType.CHANNEL_CLOSED:
+            pass  # an agent that was quick
+        assert "--unsigned-opens" in parse_channel_closed(closed.payload)
+        wait_until(lambda: not channel.report().is_open, "the end of the session")
+
+
+def test_an_unsigned_open_without_the_token_learns_nothing(channel: DataChannel) -> None:
+    with channel, open_websocket(channel.box, channel.stream_url, {}) as connection:
+        connection.send(introduction("x" * len(channel.token)))
+        with pytest.raises(ConnectionClosed) as caught:
+            connection.recv(PATIENCE_SECONDS)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1003
+        assert channel.report().is_open
+
+
+def test_unsigned_opens_can_be_taken() -> None:
+    with Sandbox(unpaced=True, unsigned_opens=True) as box:
+        channel = DataChannel(box)
+        with channel, open_websocket(box, channel.stream_url, {}) as connection:
+            connection.send(introduction(channel.token))
+            first = next_message(connection)
+            assert first.payload_type == PayloadType.HANDSHAKE_REQUEST
 
 
 def test_so_are_strangers_other_sessions_and_other_paths(channel: DataChannel) -> None:

@@ -368,3 +368,17 @@ def test_an_option_that_does_not_exist_is_no_command() -> None:
     refused = subprocess.run([SSMSSH, "sandbox", "--colour"], capture_output=True, check=False, timeout=60)
     assert refused.returncode == 2
     assert b"No such option" in refused.stderr
+
+
+def test_what_ends_with_the_sandbox_names_no_log_that_goes_with_it() -> None:
+    """Its logs are below the directory that is removed; while the sandbox lives they are named as anywhere."""
+    with Sandbox(unpaced=True) as box:
+        ssh = subprocess.Popen(
+            ["ssh", HOST, "echo here; exec sleep 600"], env=box.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert ssh.stdout is not None
+        assert ssh.stdout.readline() == b"here\n"
+    _, said = ssh.communicate()
+    assert b"The sandbox was stopped" in said
+    assert b"(log: " not in said

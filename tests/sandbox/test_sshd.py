@@ -55,6 +55,18 @@ def test_a_strangers_key_is_refused(client: Client) -> None:
     assert b"Permission denied (publickey)" in refused.stderr
 
 
+def test_ssh_copy_id_lets_a_key_in(client: Client, box: Sandbox) -> None:
+    key, made = client.directory / "key", make_ssh_key()
+    write_file(key, made.private_key)
+    write_file(key.with_suffix(".pub"), f"{made.public_key} mine\n")
+    (client.directory / ".ssh").mkdir()  # where it keeps what it is about to send
+    client.run("ssh-copy-id", "-f", "-i", key.with_suffix(".pub"), EC2_HOST, variables={"HOME": str(client.directory)})
+    keys = box.directory / "home" / ".ssh" / "authorized_keys"
+    assert f"{made.public_key} mine" in keys.read_text()
+    client.run("ssh", "-F", "none", *_as_configured(client), "-i", key, EC2_HOST, "true")
+    keys.unlink()
+
+
 def test_another_user_is_refused(client: Client) -> None:
     refused = client.run("ssh", f"nobody@{EC2_HOST}", "true", status=255)
     assert b"Permission denied" in refused.stderr

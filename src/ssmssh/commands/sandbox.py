@@ -42,6 +42,7 @@ _PATIENCE_SECONDS = 3.0
     help="The SSH server behind the instances: sshd of this system, or asyncssh.",
 )
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
+@click.option("--unsigned-opens", is_flag=True, help="Take WebSockets as plugins before 1.2.764.0 open them.")
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
 @click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
 @click.option("--stop", type=_DIRECTORY, metavar="DIR", help="Stop the one that --keep left in DIR.")
@@ -57,6 +58,7 @@ def sandbox(
     list_faults: bool,
     ssh_server: SshServer,
     gateways: int,
+    unsigned_opens: bool,
     seed: int | None,
     keep: bool,
     stop: Path | None,
@@ -82,7 +84,15 @@ def sandbox(
         return 0
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
-    box = Sandbox(unpaced=unpaced, faults=faults, ssh_server=ssh_server, gateways=gateways, seed=seed, keep=keep)
+    box = Sandbox(
+        unpaced=unpaced,
+        faults=faults,
+        ssh_server=ssh_server,
+        gateways=gateways,
+        unsigned_opens=unsigned_opens,
+        seed=seed,
+        keep=keep,
+    )
     with _signals_held(box) as held, box:
         if keep:
             click.echo(shell_lines(box.environment_changes), nl=False)

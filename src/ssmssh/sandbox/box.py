@@ -18,7 +18,7 @@ from ssmssh.sandbox import environment, processes, sshd
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
-from ssmssh.sandbox.files import make_directory, write_file
+from ssmssh.sandbox.files import forbid_logs, make_directory, write_file
 from ssmssh.sandbox.inventory import INSTANCES, Instance
 from ssmssh.sandbox.keys import AccessKey, make_access_key
 
@@ -114,6 +114,7 @@ class Sandbox:
         faults: What goes wrong from the start.
         instances: The inventory.
         region: The only region that there is.
+        unsigned_opens: Take WebSockets whose open request is not signed, as clients before 1.2.764.0 send it.
         gateways: How many processes share the sessions.
         agent_version: What the agents say they are.
         handshake_seconds: How long an agent waits for the client's handshake; 15 for the real one.
@@ -133,6 +134,7 @@ class Sandbox:
         instances: Sequence[Instance] = INSTANCES,
         region: str = "us-east-1",
         gateways: int = 1,
+        unsigned_opens: bool = False,
         agent_version: str = AGENT_VERSION,
         handshake_seconds: float = 15.0,
         seed: int | None = None,
@@ -146,6 +148,7 @@ class Sandbox:
         self._unpaced = unpaced
         self._ssh_server = ssh_server
         self._gateways = gateways
+        self._unsigned_opens = unsigned_opens
         self._agent_version = agent_version
         self._handshake_seconds = handshake_seconds
         self._seed = seed
@@ -291,6 +294,8 @@ class Sandbox:
 
     def _end(self) -> None:
         """End the processes."""
+        if self._directory is not None:
+            forbid_logs(self._directory / "ssmssh")
         if self._caller is not None:
             with contextlib.suppress(ControlError):
                 self._caller.call("stop")
@@ -346,6 +351,7 @@ class Sandbox:
             "key": list(astuple(self._key)),
             "region": self.region,
             "unpaced": self._unpaced,
+            "unsigned_opens": self._unsigned_opens,
             "agent_version": self._agent_version,
             "handshake_seconds": self._handshake_seconds,
             "seed": self._seed,
@@ -388,6 +394,7 @@ def stop_directory(directory: Path) -> None:
         ControlError: there is no sandbox.
     """
     caller = connect(directory / "control.sock")
+    forbid_logs(directory / "ssmssh")
     try:
         caller.call("stop")
         caller.wait_closed(_STOP_SECONDS)

@@ -31,6 +31,10 @@ _MESSAGE_BYTES = 1 << 20
 """What the service takes is not known; this is far above all that is seen."""
 _OPEN_SECONDS = 15.0
 """From the TCP connection to OpenDataChannelInput."""
+_UNSIGNED = (
+    "The sandbox refuses a WebSocket whose open request is not signed (session-manager-plugin before 1.2.764.0): "
+    "update the plugin, or start the sandbox with --unsigned-opens"
+)
 _DATA_OPCODES = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
 
 
@@ -42,6 +46,9 @@ class Channel(Protocol):
 
     def client_opens(self, connection: "ClientConnection", token: str) -> bool:
         """A client has introduced itself; False if the token is not the session's."""
+
+    def terminate(self, reason: str, output: str = "") -> None:
+        """End the session, and tell the client `output`."""
 
     def client_sends(self, messages: list[bytes]) -> None:
         """Binary messages of the client."""
@@ -60,7 +67,11 @@ class Channel(Protocol):
 
 
 class ClientConnection(Wire):
-    """One WebSocket. `find` gives the channel of a session id, or None."""
+    """One WebSocket. `find` gives the channel of a session id, or None.
+
+    Clients before session-manager-plugin 1.2.764.0 do not sign the open request. They show nobody the answer to it, so
+    one that has the session's token is told in words, by the end of its session, unless `takes_unsigned`.
+    """
 
     def __init__(
         self,
@@ -70,8 +81,11 @@ class ClientConnection(Wire):
         find: Callable[[str], Channel | None],
         weather: Callable[[], Weather],
         chance: random.Random,
+        *,
+        takes_unsigned: bool,
     ) -> None:
         super().__init__(tls, self._present_weather, chance)
+        self._takes_unsigned = takes_unsigned
         self._keys = keys
         self._region = region
         self._find = find
@@ -79,6 +93,7 @@ class ClientConnection(Wire):
         self._protocol = ServerProtocol(max_size=_MESSAGE_BYTES)
         self._channel: Channel | None = None
         self._is_open = False
+        self._is_signed = True
         self._fragments: list[bytes] = []
         self._deadline = asyncio.get_running_loop().call_later(_OPEN_SECONDS, self._give_up)
 
@@ -152,11 +167,13 @@ class ClientConnection(Wire):
         head, _, session_id = path.rpartition("/")
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
         signed = SignedRequest("GET", request.path, headers)
-        try:
-            now = dt.datetime.now(dt.UTC)
-            verify(signed, self._keys, region=self._region, service="ssmmessages", now=now)
-        except SignatureRefusedError as error:
-            return None, error.message
+        self._is_signed = signed.header("authorization") is not None
+        if self._is_signed:
+            try:
+                now = dt.datetime.now(dt.UTC)
+                verify(signed, self._keys, region=self._region, service="ssmmessages", now=now)
+            except SignatureRefusedError as error:
+                return None, error.message
         channel = self._find(unquote(session_id)) if head == "/v1/data-channel" else None
         if channel is None or not channel.admits(query):
             return None, "Forbidden."
@@ -193,6 +210,8 @@ class ClientConnection(Wire):
             return
         self._is_open = True
         self._deadline.cancel()
+        if not (self._is_signed or self._takes_unsigned):
+            self._channel.terminate("the open request was not signed", _UNSIGNED)
 
     def _give_up(self) -> None:
         _log.info("a client took too long to open or to close")

@@ -1,6 +1,8 @@
 """Making files that nobody else could read at any moment, whatever the umask."""
 
+import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +23,16 @@ def make_directory(path: Path) -> None:
     """Make a directory that was not there, for its owner alone."""
     path.mkdir(mode=0o700)
     path.chmod(0o700)  # whatever the umask
+
+
+def forbid_logs(home: Path) -> None:
+    """Have programs whose files are below `home` (``SSMSSH_HOME``) write no logs any more, nor name any.
+
+    What ends because its sandbox was stopped would name a file that goes with the sandbox.
+    """
+    shutil.rmtree(home / "log", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        write_file(home / "log", b"")  # where a directory is looked for
 
 
 def open_log(path: Path) -> BinaryIO:

@@ -70,6 +70,7 @@ class Gateway:
         key: list[str],
         region: str,
         unpaced: bool,
+        unsigned_opens: bool,
         agent_version: str,
         handshake_seconds: float,
         seed: int | None,
@@ -92,7 +93,14 @@ class Gateway:
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(Path(directory) / "server.pem")
         make = functools.partial(
-            ClientConnection, tls, self._keys, region, self._sessions.get, self._weather, self._chance
+            ClientConnection,
+            tls,
+            self._keys,
+            region,
+            self._sessions.get,
+            self._weather,
+            self._chance,
+            takes_unsigned=unsigned_opens,
         )
         self._server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0, backlog=_BACKLOG)
         self._url = f"wss://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"

@@ -60,10 +60,16 @@ class LibrarySshd:
         os.umask(umask)
         user = pwd.getpwuid(os.geteuid())
 
+        key_files = [Path(directory) / "authorized_keys", Path(directory) / "home" / ".ssh" / "authorized_keys"]
+
         class Server(library.SSHServer):  # type: ignore[misc,name-defined]
+            def connection_made(self, conn: "asyncssh.SSHServerConnection") -> None:
+                self._connection = conn
+
             def begin_auth(self, username: str) -> bool:
                 if username != user.pw_name:
                     raise library.PermissionDenied("Permission denied: this server is for its own user alone")
+                self._connection.set_authorized_keys([str(path) for path in key_files if path.exists()])
                 return True
 
             def connection_requested(self, *_: object) -> bool:
@@ -89,7 +95,6 @@ class LibrarySshd:
             0,
             server_factory=Server,
             server_host_keys=[str(Path(directory) / "host_key")],
-            authorized_client_keys=str(Path(directory) / "authorized_keys"),
             password_auth=False,
             kbdint_auth=False,
             gss_host=None,

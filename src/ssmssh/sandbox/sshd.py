@@ -2,7 +2,8 @@
 
 ``sshd -i`` serves a connection it is given and listens nowhere, so nothing is left when the connection is
 gone, and the fault that kills a session's server knows which process to kill. It runs as whoever runs the
-sandbox, with a configuration of its own, and lets in that user alone, with the sandbox's key alone.
+sandbox, with a configuration of its own, and lets in that user alone, with the sandbox's key or one that
+the user has put into the sandbox's own home, as ``ssh-copy-id`` does.
 
 Each connection is a pair of TCP sockets on loopback, as an agent's connection to port 22 is: programs that look
 at ``SSH_CONNECTION`` find addresses in it. The listener it takes to make a pair is closed at once, and a
@@ -30,7 +31,7 @@ _PAIR_ATTEMPTS = 8
 
 _CONFIGURATION = """\
 HostKey {host_key}
-AuthorizedKeysFile {authorized_keys}
+AuthorizedKeysFile {authorized_keys} {home_keys}
 PidFile none
 StrictModes no
 UsePAM no
@@ -139,6 +140,7 @@ def configure(directory: Path, program: str) -> None:
         user=pwd.getpwuid(os.geteuid()).pw_name,
         host_key=quote_word(str(directory / "host_key")),
         authorized_keys=quote_word(str(directory / "authorized_keys")),
+        home_keys=quote_word(str(directory / "home" / ".ssh" / "authorized_keys")),  # where ssh-copy-id adds to
         home=quote_word(str(directory / "home")),  # the login shell reads its start-up files there: none of the user's
     )
     write_file(directory / "sshd_config", text)
