@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh import __version__
 from ssmssh.aws import endpoints, proxies, sessions, signing
+from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.sessions import StartedSession
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.journal import Entry, Journal, Owner, boot_id
 from ssmssh.trust import EarlyContext

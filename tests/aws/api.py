@@ -20,6 +20,7 @@ STARTED = {"SessionId": "me-0123456789abcdef0", "TokenValue": "t0ken", "StreamUr
 class Answer:
     """What to send: `status` and `body`; if `silent`, nothing; if `hang_up`, the end of the connection.
 
+    If `cut`, it ends the connection after the body, though more was announced.
     If `endless`, the body again and again, until the connection ends; if it `stalls`, nothing after the body, though
     more was announced. Not before `after` has returned.
     """
@@ -28,6 +29,7 @@ class Answer:
     body: bytes = b"{}"
     silent: bool = False
     hang_up: bool = False
+    cut: bool = False
     endless: bool = False
     stalls: bool = False
     after: Callable[[], object] = lambda: None
@@ -79,7 +81,8 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
             if answer.silent or answer.hang_up:
                 return
             self.send_response(answer.status)
-            self.send_header("Content-Length", str(1 << 40 if answer.endless or answer.stalls else len(answer.body)))
+            is_less = answer.cut or answer.endless or answer.stalls
+            self.send_header("Content-Length", str(1 << 40 if is_less else len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
             if answer.stalls:

@@ -1,6 +1,7 @@
 """An environment with a home of its own, in which no AWS setting of the real user is seen."""
 
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,4 +52,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 @pytest.fixture
 def client(keys: None, api: Api) -> AwsClient:
-    return AwsClient(AwsSettings(region="eu-west-1", endpoint_url=api.url))
+    """Wired as in a connection, to an endpoint without TLS."""
+    made = AwsClient(AwsSettings(region="eu-west-1", endpoint_url=api.url))
+    made.share_tls(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return made

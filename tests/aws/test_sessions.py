@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.sessions import StartedSession, resume_session, start_session, terminate_session
+from ssmssh.aws.sessions import resume_session, start_session, terminate_session
 from ssmssh.errors import (
     AccessDeniedError,
     CredentialsError,
     NetworkError,
     ProtocolError,
+    SessionEndedError,
     SsmsshError,
     TargetError,
     UsageError,
@@ -22,6 +24,7 @@ from ssmssh.errors import (
 from tests.aws.api import ACCESS_KEY, STARTED, STREAM_URL, Answer, Api, ok, refusal
 
 TARGET = "i-0123456789abcdef0"
+SESSION_ID = STARTED["SessionId"]
 INSTANCE_ARN = f"arn:aws:ec2:eu-west-1:123456789012:instance/{TARGET}"
 
 
@@ -153,8 +156,10 @@ def test_waits_longer_and_longer_while_the_service_is_busy(client: AwsClient, ap
     ("answer", "attempts"),
     [
         (refusal("TargetNotConnected"), 3),
-        (Answer(hang_up=True), 3),
-        (Answer(silent=True), 1),  # the session may exist
+        (Answer(hang_up=True), 1),  # the session may exist
+        (Answer(silent=True), 1),
+        (Answer(body=ok(STARTED).body, cut=True), 1),
+        (Answer(200, b"<html>"), 1),
         (refusal("AccessDeniedException"), 1),
         (refusal("InvalidDocument"), 1),
         (Answer(403, b"<x/>"), 1),
@@ -213,7 +218,7 @@ def test_a_wrong_signature_does_not_repeat_the_session_token(client: AwsClient, 
 
 def test_resume(client: AwsClient, api: Api) -> None:
     api.answers.append(ok({**STARTED, "TokenValue": "second"}))
-    resumed = resume_session(client, "me-0123456789abcdef0")
+    resumed = resume_session(client, SESSION_ID)
     assert resumed == StartedSession("me-0123456789abcdef0", "second", STREAM_URL)
     assert api.requests[0].target == "AmazonSSM.ResumeSession"
     assert api.requests[0].content == {"SessionId": "me-0123456789abcdef0"}
@@ -227,15 +232,61 @@ def test_resume_with_a_token_alone_keeps_the_url(client: AwsClient, api: Api) ->
 @pytest.mark.parametrize(
     "answer",
     [
-        ok({"SessionId": "me-1"}),
+        ok({"SessionId": SESSION_ID}),
         ok({**STARTED, "TokenValue": ""}),
         refusal("DoesNotExistException"),
-        ok({"TokenValue": None}),
+        ok({"SessionId": None, "TokenValue": None}),
+        ok({}),
     ],
 )
 def test_resume_of_an_ended_session(client: AwsClient, api: Api, answer: Answer) -> None:
     api.answers.append(answer)
-    assert resume_session(client, "me-1") is None
+    assert resume_session(client, SESSION_ID) is None
+
+
+GARBLED = {
+    "no body": Answer(200, b""),
+    "no content": Answer(204, b""),
+    "a page": Answer(200, b"<html><title>Log in to the hotel's network</title></html>"),
+    "a page of a list": Answer(200, b'["log in"]'),
+    "null": Answer(200, b"null"),
+    "cut": Answer(200, ok({"SessionId": SESSION_ID}).body[:-1]),
+    "another session": ok({"SessionId": "me-2"}),
+    "a number for a session": ok({"SessionId": 1}),
+    "whole, and less than was announced": Answer(200, ok({"SessionId": SESSION_ID}).body, cut=True),
+    "nothing of what was announced": Answer(200, b"", cut=True),
+    "a refusal that is cut": Answer(400, refusal("DoesNotExistException").body[:-1]),
+}
+"""Answers to ResumeSession and TerminateSession that say nothing about the session."""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *GARBLED.values(),
+        ok({**STARTED, "SessionId": "me-2"}),
+        ok({**STARTED, "TokenValue": 5}),
+        ok({**STARTED, "TokenValue": "x" * 10_000}),
+        ok({**STARTED, "StreamUrl": 5}),
+    ],
+    ids=[*GARBLED, "a token of another", "a number for a token", "a token without end", "a number for a URL"],
+)
+def test_resume_with_an_answer_that_says_nothing(client: AwsClient, api: Api, answer: Answer) -> None:
+    """Something answers in the place of the service: the session may live on."""
+    api.answers.append(answer)
+    with pytest.raises(SsmsshError) as caught:
+        resume_session(client, SESSION_ID, STREAM_URL)
+    assert not isinstance(caught.value, SessionEndedError)
+    assert caught.value.sentence.startswith(f"Cannot resume session {SESSION_ID} ")
+
+
+def test_resume_with_any_beginning_of_an_answer(client: AwsClient, api: Api) -> None:
+    for whole in (ok(STARTED).body, ok({"SessionId": SESSION_ID}).body):
+        for length in range(0, len(whole), 5):
+            api.answers.append(Answer(200, whole[:length]))
+            with pytest.raises(ProtocolError, match="something else than AWS"):
+                resume_session(client, SESSION_ID)
+            api.answers.clear()
 
 
 @pytest.mark.parametrize(
@@ -248,7 +299,7 @@ def test_resume_looks_for_credentials_that_have_been_renewed(
     api.answers.extend([ok(STARTED), answer, ok(STARTED)])
     start(client)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "RENEWED")
-    assert resume_session(client, "me-1") is not None
+    assert resume_session(client, SESSION_ID) is not None
     assert ["Credential=RENEWED/" in r.headers["authorization"] for r in api.requests] == [False, False, True]
 
 
@@ -271,12 +322,19 @@ def test_resume_leaves_further_attempts_to_its_caller(
     assert len(api.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [ok({"SessionId": "me-1"}), refusal("DoesNotExistException")])
+@pytest.mark.parametrize("answer", [ok({"SessionId": "me-1"}), ok({}), refusal("DoesNotExistException")])
 def test_terminate(client: AwsClient, api: Api, answer: Answer) -> None:
     api.answers.append(answer)
     terminate_session(client, "me-1")
     assert [request.target for request in api.requests] == ["AmazonSSM.TerminateSession"]
     assert api.requests[0].content == {"SessionId": "me-1"}
+
+
+@pytest.mark.parametrize("answer", GARBLED.values(), ids=GARBLED)
+def test_terminate_with_an_answer_that_says_nothing(client: AwsClient, api: Api, answer: Answer) -> None:
+    api.answers.append(answer)
+    with pytest.raises(SsmsshError, match="Cannot terminate session"):
+        terminate_session(client, SESSION_ID)
 
 
 def test_terminate_refused(client: AwsClient, api: Api) -> None:

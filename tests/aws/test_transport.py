@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, SharedTlsSession
 from ssmssh.errors import NetworkError, ProtocolError, TargetError
 from ssmssh.websocket import tls_context
 from tests.aws.api import STARTED, Answer, Api, ok, refusal, serve
-from tests.session.websocket.server import Pki, make_pki
+from tests.session.websocket.server import Pki, Server, make_pki
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +163,12 @@ def test_an_answer_that_stops_is_none(
         start(client)
 
 
-@pytest.mark.parametrize("shares", [True, False])
 @pytest.mark.parametrize(("is_silent_for_handshakes", "attempts"), [(True, 3), (False, 1)])
 def test_a_handshake_without_an_answer_is_tried_again(
     keys: None,
     secure_api: Api,
     pki: Pki,
     monkeypatch: pytest.MonkeyPatch,
-    shares: bool,
     is_silent_for_handshakes: bool,
     attempts: int,
 ) -> None:
@@ -180,12 +179,40 @@ def test_a_handshake_without_an_answer_is_tried_again(
     with socket.create_server(("127.0.0.1", 0)) as silent:  # its backlog takes the connections
         url = f"https://127.0.0.1:{silent.getsockname()[1]}" if is_silent_for_handshakes else secure_api.url
         client = client_of(url, pki.ca_file, monkeypatch)
-        if shares:
-            client.share_tls(tls_context(client.ca_bundle))
+        client.share_tls(tls_context(client.ca_bundle))
         pauses: list[float] = []
         with pytest.raises(NetworkError, match="timeout"):
             start(client, patience_seconds=60.0, wait=pauses.append)
     assert len(pauses) + 1 == attempts
+
+
+BREAKS = {"a closed port": 3, "in the TLS handshake": 3, "at the proxy": 3, "behind the request": 1, "in the answer": 1}
+"""Where a connection breaks, and how often StartSession is tried; behind the request the session may exist."""
+
+
+@pytest.mark.parametrize(("where", "attempts"), BREAKS.items(), ids=BREAKS)
+def test_a_connection_that_breaks(
+    keys: None, secure_api: Api, pki: Pki, monkeypatch: pytest.MonkeyPatch, where: str, attempts: int
+) -> None:
+    connections = []
+
+    def reset(sock: socket.socket) -> None:
+        connections.append(sock.recv(65536))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with Server(reset) as broken:
+        urls = {"in the TLS handshake": f"https://127.0.0.1:{broken.port}", "a closed port": "https://127.0.0.1:1"}
+        client = client_of(urls.get(where, secure_api.url), pki.ca_file, monkeypatch)
+        client.share_tls(tls_context(client.ca_bundle))
+        if where == "at the proxy":
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{broken.port}")
+        secure_api.answers[0] = Answer(body=ok(STARTED).body, cut=True) if "answer" in where else Answer(hang_up=True)
+        pauses: list[float] = []
+        with pytest.raises(NetworkError):
+            start(client, patience_seconds=60.0, wait=pauses.append)
+    assert len(pauses) + 1 == attempts
+    assert len(connections) == (3 if where in ("in the TLS handshake", "at the proxy") else 0)
+    assert len(secure_api.requests) == (1 if attempts == 1 else 0)
 
 
 def test_without_tls_and_through_proxies_it_is_not_used(

@@ -8,7 +8,7 @@ import pytest
 from ssmssh.aws.client import AwsSettings
 from ssmssh.connection import Service, SessionRequest
 from ssmssh.errors import ProtocolError
-from tests.aws.api import STARTED, Api, ok, refusal
+from tests.aws.api import STARTED, Answer, Api, ok, refusal
 
 TARGET = "i-0123456789abcdef0"
 SESSION_ID = STARTED["SessionId"]
@@ -19,6 +19,13 @@ ANSWERS = {
     "no URL": STARTED | {"StreamUrl": None},
     "a URL that is none": STARTED | {"StreamUrl": "nonsense"},
     "a URL of another host": STARTED | {"StreamUrl": "wss://ssmmessages.eu-west-1.example.com/v1/data-channel/x"},
+}
+NOT_TERMINATED = {
+    "a fault": refusal("InternalServerError", status=500),
+    "a page": Answer(200, b"<html>Log in to the hotel's network</html>"),
+    "nothing": Answer(200, b""),
+    "cut": Answer(200, ok({"SessionId": SESSION_ID}).body, cut=True),
+    "of another session": ok({"SessionId": "me-2"}),
 }
 
 
@@ -46,8 +53,9 @@ def test_it_is_noted_and_terminated(api: Api, tmp_path: Path, answer: dict[str, 
 
 
 @pytest.mark.usefixtures("keys")
-def test_it_stays_noted_when_it_cannot_be_terminated(api: Api, tmp_path: Path) -> None:
-    api.answers += [ok(ANSWERS["nothing else"]), refusal("InternalServerError", status=500)]
+@pytest.mark.parametrize("answer", NOT_TERMINATED.values(), ids=NOT_TERMINATED)
+def test_it_stays_noted_when_it_cannot_be_terminated(api: Api, tmp_path: Path, answer: Answer) -> None:
+    api.answers += [ok(ANSWERS["nothing else"]), answer]
     service = make_service(api, tmp_path)
     with pytest.raises(ProtocolError):
         service.start()

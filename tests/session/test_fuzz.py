@@ -18,6 +18,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from ssmssh.aws import sessions
+from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.farewell import ended_by_service
@@ -312,13 +313,13 @@ def test_answers_of_the_api(aws: AwsClient, api: RogueApi, answer: bytes, status
         assert words.isprintable()
 
 
-def start(aws: AwsClient) -> sessions.StartedSession:
+def start(aws: AwsClient) -> StartedSession:
     return sessions.start_session(
         aws, "i-0123456789abcdef0", document_name="D", parameters={}, reason=None, patience_seconds=0
     )
 
 
-def resume(aws: AwsClient) -> sessions.StartedSession | None:
+def resume(aws: AwsClient) -> StartedSession | None:
     return sessions.resume_session(aws, "a-session", "wss://example.com/")
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import Client, echo_server, wait_until
 from tests.session.observed import ObservedProxy
+from tests.session.rogueagent import ANSWER_SECONDS, RogueAgent, rogue_session, stream_data
 
 LINE = b"SSH-2.0-test\r\n"
 
@@ -157,3 +159,34 @@ def test_a_machine_that_has_slept_tests_the_connection(client: Client, faked_tim
     assert proxy.log.count("stood still") == 2
     proxy.stdin.close()
     assert proxy.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"<html>Log in to the network</html>", b'{"SessionId": "rogue-', b'{"SessionId": "another"}']
+)
+def test_an_answer_that_says_nothing_ends_no_session(client: Client, answer: bytes) -> None:
+    """Something answers ResumeSession in the place of the service, and then the service does."""
+    goes_away = threading.Event()
+    connections: list[RogueAgent] = []
+
+    def behave(agent: RogueAgent) -> None:
+        connections.append(agent)
+        if len(connections) == 1:
+            agent.shake_hands()
+            agent.say(LINE)
+            goes_away.wait(ANSWER_SECONDS)
+        else:
+            agent.connection.recv(timeout=ANSWER_SECONDS)
+            agent.connection.send(stream_data(3, LINE))
+            agent.hear()  # that it was all
+
+    with rogue_session(behave) as api:
+        proxy = ObservedProxy(client, "--endpoint-url", api.url)
+        assert proxy.stdout.readline() == LINE
+        right, api.body = api.body, answer
+        goes_away.set()
+        wait_until(lambda: proxy.log.count("not resumed") > 1, "attempts", explain=lambda: proxy.log)
+        api.body = right
+        assert proxy.stdout.readline() == LINE
+        proxy.stdin.close()
+        assert proxy.wait() == 0

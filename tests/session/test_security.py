@@ -176,7 +176,7 @@ def test_what_is_written_is_its_owner_s(client: Client, tmp_path: Path) -> None:
 
 
 def test_representations_are_silent() -> None:
-    from ssmssh.aws.sessions import StartedSession
+    from ssmssh.aws.answers import StartedSession
     from ssmssh.protocol.channel import DataChannel
     from ssmssh.protocol.payloads import OpenDataChannelInput
 

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from botocore.session import Session
 
 from ssmssh import __version__
+from ssmssh.aws.answers import check_form
 from ssmssh.aws.caches import share_with_aws_cli
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import UNREADABLE, Context, mapped, quote
@@ -236,6 +237,7 @@ def new_session(profile: str | None, region: str | None) -> Session:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
     session.user_agent_extra = f"ssmssh/{__version__}"
     session.register("before-send", _check_way)
+    session.register("after-call.ssm", check_form)
     session.set_default_client_config(Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
     return session
 

@@ -7,13 +7,13 @@ Ansible, an editor) takes a failure as final. What is worth another attempt:
 answer                                 attempts
 =====================================  ========================================================================
 throttled, fault of the service        as many as fit; nothing has happened yet
-no connection, or it broke             two more; a third would meet the same network
+no connection                          two more; a third would meet the same network
+it broke before the request went out   two more: also in the TLS handshake, or at a proxy
 TargetNotConnected                     two more: an agent that has just come online, or reconnects, is reported
                                        so for some seconds. More would only delay what is nearly always final:
                                        wrong region, wrong account, stopped instance. As many as fit if the
                                        caller says that it is worth to wait for
-no TLS handshake in time               two more: no request has gone out
-no answer in time                      none: the session may exist, and the time is up
+no answer in time, or one that breaks  none: the session may exist
 all others                             none: they do not change by themselves
 =====================================  ========================================================================
 """
@@ -23,22 +23,23 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ReadTimeoutError, SSLError
+from botocore.exceptions import SSLError
 
+from ssmssh.aws import answers
+from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.errors import (
     FOREIGN_ERRORS,
     NETWORK_ERRORS,
-    NOT_AWS,
     SERVICE_FAULT_CODES,
     THROTTLING_CODES,
-    Context,
     error_code,
     map_error,
     mapped,
 )
-from ssmssh.errors import AccessDeniedError, CredentialsError, ProtocolError, SessionEndedError
+from ssmssh.aws.transport import may_have_arrived
+from ssmssh.errors import AccessDeniedError, CredentialsError, SessionEndedError
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
@@ -48,26 +49,6 @@ PATIENCE_SECONDS = 8.0
 
 _FIRST_PAUSE_SECONDS = 0.4
 _LONGEST_PAUSE_SECONDS = 5.0
-
-_SESSION_ID = re.compile(r"[!-.0-~]{1,256}")
-"""Printable ASCII without a slash; real ones are a role session name, a hyphen and 17 to 26 characters."""
-
-_LONGEST_TOKEN = 8192
-"""Characters; the model says 300, and real ones have grown past that."""
-
-
-class StartedSession(NamedTuple):
-    """A session that waits for its WebSocket.
-
-    `token` opens the data channel and is a secret; it is valid for a short time and for `stream_url`.
-    """
-
-    session_id: str
-    token: str
-    stream_url: str
-
-    def __repr__(self) -> str:
-        return f"StartedSession({self.session_id!r})"
 
 
 def start_session(
@@ -123,8 +104,8 @@ def start_session(
             ):
                 raise map_error(error, context) from None
         else:
-            on_session(_session_id(answer, context))
-            return _started(answer, context)
+            on_session(answers.session_id(answer, context))
+            return answers.started(answer, context)
         wait(pause)
         retries += 1
 
@@ -141,46 +122,44 @@ def resume_session(client: "AwsClient", session_id: str, last_stream_url: str = 
         last_stream_url: Taken if the answer has none, which the API allows.
 
     Returns:
-        The new token and StreamUrl, or None if the session has ended.
+        The new token and StreamUrl, or None if the service says that the session has ended.
 
     Raises:
-        SsmsshError: Of the class for the reason.
+        SsmsshError: Of the class for the reason; nothing is known of the session then.
     """
     try:
-        answer = _resume(client, session_id)
+        return _resume(client, session_id, last_stream_url)
     except (CredentialsError, AccessDeniedError):
         client.renew()
-        answer = _resume(client, session_id)
-    if not answer.get("TokenValue"):
-        return None
-    filled = {"SessionId": session_id, **answer, "StreamUrl": answer.get("StreamUrl") or last_stream_url}
-    return _started(filled, client.context("resume session", session_id))
+        return _resume(client, session_id, last_stream_url)
 
 
 def terminate_session(client: "AwsClient", session_id: str) -> None:
     """End a session, if it has not ended yet; one attempt, blocks.
 
     Raises:
-        SsmsshError: Of the class for the reason.
+        SsmsshError: Of the class for the reason; the session may still be open.
     """
     client.credentials()
+    context = client.context("terminate session", session_id)
     try:
-        with mapped(client.context("terminate session", session_id)):
-            client.ssm.terminate_session(SessionId=session_id)
+        with mapped(context):
+            answer = client.ssm.terminate_session(SessionId=session_id)
     except SessionEndedError:
         return
+    answers.check_subject(answer, session_id, context)
 
 
-def _resume(client: "AwsClient", session_id: str) -> Mapping[str, Any]:
-    """The answer of ResumeSession; empty if there is no such session any more."""
+def _resume(client: "AwsClient", session_id: str, last_stream_url: str) -> StartedSession | None:
     client.credentials()
     ssm = client.ssm
+    context = client.context("resume session", session_id)
     try:
-        with mapped(client.context("resume session", session_id)):
-            answer: Mapping[str, Any] = ssm.resume_session(SessionId=session_id)
+        with mapped(context):
+            answer = ssm.resume_session(SessionId=session_id)
     except SessionEndedError:
-        return {}
-    return answer
+        return None
+    return answers.resumed(answer, session_id, last_stream_url, context)
 
 
 def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:
@@ -189,19 +168,8 @@ def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:
         return sys.maxsize
     if code == "TargetNotConnected":
         return sys.maxsize if waits_for_target else 2
-    if isinstance(error, ReadTimeoutError):
-        return 2 if _is_of_handshake(error) else 0
-    return 2 if isinstance(error, NETWORK_ERRORS) and not isinstance(error, SSLError) else 0
-
-
-def _is_of_handshake(error: ReadTimeoutError) -> bool:
-    """Whether the request has not gone out; urllib3 has the same exception for both and keeps ssl's behind it.
-
-    ssl tells them apart in the text alone: "_ssl.c:989: The handshake operation timed out".
-    """
-    cause: object = error.kwargs.get("error")
-    reason = (cause.__cause__ or cause.__context__) if isinstance(cause, BaseException) else None
-    return "handshake operation timed out" in str(reason)
+    is_worth_it = isinstance(error, NETWORK_ERRORS) and not isinstance(error, SSLError) and not may_have_arrived(error)
+    return 2 if is_worth_it else 0
 
 
 def _pause(retries: int) -> float:
@@ -209,26 +177,3 @@ def _pause(retries: int) -> float:
     longest: float = min(_FIRST_PAUSE_SECONDS * 2**retries, _LONGEST_PAUSE_SECONDS)
     jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
     return longest * jitter
-
-
-def _started(answer: Mapping[str, Any], context: Context) -> StartedSession:
-    token, url = _text(answer, "TokenValue"), _text(answer, "StreamUrl")
-    if not 0 < len(token) <= _LONGEST_TOKEN or not url:
-        raise _not_of_session_manager(context)
-    return StartedSession(_session_id(answer, context), token, url)
-
-
-def _session_id(answer: Mapping[str, Any], context: Context) -> str:
-    session_id = _text(answer, "SessionId")
-    if not _SESSION_ID.fullmatch(session_id):
-        raise _not_of_session_manager(context)
-    return session_id
-
-
-def _text(answer: Mapping[str, Any], name: str) -> str:
-    value = answer.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _not_of_session_manager(context: Context) -> ProtocolError:
-    return ProtocolError(context.sentence("the answer is not one of Session Manager"), NOT_AWS)

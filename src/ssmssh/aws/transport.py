@@ -6,8 +6,12 @@ whose handlers may answer in botocore's place, by botocore's own HTTP session, w
 where it would make and fill a context to take ours. These two are not documented: should another botocore not
 call them, it verifies with a context of its own, as without this, and only the time is lost.
 
-botocore reads an answer to its end, wherever that is. Here it is asked not to read (``stream_output``), and gets
-what was read for it.
+botocore reads an answer to its end, wherever that is, and takes one that ends before its ``Content-Length`` for
+whole. Here it is asked not to read (``stream_output``), and gets what was read for it.
+
+A call that failed may be made again without a thought if the service cannot have got the request. botocore has one
+exception for a connection that broke in the TLS handshake and for one that broke behind the request, so the body says
+by itself whether it was asked for: nobody acts on a request without its body.
 """
 
 import ssl
@@ -15,7 +19,7 @@ from io import BytesIO
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, HTTPClientError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 from urllib3 import HTTPResponse
@@ -50,6 +54,21 @@ class SharedTlsSession(URLLib3Session):
             conn.ca_certs = None  # they are in the context; it requires a certificate either way
 
 
+class _Body(BytesIO):
+    """Of a request; it knows whether any of it was taken to be sent."""
+
+    is_taken = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.is_taken = True
+        return super().read(size)
+
+
+def may_have_arrived(error: Exception) -> bool:
+    """Whether the service may have got the request that ended in `error`, of botocore."""
+    return not (isinstance(error, BotoCoreError) and error.kwargs.get("is_unsent"))
+
+
 def send_with(tls: ssl.SSLContext, client: Any, **settings: Any) -> None:
     """Have the client send its requests with `tls`, as far as they go to their host directly.
 
@@ -57,7 +76,8 @@ def send_with(tls: ssl.SSLContext, client: Any, **settings: Any) -> None:
 
     Args:
         tls: See `SharedTlsSession`.
-        client: Of botocore. Its calls raise ResponseParserError for an answer above `LONGEST_ANSWER_BYTES`.
+        client: Of botocore. Its calls raise ResponseParserError for an answer above `LONGEST_ANSWER_BYTES`, and what
+            they raise is for `may_have_arrived` to judge.
         settings: Of `SharedTlsSession`.
     """
     session = SharedTlsSession(tls, **settings)
@@ -65,7 +85,12 @@ def send_with(tls: ssl.SSLContext, client: Any, **settings: Any) -> None:
     def send(request: Any, **_: Any) -> AWSResponse:
         is_direct = proxy_for(request.url) is None
         request.stream_output = True
-        response = (session if is_direct else client._endpoint.http_session).send(request)  # noqa: SLF001
+        request.body = body = _Body(request.body)
+        try:
+            response = (session if is_direct else client._endpoint.http_session).send(request)  # noqa: SLF001
+        except BotoCoreError as error:
+            error.kwargs = {**error.kwargs, "is_unsent": not body.is_taken}
+            raise
         return _read(response)
 
     client.meta.events.register(f"before-send.{client.meta.service_model.service_id.hyphenize()}", send)
@@ -85,5 +110,8 @@ def _read(response: AWSResponse) -> AWSResponse:
     if len(content) > LONGEST_ANSWER_BYTES:
         raw.close()  # the rest of it is still to come
         raise ResponseParserError(f"the answer has more than {LONGEST_ANSWER_BYTES} bytes")
+    if raw.length_remaining:
+        raw.close()
+        raise ConnectionClosedError(endpoint_url=url)
     whole = HTTPResponse(BytesIO(content), preload_content=False)
     return AWSResponse(url, response.status_code, raw.headers, whole)
