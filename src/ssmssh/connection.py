@@ -125,6 +125,12 @@ class Service:
             words.append(f"with profile {profile}")
         return " ".join(words)
 
+    @property
+    def port(self) -> str:
+        """The port as messages name it."""
+        numbers = self._request.parameters.get("portNumber")
+        return f"port {numbers[0]}" if numbers else "the port"
+
     def start(self) -> Connection:
         """Find credentials, StartSession, open the WebSocket.
 

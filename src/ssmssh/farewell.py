@@ -11,7 +11,7 @@ and acknowledged, then the agent is told, and all that takes a bounded time:
 
 import math
 
-from ssmssh.errors import NetworkError, ProtocolError, SessionEndedError, SsmsshError
+from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SessionEndedError, SsmsshError
 from ssmssh.patience import nothing_answers
 from ssmssh.protocol.statistics import Statistics
 
@@ -29,6 +29,8 @@ _LONGEST_OUTPUT = 400
 
 _AGENT_WORKER_DIED = "ipc messaging received timeout signal"
 _HANDSHAKE_FAILED = "initiating handshake"
+_DESTINATION_FORBIDDEN = "is forbidden"
+"""Of the agent's texts: its worker's end, a handshake that failed, a destination that it does not connect to."""
 
 
 class Farewell:
@@ -55,34 +57,39 @@ class Farewell:
             self.until = min(now + (HASTY_FLUSH_SECONDS if self.is_hasty else FLUSH_SECONDS), self._latest)
 
 
-def unflushed(target: str, unsent_bytes: int, statistics: Statistics, *, is_connected: bool) -> SsmsshError:
+def unflushed(target: str, port: str, unsent_bytes: int, statistics: Statistics, *, is_connected: bool) -> SsmsshError:
     """What to say when the time for flushing is up."""
     if is_connected and not (statistics.any_data_acknowledged or statistics.data_received):
-        return nothing_answers(target)
+        return nothing_answers(target, port)
     left = unsent_bytes + statistics.unacknowledged_bytes
     return NetworkError(f"The last {left} bytes of the input did not reach {target}", "try again")
 
 
-def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bool) -> SsmsshError | None:
+def ended_by_service(
+    output: str, target: str, port: str, *, is_shaken: bool, has_spoken: bool, has_loss: bool
+) -> SsmsshError | None:
     """The end that ``channel_closed`` tells, as an error with a next step; None for an orderly one.
+
+    An agent that cannot connect to the port dies before it has told anybody. The service then closes the channel: at
+    once and without a word, or after a minute with one about the worker. For a person both are a closed port.
 
     Args:
         output: The service's text.
         target: As messages name it.
+        port: As messages name it.
+        is_shaken: Whether the handshake was complete.
         has_spoken: Whether something came from the port before.
         has_loss: Whether something is known to be missing, here or there.
     """
     output = output[:_LONGEST_OUTPUT]
-    if _AGENT_WORKER_DIED in output and not has_spoken:
-        return nothing_answers(target)  # the agent's worker dies when it cannot connect to the port
-    if _HANDSHAKE_FAILED in output:
-        return ProtocolError(f"The agent of {target} refused the handshake: {output}")
+    if is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):
+        return nothing_answers(target, port)
     if output:
-        return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")
-    if not has_spoken:
+        return _told(output, target, port)
+    if not is_shaken:
         return SessionEndedError(
-            f"The session with {target} ended before anything came from its port",
-            "check sshd and the SSM Agent's log there",
+            f"The session with {target} ended before the agent had connected it",
+            "check that the SSM Agent there is healthy and up to date",
         )
     if has_loss:
         return SessionEndedError(
@@ -90,3 +97,15 @@ def ended_by_service(output: str, target: str, *, has_spoken: bool, has_loss: bo
             "the program on the port closed the connection, or somebody ended the session",
         )
     return None
+
+
+def _told(output: str, target: str, port: str) -> SsmsshError:
+    """The end for the reason that `output` gives."""
+    if _HANDSHAKE_FAILED in output:
+        return ProtocolError(f"The agent of {target} refused the handshake: {output}")
+    if _DESTINATION_FORBIDDEN in output:
+        return AccessDeniedError(
+            f"The agent of {target} does not connect to {port} there: {output}",
+            "check the host among the parameters of the document; for the instance itself use AWS-StartSSHSession",
+        )
+    return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")

@@ -32,10 +32,11 @@ _WAIT_HINT = "--wait SECONDS waits longer"
 
 
 class Patience:
-    """Watches over the start of one session with what `describe` tells; `now` is monotonic."""
+    """Watches over the start of one session with what `describe` tells, for `port`; `now` is monotonic."""
 
-    def __init__(self, describe: Callable[[], str], patience_seconds: float, now: float) -> None:
+    def __init__(self, describe: Callable[[], str], port: str, patience_seconds: float, now: float) -> None:
         self._describe = describe
+        self._port = port
         self._patience_seconds = patience_seconds
         self._credentials_by = now + START_SECONDS
         self._is_connected = False
@@ -97,9 +98,9 @@ class Patience:
         elif self._port_by is None:
             self._port_by = now + PORT_SECONDS
         elif now >= self._port_by:
-            raise nothing_answers(self._describe())
+            raise nothing_answers(self._describe(), self._port)
 
 
-def nothing_answers(target: str) -> TargetError:
-    """What to say of a port that is silent: with a real agent that is all one gets to know of a closed one."""
-    return TargetError(f"Nothing answers on the port of {target}", "check that sshd runs and listens there")
+def nothing_answers(target: str, port: str) -> TargetError:
+    """What to say of a port that is silent, or closed: with a real agent nobody gets to know more."""
+    return TargetError(f"Nothing answers on {port} of {target}", "check that sshd runs and listens there")

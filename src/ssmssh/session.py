@@ -34,7 +34,7 @@ from collections.abc import Callable
 
 from ssmssh.background import Background
 from ssmssh.connection import Connection, Service
-from ssmssh.errors import ProtocolError, SsmsshError
+from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.farewell import Farewell, ended_by_service, unflushed
 from ssmssh.keepalive import Keepalive
 from ssmssh.outage import Outage
@@ -99,7 +99,7 @@ class Session:
             wall_clock_offset_seconds=time.time() - now,
             expected_session_type=SessionType.PORT,
         )
-        self._patience = Patience(lambda: service.description, service.patience_seconds, now)
+        self._patience = Patience(lambda: service.description, service.port, service.patience_seconds, now)
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: service.description)
         self._farewell: Farewell | None = None
@@ -273,7 +273,7 @@ class Session:
                 if isinstance(message, bytes):
                     for event in self._channel.receive(message, now):
                         self._handle(event, output)
-        except ProtocolError:
+        except (ProtocolError, UsageError):
             self._websocket.send(self._channel.take_output())  # tells the agent why
             raise
         finally:
@@ -346,7 +346,8 @@ class Session:
                 if not self._farewell.is_hasty:
                     unsent_bytes = self._source.queued_bytes
                     is_connected = self._websocket is not None
-                    raise unflushed(self._service.description, unsent_bytes, statistics, is_connected=is_connected)
+                    target, port = self._service.description, self._service.port
+                    raise unflushed(target, port, unsent_bytes, statistics, is_connected=is_connected)
         elif is_gone and not self._is_shaken:
             self._is_left = True  # nothing could be sent yet
         elif is_gone or (self._is_shaken and self._source.is_at_end):
@@ -412,6 +413,8 @@ class Session:
         error = ended_by_service(
             self._closed.output,
             self._service.description,
+            self._service.port,
+            is_shaken=self._is_shaken,
             has_spoken=self._sink.has_written,
             has_loss=self._has_loss,
         )
@@ -421,7 +424,7 @@ class Session:
 
     def _with_name(self, error: SsmsshError) -> SsmsshError:
         """An error of the protocol with the name of the session; the others have it."""
-        if not self._has_started or not isinstance(error, ProtocolError):
+        if not self._has_started or not isinstance(error, (ProtocolError, UsageError)):
             return error
         sentence = f"{error.sentence} (the session with {self._service.description})"
-        return ProtocolError(sentence, error.hint or "connect again; if that does not help, look at the log")
+        return type(error)(sentence, error.hint or "connect again; if that does not help, look at the log")

@@ -17,9 +17,13 @@ import botocore
 import pytest
 from websockets.sync.server import ServerConnection
 
+from ssmssh.protocol.message import AgentMessage, PayloadType, parse
+from ssmssh.protocol.payloads import parse_handshake_response
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, NOTHING, PATIENCE_SECONDS, Client, end, free_port, wait_until
 from tests.acceptance.rogue import TOKEN, RogueApi, rogue_api, rogue_stream
+from tests.protocol.support import handshake_request
+from tests.session.rogueagent import ANSWER_SECONDS, RogueAgent, rogue_session
 
 
 @pytest.fixture
@@ -176,6 +180,53 @@ def test_a_session_of_another_kind(client: Client, sandbox: Sandbox) -> None:
     fail(client, "--document-name", "SSM-SessionManagerRunShell", EC2_HOST, "22", status=2)
 
 
+def test_a_session_of_many_connections(client: Client) -> None:
+    """Of AWS-StartPortForwardingSession; the agent opens its multiplexer when the response says that all is well."""
+    said: list[AgentMessage] = []
+
+    def behave(agent: RogueAgent) -> None:
+        agent.connection.recv(timeout=ANSWER_SECONDS)
+        agent.say(handshake_request(type="LocalPortForwarding"), PayloadType.HANDSHAKE_REQUEST)
+        for _ in ("acknowledgement", "response"):
+            said.append(parse(agent.connection.recv(timeout=ANSWER_SECONDS, decode=False)))
+
+    with rogue_session(behave) as api:
+        line = fail(client, "--endpoint-url", api.url, EC2_HOST, "22", status=2)
+    (response,) = [message.payload for message in said if message.payload_type == PayloadType.HANDSHAKE_RESPONSE]
+    assert [action.status for action in parse_handshake_response(response).actions] == [2]
+    assert "use AWS-StartSSHSession" in line
+    assert EC2_HOST in line
+    assert api.calls[-1] == "TerminateSession"
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "words"),
+    [
+        ("", 4, f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; check that sshd runs and listens there"),
+        (
+            "document process failed unexpectedly: ipc messaging received timeout signal , check log",
+            4,
+            f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; check that sshd runs and listens there",
+        ),
+        ("Forwarding to IP address 127.0.0.1 is forbidden.", 5, "127.0.0.1 is forbidden"),
+        ("The session was terminated because it was idle for too long.", 7, "idle for too long"),
+    ],
+)
+def test_the_channel_is_closed_behind_the_handshake(client: Client, output: str, status: int, words: str) -> None:
+    """[agent: port_basic.go Stop] The agent's process dies of a closed port, and the service tells it at once."""
+
+    def behave(agent: RogueAgent) -> None:
+        agent.shake_hands()
+        agent.close_channel(output)
+        agent.connection.recv(timeout=ANSWER_SECONDS)
+
+    with rogue_session(behave) as api:
+        done = client.run(
+            "ssmssh-proxy", "--endpoint-url", api.url, EC2_HOST, "2222", stdin=b"SSH-2.0-x\r\n", status=status
+        )
+    assert words in the_line(done.stdout, done.stderr)
+
+
 def test_an_agent_and_a_port_that_never_answer(client: Client, rogue: RogueApi) -> None:
     """Both are waited for at the same time, to save time."""
 
@@ -243,7 +294,7 @@ def expire_login(client: Client) -> None:
     [
         pytest.param(f"{EC2_HOST}.weary", 22, 3, "aws sso login --profile weary", id="expired SSO login"),
         pytest.param(f"{EC2_HOST}.eu-west-1", 22, 2, "another region than eu-west-1", id="wrong region"),
-        pytest.param(EC2_HOST, 9, 4, f"Nothing answers on the port of {EC2_HOST}", id="closed port"),
+        pytest.param(EC2_HOST, 9, 4, f"Nothing answers on port 9 of {EC2_HOST}", id="closed port"),
         pytest.param("i-00000000000000000", 22, 4, "TargetNotConnected", id="vanished instance"),
     ],
 )

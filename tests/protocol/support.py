@@ -70,8 +70,11 @@ def acknowledge(number: int) -> bytes:
     return agent_message(MessageType.ACKNOWLEDGE, payload)
 
 
-def handshake_request(session_type: str = "Port", *more: RequestedAction, agent_version: str = "3.3.0.0") -> bytes:
-    action = RequestedAction(ActionType.SESSION_TYPE, {"SessionType": session_type, "Properties": {"portNumber": "22"}})
+def handshake_request(
+    session_type: str = "Port", *more: RequestedAction, agent_version: str = "3.3.0.0", **properties: str
+) -> bytes:
+    parameters = {"SessionType": session_type, "Properties": {"portNumber": "22", **properties}}
+    action = RequestedAction(ActionType.SESSION_TYPE, parameters)
     return build_handshake_request(HandshakeRequest(agent_version, (action, *more)))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmssh.errors import ProtocolError
+from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState
 from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.handshake import CLIENT_VERSION
@@ -110,16 +110,19 @@ def test_the_parts_of_a_handshake_in_the_wrong_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_payload", "sentence"),
+    ("request_payload", "kind", "sentence"),
     [
-        (handshake_request("Standard_Stream"), "Expected a session of type Port"),
-        (handshake_request("Telepathy"), "Unknown session type Telepathy"),
+        (handshake_request("Standard_Stream"), UsageError, "Expected a session of type Port"),
+        (handshake_request(type="LocalPortForwarding"), UsageError, "many connections in one session"),
+        (handshake_request("Telepathy"), ProtocolError, "Unknown session type Telepathy"),
     ],
 )
-def test_a_refused_handshake_is_answered_and_ends_the_channel(request_payload: bytes, sentence: str) -> None:
+def test_a_refused_handshake_is_answered_and_ends_the_channel(
+    request_payload: bytes, kind: type[SsmsshError], sentence: str
+) -> None:
     channel = connecting_channel()
     channel.open(TOKEN, 0.0)
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(kind, match=sentence):
         channel.receive(output(0, request_payload, PayloadType.HANDSHAKE_REQUEST), 0.1)
     assert channel.state is ChannelState.CLOSED
     messages = taken(channel)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssmssh.errors import ProtocolError
+from ssmssh.errors import ProtocolError, UsageError
 from ssmssh.protocol.handshake import (
     CLIENT_VERSION,
     MULTIPLEXING_AFTER,
@@ -105,16 +105,33 @@ def test_another_type_of_session_than_expected_fails() -> None:
     answer = handshake.answer(handshake_request("Standard_Stream"))
     (action,) = parse_handshake_response(answer.payload).actions
     assert action == ProcessedAction("SessionType", 2, None, "Expected a session of type Port, not Standard_Stream")
-    assert str(answer.refusal) == "Expected a session of type Port, not Standard_Stream; check the session document"
+    assert isinstance(answer.refusal, UsageError)
+    assert str(answer.refusal).startswith(
+        "Expected a session of type Port, not Standard_Stream; use AWS-StartSSHSession"
+    )
     with pytest.raises(ProtocolError):
         handshake.complete(handshake_complete())
+
+
+@pytest.mark.parametrize(("agent_version", "is_multiplexed"), [("3.0.196.0", False), ("3.0.197.0", True)])
+def test_a_session_that_would_be_multiplexed_fails(agent_version: str, is_multiplexed: bool) -> None:
+    """[agent: port.go] It opens its multiplexer when the response is a success, and both versions allow it."""
+    handshake = Handshake(SessionType.PORT)
+    answer = handshake.answer(handshake_request(agent_version=agent_version, type="LocalPortForwarding"))
+    (action,) = parse_handshake_response(answer.payload).actions
+    assert action.status == (2 if is_multiplexed else 1)
+    assert isinstance(answer.refusal, UsageError) == is_multiplexed
+    if is_multiplexed:
+        assert "use AWS-StartSSHSession" in str(answer.refusal)
+        with pytest.raises(ProtocolError):
+            handshake.complete(handshake_complete())
 
 
 @pytest.mark.parametrize("session_type", ["Telepathy", "port", ""])
 def test_an_unknown_type_of_session_fails(session_type: str) -> None:
     answer = Handshake(None).answer(handshake_request(session_type))
     (action,) = parse_handshake_response(answer.payload).actions
-    assert (action.status, action.error) == (2, f"Unknown session type {session_type}")
+    assert (action.status, action.error) == (2, f"Unknown session type {session_type}".rstrip())
     assert answer.refusal is not None
 
 

@@ -98,6 +98,7 @@ class Service:
 
     patience_seconds = PATIENCE_SECONDS
     description = "i-1 in eu-west-1"
+    port = "port 22"
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from websockets.sync.server import ServerConnection
 
 from ssmssh.protocol.message import ACKNOWLEDGE_FLAGS, MessageType, PayloadType, encode, parse, random_message_id
-from ssmssh.protocol.payloads import build_acknowledge
-from tests.acceptance.rogue import RogueApi, rogue_api, rogue_stream
+from ssmssh.protocol.payloads import build_acknowledge, build_channel_closed
+from tests.acceptance.rogue import SESSION_ID, RogueApi, rogue_api, rogue_stream
 from tests.protocol.support import handshake_complete, handshake_request
 
 ANSWER_SECONDS = 30.0
@@ -51,6 +51,14 @@ class RogueAgent:
                 if message.sequence_number == self._expected:
                     self._expected += 1
                     return message.payload
+
+    def close_channel(self, output: str = "") -> None:
+        """Say what the service says in its place when the session is over."""
+        payload = build_channel_closed(
+            message_id=random_message_id(), session_id=SESSION_ID, created_date_ms=0, output=output
+        )
+        created = time.time_ns() // 1_000_000
+        self.connection.send(encode(MessageType.CHANNEL_CLOSED, 0, 0, payload, random_message_id(), created))
 
 
 def stream_data(number: int, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> bytes:

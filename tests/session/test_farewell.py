@@ -21,6 +21,7 @@ STATISTICS = replace(
     unacknowledged_messages=3,
     unacknowledged_bytes=3000,
 )
+PORT = "port 2222"
 CRASH = "document process failed unexpectedly: ipc messaging received timeout signal , check log for crash reason"
 
 
@@ -59,34 +60,50 @@ def test_a_signal_late_in_a_flush_does_not_prolong_it() -> None:
 
 
 def test_what_did_not_arrive_is_told() -> None:
-    error = unflushed(TARGET, 500, replace(STATISTICS, any_data_acknowledged=True), is_connected=True)
+    error = unflushed(TARGET, PORT, 500, replace(STATISTICS, any_data_acknowledged=True), is_connected=True)
     assert error.exit_status == ExitStatus.NETWORK
     assert "3500 bytes" in error.sentence
     assert TARGET in error.sentence
 
 
 def test_a_flush_to_a_port_that_never_answered() -> None:
-    assert unflushed(TARGET, 0, STATISTICS, is_connected=True).exit_status == ExitStatus.TARGET
-    assert unflushed(TARGET, 0, STATISTICS, is_connected=False).exit_status == ExitStatus.NETWORK
+    assert unflushed(TARGET, PORT, 0, STATISTICS, is_connected=True).exit_status == ExitStatus.TARGET
+    assert unflushed(TARGET, PORT, 0, STATISTICS, is_connected=False).exit_status == ExitStatus.NETWORK
+
+
+IDLE = "The session was terminated because it was idle."
+FORBIDDEN = "Forwarding to IP address 127.0.0.1 is forbidden."
 
 
 @pytest.mark.parametrize(
-    ("output", "has_spoken", "has_loss", "status"),
+    ("output", "is_shaken", "has_spoken", "has_loss", "status"),
     [
-        ("", True, False, None),
-        ("", True, True, ExitStatus.SESSION_ENDED),
-        ("", False, False, ExitStatus.SESSION_ENDED),
-        ("The session was terminated because it was idle.", True, False, ExitStatus.SESSION_ENDED),
-        ("The session was terminated because it was idle.", False, False, ExitStatus.SESSION_ENDED),
-        (CRASH, False, True, ExitStatus.TARGET),
-        (CRASH, True, True, ExitStatus.SESSION_ENDED),
-        ("\n---ERROR---\nEncountered error while initiating handshake. no", False, False, ExitStatus.PROTOCOL),
+        ("", True, True, False, None),
+        ("", True, True, True, ExitStatus.SESSION_ENDED),
+        ("", True, False, False, ExitStatus.TARGET),
+        ("", True, False, True, ExitStatus.TARGET),
+        ("", False, False, False, ExitStatus.SESSION_ENDED),
+        (IDLE, True, True, False, ExitStatus.SESSION_ENDED),
+        (IDLE, True, False, False, ExitStatus.SESSION_ENDED),
+        (IDLE, False, False, False, ExitStatus.SESSION_ENDED),
+        (CRASH, True, False, True, ExitStatus.TARGET),
+        (CRASH, True, False, False, ExitStatus.TARGET),
+        (CRASH, True, True, True, ExitStatus.SESSION_ENDED),
+        (CRASH, False, False, False, ExitStatus.SESSION_ENDED),
+        (FORBIDDEN, True, False, True, ExitStatus.ACCESS_DENIED),
+        (FORBIDDEN, False, False, False, ExitStatus.ACCESS_DENIED),
+        ("\n---ERROR---\nEncountered error while initiating handshake. no", False, False, False, ExitStatus.PROTOCOL),
     ],
 )
-def test_ends_told_by_the_service(output: str, has_spoken: bool, has_loss: bool, status: ExitStatus | None) -> None:
-    error = ended_by_service(output, TARGET, has_spoken=has_spoken, has_loss=has_loss)
+def test_ends_told_by_the_service(
+    output: str, is_shaken: bool, has_spoken: bool, has_loss: bool, status: ExitStatus | None
+) -> None:
+    error = ended_by_service(output, TARGET, PORT, is_shaken=is_shaken, has_spoken=has_spoken, has_loss=has_loss)
     assert (error.exit_status if error else None) == status
     if error:
         assert TARGET in error.sentence
         assert "\n" not in str(error)
-        assert status == ExitStatus.TARGET or " ".join(output.split()) in error.sentence
+        if status == ExitStatus.TARGET:
+            assert error.sentence == f"Nothing answers on {PORT} of {TARGET}"
+        else:
+            assert " ".join(output.split()) in error.sentence

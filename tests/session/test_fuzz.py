@@ -327,8 +327,8 @@ def terminate(aws: AwsClient) -> None:
     sessions.terminate_session(aws, "a-session")
 
 
-@given(st.text(max_size=2000), st.booleans(), st.booleans())
-def test_last_words(output: str, has_spoken: bool, has_loss: bool) -> None:
+@given(st.text(max_size=2000), st.booleans(), st.booleans(), st.booleans())
+def test_last_words(output: str, is_shaken: bool, has_spoken: bool, has_loss: bool) -> None:
     """Of the service, which may be anything, in a line for a person."""
     channel = DataChannel(client_id="c", wall_clock_offset_seconds=1e9)
     channel.open("token", 1.0)
@@ -336,5 +336,7 @@ def test_last_words(output: str, has_spoken: bool, has_loss: bool) -> None:
     message = AgentMessage(MessageType.CHANNEL_CLOSED, 0, 0, payload, bytes(16), 1, header_length=112)
     (closed,) = channel.receive(message.serialize(), 2.0)
     assert isinstance(closed, ChannelClosed)
-    error = ended_by_service(closed.output, "i-1", has_spoken=has_spoken, has_loss=has_loss)
+    error = ended_by_service(
+        closed.output, "i-1", "port 22", is_shaken=is_shaken, has_spoken=has_spoken, has_loss=has_loss
+    )
     assert error is None or (str(error).isprintable() and len(str(error)) < 600)

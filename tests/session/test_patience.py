@@ -17,7 +17,7 @@ ANSWERS_BY = 1009.5
 
 @pytest.fixture
 def patience() -> Patience:
-    return Patience(lambda: "i-1 in eu-west-1 with profile prod", 9.5, 1000.0)
+    return Patience(lambda: "i-1 in eu-west-1 with profile prod", "port 22", 9.5, 1000.0)
 
 
 def check(patience: Patience, now: float, statistics: Statistics = NOTHING, answers_by: float = ANSWERS_BY) -> None:
@@ -60,7 +60,7 @@ def test_a_port_that_does_not_answer(patience: Patience) -> None:
     patience.check(1002.0, ANSWERS_BY, SENT)
     patience.check(1002.0 + PORT_SECONDS - 0.1, ANSWERS_BY, SENT)
     assert patience.next_deadline(ANSWERS_BY) == 1002.0 + PORT_SECONDS
-    with pytest.raises(TargetError, match="port of i-1"):
+    with pytest.raises(TargetError, match="port 22 of i-1"):
         patience.check(1002.0 + PORT_SECONDS, ANSWERS_BY, SENT)
 
 

@@ -38,7 +38,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar, Final, NamedTuple
 
-from ssmssh.errors import ProtocolError
+from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, FlagReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.handshake import CLIENT_VERSION, TERMINATE_SESSION_AFTER, Handshake, supports
 from ssmssh.protocol.limits import DEFAULT_LIMITS, DEFAULT_PAYLOAD_BYTES, LEAST_MESSAGES, Limits
@@ -301,6 +301,7 @@ class DataChannel:
         Raises:
             ProtocolError: There is no way to go on: the handshake failed, or nothing but nonsense comes. The
                 channel is CLOSED. What `take_output` returns should still be sent: it tells the agent why.
+            UsageError: The same, because the session is of another kind than the one expected.
         """
         events: list[Event] = []
         try:
@@ -312,7 +313,7 @@ class DataChannel:
                 handler(self, message, now, events)
         except MessageError as error:
             self._drop_invalid(error)
-        except ProtocolError:
+        except SsmsshError:
             self._close()
             raise
         else:

@@ -11,7 +11,9 @@ ClientVersion decides how the agent behaves, so it has to agree with what we imp
 * above 1.2.331.0, the agent's smux sends no keep-alives, which would end a forward after 30 s without data;
 * 1.2.764.0 is the release that signs the opening request, as we do, and the oldest that AWS supports.
 
-The last is announced: nothing above it is known to change the agent, and more should not be claimed.
+The last is announced: nothing above it is known to change the agent, and more should not be claimed. So a session that
+would be multiplexed is refused before it is: an agent that has opened its multiplexer takes the bytes of one connection
+for frames of many.
 
 Our own choices follow the agent's version in the same way: `supports` compares as the official client does, since
 both sides decide alone and must come to the same result.
@@ -20,7 +22,7 @@ both sides decide alone and must come to the same result.
 import re
 from typing import Final, NamedTuple
 
-from ssmssh.errors import ProtocolError
+from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.protocol.events import HandshakeCompleted
 from ssmssh.protocol.message import MessageError, PayloadType
 from ssmssh.protocol.payloads import (
@@ -45,6 +47,12 @@ MULTIPLEXING_AFTER: Final = "3.0.196.0"
 SMUX_KEEPALIVE_OFF_AFTER: Final = "3.1.1511.0"
 """Agents above this version do not expect smux keep-alives."""
 
+_MULTIPLEXED: Final = "LocalPortForwarding"
+"""What the property ``type`` of a document says then; see `MULTIPLEXING_AFTER`."""
+_USE_ANOTHER_DOCUMENT: Final = (
+    "use AWS-StartSSHSession, the default, or a document like it (sessionType Port, and no type among its properties)"
+)
+
 _MAX_ACTIONS: Final = 16
 """Two kinds of action exist. The answer has an entry for each, so it is bounded by this."""
 _MAX_ECHO: Final = 64
@@ -66,7 +74,7 @@ class Answer(NamedTuple):
 
     payload_type: PayloadType
     payload: bytes
-    refusal: ProtocolError | None
+    refusal: SsmsshError | None
 
 
 class Handshake:
@@ -115,17 +123,11 @@ class Handshake:
             raise ProtocolError(f"The agent asked for {len(request.actions)} actions in the handshake")
         if not any(action.action_type == ActionType.SESSION_TYPE for action in request.actions):
             raise ProtocolError("The agent did not say what type of session it is")
-        processed = tuple(self._process(action) for action in request.actions)
-        refusals = [
-            action.error
-            for action in processed
-            if action.action_type == ActionType.SESSION_TYPE and action.status != ActionStatus.SUCCESS
-        ]
+        refusals: list[SsmsshError] = []
+        processed = tuple(self._process(action, request.agent_version, refusals) for action in request.actions)
         response = HandshakeResponse(CLIENT_VERSION, processed)
         return Answer(
-            PayloadType.HANDSHAKE_RESPONSE,
-            build_handshake_response(response),
-            ProtocolError(refusals[0], "check the session document") if refusals else None,
+            PayloadType.HANDSHAKE_RESPONSE, build_handshake_response(response), refusals[0] if refusals else None
         )
 
     def complete(self, payload: bytes) -> HandshakeCompleted:
@@ -154,19 +156,23 @@ class Handshake:
             raise ProtocolError("The agent sent data before the handshake was complete")
         return HandshakeCompleted("", session_type, {}, "")
 
-    def _process(self, action: RequestedAction) -> ProcessedAction:
+    def _process(self, action: RequestedAction, agent_version: str, refusals: list[SsmsshError]) -> ProcessedAction:
         if action.action_type != ActionType.SESSION_TYPE:
             name = action.action_type[:_MAX_ECHO]
             return ProcessedAction(action.action_type, ActionStatus.UNSUPPORTED, error=f"Unsupported action {name}")
-        stated = action.parameters.get("SessionType")
-        error = ""
+        stated, found = action.parameters.get("SessionType"), action.parameters.get("Properties")
+        properties = found if isinstance(found, dict) else {}
+        refusal: SsmsshError | None = None
         if not isinstance(stated, str) or stated not in set(SessionType):
-            error = f"Unknown session type {str(stated)[:_MAX_ECHO]}"
+            refusal = ProtocolError(f"Unknown session type {str(stated)[:_MAX_ECHO]}", "check the session document")
         elif self._expected is not None and stated != self._expected:
-            error = f"Expected a session of type {self._expected}, not {stated}"
-        else:
-            self._session_type = SessionType(stated)
-            properties = action.parameters.get("Properties")
-            self._properties = properties if isinstance(properties, dict) else {}
-        status = ActionStatus.FAILED if error else ActionStatus.SUCCESS
-        return ProcessedAction(action.action_type, status, error=error)
+            refusal = UsageError(f"Expected a session of type {self._expected}, not {stated}", _USE_ANOTHER_DOCUMENT)
+        elif properties.get("type") == _MULTIPLEXED and supports(agent_version, MULTIPLEXING_AFTER):
+            refusal = UsageError(
+                f"The session document is for many connections in one session ({_MULTIPLEXED})", _USE_ANOTHER_DOCUMENT
+            )
+        if refusal is not None:
+            refusals.append(refusal)
+            return ProcessedAction(action.action_type, ActionStatus.FAILED, error=refusal.sentence)
+        self._session_type, self._properties = SessionType(str(stated)), properties
+        return ProcessedAction(action.action_type, ActionStatus.SUCCESS)
