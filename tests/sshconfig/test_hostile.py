@@ -1,5 +1,7 @@
 """Hostile configs: afterwards ssh comes to us for our hosts, and no other host notices. ssh is the judge."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from ssmssh.errors import SsmsshError
@@ -18,8 +20,14 @@ CASES = [(name, "--inline") for name in CONFIGS] + [(name, "--include") for name
 
 @pytest.mark.parametrize(("name", "mode"), CASES, ids=map("".join, CASES))
 def test_ours_wins_and_theirs_do_not_notice(home: Home, name: str, mode: str) -> None:
-    hostile = CONFIGS[name]
-    before = home.write(*hostile)
+    check_that_ours_wins_and_theirs_do_not_notice(home, *CONFIGS[name], mode)
+
+
+def check_that_ours_wins_and_theirs_do_not_notice(
+    home: Home, main: bytes, beside: Mapping[str, bytes], mode: str = "--inline"
+) -> None:
+    """Install, ask ssh, install again, and uninstall; the user's own keep-alive stays in force."""
+    before = home.write(main, beside)
     theirs = {host: home.ssh(host) for host in HOSTS}
     home.install("--user", "ec2-user", "--capture", mode)
     for host in OURS:
@@ -27,7 +35,7 @@ def test_ours_wins_and_theirs_do_not_notice(home: Home, name: str, mode: str) ->
         assert answer["proxycommand"][0].endswith("/ssmssh-proxy %h %p")
         assert "proxyjump" not in answer
         assert answer["user"] == ["ec2-user"]
-        assert answer["serveraliveinterval"] == ["30"]
+        assert answer["serveraliveinterval"] == ["5" if main.startswith(b"ServerAliveInterval 5\n") else "30"]
     assert {host: home.ssh(host) for host in HOSTS} == theirs
     installed = home.config.read_bytes()
     assert "Nothing to change" in home.install().stderr

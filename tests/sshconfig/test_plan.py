@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig.block import BlockOptions, BlockText
 from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig.including import find
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
 from ssmssh.sshconfig.position import Reader
 from tests.sshconfig.test_document import CONFIGS
@@ -98,9 +99,9 @@ def test_only_the_block_changes(main: bytes, first: BlockOptions, second: BlockO
         for block in document.blocks:
             rest = document.splice(block.start, block.end, b"").data
         if options.include:
-            line = document.line_at(0)
-            assert line.strip() == b"Include ~/.ssh/ssmssh/config"
-            rest = rest if rest == main else rest.removeprefix(line)
+            line = find(document, OWN_PATH)
+            assert line is not None
+            rest = rest if rest == main else rest.removeprefix(document.line_at(0) if line.number == 1 else b"")
         assert rest in (main, main + b"\n", main + b"\r\n")
     assert after(plan_uninstall(files, "", READER)) == given_files(main)
 
@@ -119,12 +120,12 @@ def test_globals_that_decide_push_it_to_the_top() -> None:
     assert "line 2 of /nonexistent/.ssh/config decides User" in plan.notes[0]
 
 
-@pytest.mark.parametrize("line", [b"ProxyJump gate", b"proxycommand=none", b'"ServerAliveInterval" 60'])
+@pytest.mark.parametrize("line", [b"ProxyJump gate", b"proxycommand=none", b'"ProxyCommand" "nc %h"'])
 def test_any_rival_counts(line: bytes) -> None:
     assert text(line + b"\n").startswith("# >>>")
 
 
-@pytest.mark.parametrize("line", [b"ServerAliveInterval 30", b"IdentityFile ~/.ssh/x", b"User me"])
+@pytest.mark.parametrize("line", [b"ServerAliveInterval 5", b"IdentityFile ~/.ssh/x", b"User me"])
 def test_what_is_no_rival_does_not_count(line: bytes) -> None:
     assert text(line + b"\n").startswith(line.decode())
 
@@ -181,7 +182,7 @@ def test_a_path_that_no_include_line_can_hold_is_refused() -> None:
 
 
 def test_a_block_that_lines_were_added_below_is_not_taken_from_above_them() -> None:
-    installed = install(given_files(b"AddKeysToAgent yes\n")).main or b""
+    installed = (install(given_files(b"AddKeysToAgent yes\nHost x\n")).main or b"").removesuffix(b"Host x\n")
     grown = given_files(installed + b"# note\nForwardAgent yes\n")
     with pytest.raises(
         FileError, match=r"line 9 of /nonexistent/.ssh/config \(ForwardAgent\) holds for the hosts of the block"
@@ -205,13 +206,44 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
 def test_an_include_line_that_was_moved_goes_back_to_the_top() -> None:
     files = after(install(given_files(b"Host x\n"), include=True))
     line = b"Include ~/.ssh/ssmssh/config\n"
-    moved = files._replace(main=b"User me\n" + line + b"Host x\n")
-    assert install(moved, include=True).main == line + b"User me\nHost x\n"
-    assert plan_uninstall(moved, "", READER).main == b"User me\nHost x\n"
+    moved = files._replace(main=b"ProxyJump gate\n" + line + b"Host x\n")
+    again = install(moved, include=True)
+    assert again.main == line + b"ProxyJump gate\nHost x\n"
+    why = "line 1 of /nonexistent/.ssh/config decides ProxyJump before it"
+    assert again.notes == (f"the Include line moves to the very top, because {why}",)
+    assert plan_uninstall(moved, "", READER).main == b"ProxyJump gate\nHost x\n"
     gone = files._replace(main=b"User me\n")
     assert plan_uninstall(gone, "", READER).main == b"User me\n"
-    below = files._replace(main=b"Host x\n" + line)
-    assert plan_uninstall(below, "", READER).main == b"Host x\n" + line
+
+
+def test_an_include_line_that_does_its_work_stays_where_it_is() -> None:
+    files = after(install(given_files(b"Host x\n"), include=True))
+    assert not install(files._replace(main=b"User me\n" + INCLUDE + b"Host x\n"), include=True).changes
+
+
+@pytest.mark.parametrize("line", [INCLUDE, b"  " + INCLUDE.replace(b"\n", b" \r\n")])
+def test_an_include_line_below_a_section_is_found_and_is_only_one(line: bytes) -> None:
+    files = after(install(given_files(b"Port 22\n"), include=True))
+    below = files._replace(main=b"Host first\n  User me\n" + line + b"Port 22\n")
+    again = install(below, include=True)
+    assert again.main == INCLUDE + b"Host first\n  User me\nPort 22\n"
+    assert "because line 3 of /nonexistent/.ssh/config is in a section" in again.notes[0]
+    assert not install(after(again), include=True).changes
+    removed = plan_uninstall(below, "", READER)
+    assert (removed.main, removed.own) == (b"Host first\n  User me\nPort 22\n", None)
+
+
+def test_an_include_line_of_the_users_in_a_section_stays_beside_ours() -> None:
+    main = b"Host x\n" + INCLUDE
+    files = after(install(given_files(main), include=True))
+    assert files.main == INCLUDE + main
+    assert after(plan_uninstall(files, "", READER)) == given_files(main)
+    files = after(install(given_files(INCLUDE), include=True))
+    assert files.main == INCLUDE
+    pushed_down = files._replace(main=b"Host first\n" + INCLUDE)
+    files = after(install(pushed_down, include=True))
+    assert files.main == INCLUDE + b"Host first\n" + INCLUDE
+    assert plan_uninstall(files, "", READER).main == b"Host first\n" + INCLUDE
 
 
 def test_only_the_very_top_is_above_our_include_line() -> None:
@@ -263,3 +295,72 @@ def test_the_file_with_the_damage_is_named() -> None:
         install(given_files(b"# >>> ssmssh >>>\n"))
     with pytest.raises(FileError, match=r"^line 2 of ~/.ssh/ssmssh/config: a block ends that did not begin"):
         install(given_files(b"")._replace(own=b"\n# <<< ssmssh <<<\n"))
+
+
+def first_again(main: bytes) -> bytes:
+    """What a program does that wants its section to be the first."""
+    section = b"# BEGIN gate\nHost *\n  ProxyJump gate\n# END gate\n"
+    return section + main.replace(section, b"")
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_after_two_rounds_against_a_program_that_wants_to_be_first_it_is_said_what_to_do(include: bool) -> None:
+    files = after(install(given_files(b"Host work\n"), include=include))
+    for _ in range(2):
+        files = files._replace(main=first_again(files.main or b""))
+        plan = install(files, include=include)
+        assert len(plan.notes) == 1
+        assert "moves to the very top, because" in plan.notes[0] or "moves up, because" in plan.notes[0]
+        files = after(plan)
+        assert not install(files, include=include).changes
+    files = files._replace(main=first_again(files.main or b""))
+    for _ in range(2):
+        plan = install(files, include=include)
+        assert "at least the third time" in plan.notes[1]
+        assert "leave out our hosts (Host * !i-* !mi-*)" in plan.notes[1]
+        files = after(plan)._replace(main=first_again(plan.main or b""))
+    assert plan_uninstall(files, "", READER).main == first_again(b"Host work\n")
+
+
+def test_the_advice_to_a_program_that_wants_to_be_first_is_good() -> None:
+    files = after(install(given_files(b"Host work\n")))
+    section = b"Host * !i-* !mi-*\n  ProxyJump gate\n"
+    assert not install(files._replace(main=section + (files.main or b""))).changes
+
+
+@pytest.mark.parametrize("path", [b"${HOME}/x", b"%d/x", b'"a" "${DIR}/*"', b"/etc/%l.conf"])
+def test_an_include_that_cannot_be_told_sends_the_block_to_the_top(path: bytes) -> None:
+    line = b"Include " + path + b"\n"
+    plan = install(given_files(line + b"Host work\n"))
+    assert (plan.main or b"").startswith(b"# >>> ssmssh")
+    why = "what line 1 of /nonexistent/.ssh/config includes depends on the environment"
+    assert plan.notes == (f"the block goes to the very top, because {why}",)
+    beside = b"Host work\n  " + line
+    assert (install(given_files(beside)).main or b"").endswith(b"<<<\n" + beside)
+    assert text(b"Include $x/y # 50%\n").startswith("Include")
+
+
+def test_indented_markers_are_ours() -> None:
+    written = install(given_files(b"Host work\n"), user="me").main or b""
+    indented = b"".join(b"  " + line for line in written.splitlines(keepends=True))
+    assert (install(given_files(indented), user="me").main or b"") == written.replace(b"Host work", b"  Host work")
+    assert plan_uninstall(given_files(indented), "", READER).main == b"  Host work\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "remedy"),
+    [
+        (
+            "# >>> ssmssh >>>\nHost i-*\nHost web\n",
+            "put '# <<< ssmssh <<<' below the last line of the block that begins",
+        ),
+        ("Host web\n# <<< ssmssh a <<<\n", "put '# >>> ssmssh a >>>' above the block's first line, or delete this one"),
+        ("# >>> ssmssh (mine) >>>\nHost web\n", "make it '# >>> ssmssh >>>' or '# <<< ssmssh <<<', with"),
+        ("# >>> ssmssh a >>>\n# >>> ssmssh >>>\n", "put '# <<< ssmssh a <<<' below the last line of the block that"),
+        ("# >>> ssmssh >>>\n# <<< ssmssh <<<\n" * 2, "delete the markers of one of the two, and of the lines between"),
+    ],
+)
+def test_the_remedy_for_damaged_markers_takes_nothing_from_the_user(main: str, remedy: str) -> None:
+    with pytest.raises(FileError) as caught:
+        install(given_files(main.encode()))
+    assert f"nothing was changed; {remedy}" in caught.value.hint

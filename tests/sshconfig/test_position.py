@@ -37,6 +37,31 @@ def test_includes_are_found_where_ssh_finds_them(tmp_path: Path, monkeypatch: py
     assert names(Reader(), "none ~nobody-of-that-name/x") == []
 
 
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        (r"@/\[a\]\*", ["[a]*"]),
+        (r'"@/\\[a\]\\*"', ["[a]*"]),
+        (r"@/\a @/\b", ["a", "b"]),
+        (r"@/\?", ["?"]),
+        (r"@/?", ["?", "a", "b"]),
+        (r"@/[!ab]", ["?"]),
+        (r"@/[^ab]", ["a", "b"]),
+        (r"@/\\\\x", ["\\x"]),
+    ],
+)
+def test_globs_are_read_as_ssh_reads_them(tmp_path: Path, argument: str, found: list[str]) -> None:
+    for name in ("a", "b", "?", "[a]*", "\\x"):
+        (tmp_path / name).write_text(f"SendEnv {name}\n")
+        (tmp_path / name).chmod(0o600)
+    argument = argument.replace("@", str(tmp_path))
+    config = tmp_path / "config"
+    config.write_text(f"Include {argument}\n")
+    done = subprocess.run(["ssh", "-G", "-F", str(config), "x"], check=True, capture_output=True, text=True)
+    assert [line.partition(" ")[2] for line in done.stdout.splitlines() if "sendenv" in line] == found
+    assert names(Reader(), argument) == [f"{tmp_path}/{name}" for name in found]
+
+
 def test_what_cannot_be_read_is_left_to_ssh(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "directory").mkdir()
@@ -79,8 +104,8 @@ def test_commands_are_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("following", "closing"),
     [
-        (b"", False),
-        (b"# comment\n\n", False),
+        (b"", True),
+        (b"# comment\n\n", True),
         (b"Host x\nUser y\n", False),
         (b"# comment\nUser y\n", True),
         (b"Include x\n", True),
@@ -88,7 +113,7 @@ def test_commands_are_noticed(tmp_path: Path) -> None:
         (b"# >>> ssmssh a >>>\nHost i-*\n# <<< ssmssh a <<<\nHost y\n", False),
     ],
 )
-def test_a_section_is_closed_if_it_would_swallow_lines(following: bytes, closing: bool) -> None:
+def test_a_section_is_closed_if_it_would_swallow_lines_now_or_later(following: bytes, closing: bool) -> None:
     before = b"User me\n"
     assert needs_closing(Document(before + following), len(before)) is closing
 

@@ -140,6 +140,11 @@ def recall(text: str) -> BlockOptions:
     return BlockOptions(**found)  # type: ignore[arg-type]
 
 
+def default_patterns(name: str) -> tuple[str, ...]:
+    """What a block of that name answers for unless it is told otherwise."""
+    return tuple(f"{pattern}.{name}" for pattern in DEFAULT_PATTERNS) if name else DEFAULT_PATTERNS
+
+
 @dataclass(frozen=True, slots=True)
 class BlockText:
     """A block to be written.
@@ -156,9 +161,7 @@ class BlockText:
     @property
     def patterns(self) -> tuple[str, ...]:
         """What the ``Host`` line says; a named block answers for ids followed by its name unless told otherwise."""
-        if self.options.host_pattern:
-            return self.options.host_pattern
-        return tuple(f"{pattern}.{self.name}" for pattern in DEFAULT_PATTERNS) if self.name else DEFAULT_PATTERNS
+        return self.options.host_pattern or default_patterns(self.name)
 
     @property
     def proxy_command(self) -> str:

@@ -9,7 +9,8 @@ quoted, followed by ``=`` or preceded by blanks, and its case does not matter. `
 section that lasts until the next one or the end of the file; what stands before the first is global.
 
 Our own text stands between *markers*, comment lines that carry the block's name. Every line that looks like
-a marker must be one, and they must pair up; otherwise nothing may be written (`Document.blocks` raises).
+a marker must be one, and they must pair up; otherwise nothing may be written (`Document.blocks` raises). Blanks before
+one do not matter: other programs indent what they find below a ``Host`` line.
 """
 
 import re
@@ -26,6 +27,9 @@ FILE_CREATED = "file created"
 
 INCLUDE_FOUND = "include found"
 """A flag of a begin marker in our own file: the line that includes it was the user's before, and stays."""
+
+MOVED = ("moved", "moved again")
+"""Flags of a begin marker: something was put above the block that won over it, and the block went above that; twice."""
 
 NEWLINE_ADDED = {b"\n": "newline added", b"\r\n": "crlf added"}
 """Flags of a begin marker: the last line was not ended, and what ends it before our block is ours."""
@@ -157,7 +161,11 @@ def begin_marker(name: str, flags: frozenset[str]) -> str:
     """The line above a block: how to change and to remove it, and what must be undone with it."""
     option = f" --name {name}" if name else ""
     how = f'managed: change with "ssmssh install-config{option}", remove with "ssmssh uninstall-config{option}"'
-    return f"# >>> ssmssh{' ' + name if name else ''} >>> ({how})" + "".join(f" [{flag}]" for flag in sorted(flags))
+    return f"{_bare_begin(name)} ({how})" + "".join(f" [{flag}]" for flag in sorted(flags))
+
+
+def _bare_begin(name: str) -> str:
+    return f"# >>> ssmssh{' ' + name if name else ''} >>>"
 
 
 def end_marker(name: str) -> str:
@@ -266,43 +274,49 @@ class _Marker(NamedTuple):
 
 
 def _find_blocks(document: Document) -> Iterator[Block]:
-    def malformed(number: int, why: str) -> FileError:
-        return FileError(
-            f"line {number} of {document.name}: {why}",
-            "nothing was changed; repair or delete the lines between the ssmssh markers by hand and try again",
-        )
+    def malformed(number: int, why: str, remedy: str) -> FileError:
+        return FileError(f"line {number} of {document.name}: {why}", f"nothing was changed; {remedy} and try again")
+
+    def ending(begun: _Marker) -> str:
+        return f"put {end_marker(begun.name)!r} below the last line of the block that begins at line {begun.number}"
 
     begun: _Marker | None = None
     seen: dict[str, int] = {}
     for found in _LIKE_MARKER.finditer(document.data):
         number = document.data.count(b"\n", 0, found.start()) + 1
-        text = found[0].rstrip(_BLANKS)
+        text = found[0].strip(_BLANKS)
         begin, end = _BEGIN.fullmatch(text), _END.fullmatch(text)
         parsed = begin or end
         if parsed is None:
-            raise malformed(number, "it looks like a marker of ssmssh but is not one")
+            raise malformed(
+                number,
+                "it looks like a marker of ssmssh but is not one",
+                f"make it {_bare_begin('')!r} or {end_marker('')!r}, with the block's name if it has one,",
+            )
         name = (parsed[1] or b"").decode("ascii")
         flags = frozenset(flag.decode("ascii") for flag in re.findall(rb"\[([a-z ]+)\]", begin[2] if begin else b""))
         marker = _Marker(number, found.start(), found.end(), name, flags)
         if begin is None:
             if begun is None or begun.name != name:
-                raise malformed(number, "a block ends that did not begin")
+                remedy = f"put {_bare_begin(name)!r} above the block's first line, or delete this one line,"
+                raise malformed(number, "a block ends that did not begin", remedy)
             yield _block(document, begun, marker)
             begun = None
             continue
         if begun is not None:
-            raise malformed(number, f"a block begins inside the one that began at line {begun.number}")
+            raise malformed(number, f"a block begins inside the one that began at line {begun.number}", ending(begun))
         if name in seen:
-            raise malformed(number, f"the block of line {seen[name]} begins a second time")
+            remedy = "delete the markers of one of the two, and of the lines between them those that are ssmssh's,"
+            raise malformed(number, f"the block of line {seen[name]} begins a second time", remedy)
         seen[name] = number
         begun = marker
     if begun is not None:
-        raise malformed(begun.number, "the block that begins here does not end")
+        raise malformed(begun.number, "the block that begins here does not end", ending(begun))
 
 
 def _block(document: Document, begin: _Marker, end: _Marker) -> Block:
     inner = Document(document.data[begin.end : end.start])
-    found = _OPTIONS.fullmatch(inner.line_at(0).rstrip(_BLANKS))
+    found = _OPTIONS.fullmatch(inner.line_at(0).strip(_BLANKS))
     options = None if found is None else found[1].decode("utf-8", "surrogateescape").strip()
     lines = tuple(inner.lines)
     closed = bool(lines) and lines[-1].keyword == "host" and lines[-1].rest == b"*"

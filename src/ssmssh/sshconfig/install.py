@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files, sharing, verify
-from ssmssh.sshconfig.block import BlockOptions, BlockText, recall
+from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
@@ -76,7 +76,8 @@ class Installation(NamedTuple):
 
     def text(self, place: Place, current: Files) -> BlockText:
         """The block with the options that an earlier run chose and this one did not change."""
-        earlier = None if self.reset else remembered(current, self.name)
+        wanted = self.options.host_pattern or default_patterns(self.name)
+        earlier = None if self.reset else remembered(current, self.name, wanted)
         options = recall(earlier or "").changed_by(self.options)
         if options.multiplex:
             sharing.check_place(place.directory)

@@ -1,29 +1,30 @@
 """What would change: from the bytes of the files and a wish to the bytes that should be there.
 
 Two files take part: *main*, the user's config, and *own*, a file of ours beside it that is used only with
-``--include``; then main begins with one ``Include`` line that names it. A block lives in one of the two, and
+``--include``; then main has one ``Include`` line that names it (`including`). A block lives in one of the two, and
 installing it in one takes it out of the other. Nothing is written here, and nothing is read but the files that
 main includes.
 
 A begin marker carries what must be undone with its block, or must not: a newline added to an unterminated file, a
 file that was not there before, an ``Include`` line that was. When such a block goes while others of ours stay, the duty
-passes on to one of them.
+passes on to one of them. It also counts how often the block had to go above something that had come to win over it:
+where that is another program's, which will come again, going on like that helps nobody, and it is said what does.
 """
 
-import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig.block import BlockText
-from ssmssh.sshconfig.document import FILE_CREATED, INCLUDE_FOUND, NEWLINE_ADDED, Block, Document, begin_marker
+from ssmssh.sshconfig import foreign, including, ownership
+from ssmssh.sshconfig.block import BlockText, default_patterns
+from ssmssh.sshconfig.document import FILE_CREATED, MOVED, NEWLINE_ADDED, Block, Document
 from ssmssh.sshconfig.patterns import is_concrete, list_matches, probes
 from ssmssh.sshconfig.position import (
     Reader,
     Sighting,
     after_own_blocks,
+    following,
     host_patterns,
     needs_closing,
     place,
@@ -31,7 +32,11 @@ from ssmssh.sshconfig.position import (
     spelling,
 )
 
-_INCLUDABLE = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
+_ADVICE = (
+    "that is at least the third time; if a program puts those lines there, it will do so again. Let it write a file "
+    "of its own and name that in an Include line below the block, let its section leave out our hosts "
+    "(Host * !i-* !mi-*), or run 'ssmssh install-config --yes' after it"
+)
 
 
 class Files(NamedTuple):
@@ -72,23 +77,25 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         UsageError: The block cannot be written as asked.
     """
     text.check()
-    main, own = _opened(files)
+    main, own, lost, notes = _reclaimed(*_opened(files), text.name, text.patterns)
     previous = main.block(text.name) or own.block(text.name)
-    was_captured = _patterns(own if main.block(text.name) is None else main, previous)
-    flags = (previous.flags if previous else frozenset()) & {FILE_CREATED}
+    was_captured = lost + _patterns(own if main.block(text.name) is None else main, previous)
+    flags = (previous.flags if previous else frozenset()) & {FILE_CREATED, *MOVED}
     if files.main is None:
         flags |= {FILE_CREATED}
     if text.options.include:
-        include_line(files.own_path)
+        including.include_line(files.own_path)
         main, _ = _without(main, text.name)
-        own_after, notes = _with(own, files.own_path, text, flags, reader, closed=True)
-        main, own = _settled(main, own, own_after, files.own_path)
+        own_after, placed = _with(own, files.own_path, text, flags, reader, closed=True)
+        main, own, moved = _included(files, main, own, own_after, text, reader)
+        notes += placed + moved
     else:
         own_after, _ = _without(own, text.name)
-        main, own = _settled(main, own, own_after, files.own_path)
+        main, own = including.exclude(main, own, own_after, files.own_path)
         top = _after_include(main, files.own_path)
-        main, notes = _with(main, files.main_path, text, flags, reader, top=top)
-    _check_overlap(main, own, text)
+        main, placed = _with(main, files.main_path, text, flags, reader, top=top)
+        notes += placed
+    _check_overlap(main, own, files.own_path, text)
     theirs = host_patterns(Document(files.main or b""), files.main_path, reader)
     captured = {
         name: sighting
@@ -98,44 +105,48 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
+    notes += tuple(_about_the_file(main, text.name))
     return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), theirs, notes, captured)
 
 
 def plan_uninstall(files: Files, name: str, reader: Reader) -> Plan:
     """Plan to remove the block of that name; no change if there is none. Raises FileError as `plan_install`."""
-    main, own = _opened(files)
-    patterns = _patterns(main, main.block(name)) + _patterns(own, own.block(name))
+    main, own, lost, notes = _reclaimed(*_opened(files), name, default_patterns(name))
+    patterns = lost + _patterns(main, main.block(name)) + _patterns(own, own.block(name))
     main, main_flags = _without(main, name)
     own_after, own_flags = _without(own, name)
-    main, own = _settled(main, own, own_after, files.own_path)
+    main, own = including.exclude(main, own, own_after, files.own_path)
     created = FILE_CREATED in main_flags | own_flags
-    if created and main.blocks:
-        main = _flagged(main, main.blocks[0], FILE_CREATED)
-    elif created and own.blocks:
-        own = _flagged(own, own.blocks[0], FILE_CREATED)
+    for document in (main, own):
+        if created and document.blocks:
+            heir = document.blocks[0]
+            passed_on = including.flagged(document, heir, heir.flags | {FILE_CREATED})
+            main, own = (passed_on, own) if document is main else (main, passed_on)
+            break
     gone = files.main is None or (created and not main.data)
     theirs = host_patterns(Document(files.main or b""), files.main_path, reader)
-    return Plan(files, None if gone else main.data, own.data or None, patterns, theirs)
+    return Plan(files, None if gone else main.data, own.data or None, patterns, theirs, notes)
 
 
-def remembered(files: Files, name: str) -> str | None:
-    """The options that the block of that name remembers; None if there is no such block."""
+def remembered(files: Files, name: str, patterns: tuple[str, ...]) -> str | None:
+    """The options that the block of that name remembers, or that show in what is left of it; None if there is none.
+
+    `patterns` are those that the block would have.
+    """
     main, own = _opened(files)
     block = main.block(name) or own.block(name)
-    return None if block is None else block.options or ""
+    if block is not None:
+        return block.options or ""
+    for document in (main, own):
+        section = ownership.unmarked(document, patterns)
+        if section is not None:
+            return section.options(default_patterns(name)) + (" --include" if document is own else "")
+    return None
 
 
-def include_line(own_path: str) -> bytes:
-    """The line that names our own file. UsageError if no spelling of it suits every ssh client."""
-    if not _INCLUDABLE.fullmatch(own_path):
-        raise UsageError(
-            f"{own_path} cannot stand in an Include line that every ssh client reads", "leave out --include"
-        )
-    return _include_line(own_path)
-
-
-def _include_line(own_path: str) -> bytes:
-    return b"Include " + os.fsencode(own_path)
+def names(files: Files) -> tuple[str, ...]:
+    """The names of the blocks there are."""
+    return tuple(block.name for document in _opened(files) for block in document.blocks)
 
 
 def _opened(files: Files) -> tuple[Document, Document]:
@@ -145,6 +156,22 @@ def _opened(files: Files) -> tuple[Document, Document]:
                 f"{path} begins with a byte order mark, which ssh does not read", "save it as UTF-8 without one"
             )
     return Document(files.main or b"", files.main_path), Document(files.own or b"", files.own_path)
+
+
+def _reclaimed(
+    main: Document, own: Document, name: str, patterns: tuple[str, ...]
+) -> tuple[Document, Document, tuple[str, ...], tuple[str, ...]]:
+    """The documents without what lost its markers, if there is no block of that name; its patterns, and a note."""
+    if main.block(name) is None and own.block(name) is None:
+        for document in (main, own):
+            section = ownership.unmarked(document, patterns)
+            if section is not None:
+                where = f"line {section.lines[0].number} of {document.name}"
+                note = f"the section at {where} is a block of ssmssh that has lost its markers"
+                rest = ownership.without(document, section)
+                both = (rest, own) if document is main else (main, rest)
+                return *both, section.patterns, (note,)
+    return main, own, (), ()
 
 
 def _with(
@@ -164,19 +191,26 @@ def _with(
     """
     hosts = probes(text.patterns)
     block = document.block(text.name)
-    notes: tuple[str, ...] = ()
+    found = None
     if block is not None:
+        ownership.check_own(document, block)
         found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
         if found is None:
             newline = b"\r\n" if document.data[: block.end].endswith(b"\r\n") else b"\n"
             rendered = text.render(newline, block.flags | flags, closed=closed or block.closed)
-            return document.splice(block.start, block.end, rendered), notes
-        notes = (f"the block moves, because {found} decides {spelling(found.line)} before it",)
+            return document.splice(block.start, block.end, rendered), ()
         document, removed = _without(document, text.name)
-        flags |= removed & {FILE_CREATED}
+        flags |= removed & {FILE_CREATED, *MOVED}
     where = place(document, path, reader, text.deciding(), hosts, top=top)
-    if where.reason:
-        notes += (where.reason,)
+    notes: tuple[str, ...] = ()
+    if found is not None:
+        notes = (
+            f"the block moves {'to the very top' if where.rival else 'up'}, because {found.reason}",
+            *_advice(flags),
+        )
+        flags = _once_more(flags)
+    elif where.rival is not None:
+        notes = (f"the block goes to the very top, because {where.rival.reason}",)
     newline = document.newline
     # A named block is the special case and goes first, the unnamed one answers for the rest.
     offset = where.offset if text.name else after_own_blocks(document, where.offset)
@@ -188,11 +222,54 @@ def _with(
     return document.splice(offset, offset, rendered), notes
 
 
+def _included(
+    files: Files, main: Document, before: Document, after: Document, text: BlockText, reader: Reader
+) -> tuple[Document, Document, tuple[str, ...]]:
+    """Both files when our own one has the block, and why the Include line moves if it does."""
+
+    def rival(document: Document, stop: int) -> Sighting | None:
+        return shadow(document, files.main_path, reader, text.deciding(), probes(text.patterns), stop=stop)
+
+    main, own, reason = including.include(main, before, after, files.own_path, rival)
+    block = own.block(text.name)
+    if not reason or block is None:
+        return main, own, ()
+    notes = (f"the Include line moves to the very top, because {reason}", *_advice(block.flags))
+    return main, including.flagged(own, block, _once_more(block.flags)), notes
+
+
+def _once_more(flags: frozenset[str]) -> frozenset[str]:
+    """The flags of a block that goes to the top once more."""
+    return flags - {*MOVED} | {MOVED[1] if flags & {*MOVED} else MOVED[0]}
+
+
+def _advice(flags: frozenset[str]) -> tuple[str, ...]:
+    """What to do about a program that puts its lines above ours again and again."""
+    if MOVED[1] not in flags:
+        return ()
+    return (_ADVICE,)
+
+
+def _about_the_file(main: Document, name: str) -> Iterator[str]:
+    """What programs that write in the file, too, may do to the block of that name."""
+    block = main.block(name)
+    if block is None:
+        return
+    text = foreign.generated(main)
+    if text is not None:
+        how = "'ssmssh install-config --print' shows what to put where its text comes from"
+        yield f"{main.name} says {text!r} of itself, so whoever writes it will drop the block again; {how}"
+    around = foreign.section_around(main, block.start)
+    if around is not None:
+        yield f"the block is in the section that begins with {around.title!r}, and goes when that is rewritten"
+
+
 def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     """`document` without the block of that name, and the block's flags; what it had added goes with it."""
     block = document.block(name)
     if block is None:
         return document, frozenset()
+    ownership.check_own(document, block)
     _check_removable(document, block)
     heir = next((other for other in document.blocks if block.start == other.end or other.start == block.end), None)
     flag, newline = next(((flag, end) for end, flag in NEWLINE_ADDED.items() if flag in block.flags), ("", b""))
@@ -201,14 +278,15 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
         start -= len(newline)
     result = document.splice(start, end, b"")
     if heir is not None and flag:
-        result = _flagged(result, next(other for other in result.blocks if other.name == heir.name), flag)
+        inheriting = next(other for other in result.blocks if other.name == heir.name)
+        result = including.flagged(result, inheriting, inheriting.flags | {flag})
     return result, block.flags
 
 
 def _check_removable(document: Document, block: Block) -> None:
     """Refuse to remove a block below which lines were added that hold for its hosts only, until it goes."""
-    if not block.closed and needs_closing(document, block.end):
-        line = next(line for line in document.lines if line.start >= block.end)
+    line = following(document, block.end)
+    if line is not None and not block.closed and not line.is_section:
         raise FileError(
             f"line {line.number} of {document.name} ({spelling(line)}) holds for the hosts of the block above it, "
             "and would hold for others without it",
@@ -216,48 +294,10 @@ def _check_removable(document: Document, block: Block) -> None:
         )
 
 
-def _flagged(document: Document, block: Block, flag: str) -> Document:
-    """`document` with a flag added to the begin marker of a block."""
-    line = document.line_at(block.start)
-    newline = b"\r\n" if line.endswith(b"\r\n") else b"\n"
-    marker = begin_marker(block.name, block.flags | {flag}).encode()
-    return document.splice(block.start, block.start + len(line), marker + newline)
-
-
 def _after_include(document: Document, own_path: str) -> int:
-    """The offset behind our Include line, which must stay the first line."""
-    line = document.line_at(0)
-    return len(line) if line.rstrip(b" \t\r\n") == _include_line(own_path) else 0
-
-
-def _settled(main: Document, before: Document, after: Document, own_path: str) -> tuple[Document, Document]:
-    """`main` with or without our Include line, as our own file, `before` and `after` the change, needs it; and `after`.
-
-    A line that the user had put there before our file had a block is not ours to move or to remove.
-    """
-    if before.blocks:
-        found = any(INCLUDE_FOUND in block.flags for block in before.blocks)
-    else:
-        found = bool(_after_include(main, own_path))
-    if after.blocks:
-        if found and not any(INCLUDE_FOUND in block.flags for block in after.blocks):
-            after = _flagged(after, after.blocks[0], INCLUDE_FOUND)
-        if not _after_include(main, own_path):
-            main = _without_include(main, own_path) if before.blocks and not found else main
-            main = main.splice(0, 0, include_line(own_path) + main.newline)
-    elif before.blocks and not found:
-        main = _without_include(main, own_path)
-    return main, after
-
-
-def _without_include(document: Document, own_path: str) -> Document:
-    """`document` without our Include line among the global lines."""
-    for line in document.lines:
-        if line.is_section:
-            break
-        if document.line_at(line.start).rstrip(b" \t\r\n") == _include_line(own_path):
-            return document.splice(line.start, line.end, b"")
-    return document
+    """The offset behind our Include line if that is the first line: the very top of the rest."""
+    line = including.find(document, own_path)
+    return line.end if line is not None and line.number == 1 else 0
 
 
 def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
@@ -269,11 +309,15 @@ def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
     return tuple(word.decode("utf-8", "surrogateescape") for word in (host.arguments() if host else None) or ())
 
 
-def _check_overlap(main: Document, own: Document, text: BlockText) -> None:
+def _check_overlap(main: Document, own: Document, own_path: str, text: BlockText) -> None:
     """Refuse a block that hides another one of ours, or is hidden by it."""
-    ordered = [(block.name, _patterns(document, block)) for document in (own, main) for block in document.blocks]
-    for at, (earlier, patterns) in enumerate(ordered):
-        for later, hidden in ordered[at + 1 :]:
+    line = including.find(main, own_path)
+    included_at = 0 if line is None else line.start
+    ordered = [(included_at, block.name, _patterns(own, block)) for block in own.blocks]
+    ordered += [(block.start, block.name, _patterns(main, block)) for block in main.blocks]
+    ordered.sort(key=lambda each: each[0])
+    for at, (_, earlier, patterns) in enumerate(ordered):
+        for _, later, hidden in ordered[at + 1 :]:
             if text.name in (earlier, later) and any(list_matches(patterns, host) for host in probes(hidden)):
                 other = earlier if text.name == later else later
                 raise UsageError(

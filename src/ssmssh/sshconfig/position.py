@@ -2,18 +2,21 @@
 
 ssh takes the first value it meets, so the block must come before the sections of the user, and a section
 lasts until the next one, so it must not swallow global lines. Hence the place *before the first Host or
-Match line*, the comment that belongs to that line included. What is read earlier, global lines and the files they
-include, may still win. If something there decides a value of ours, the block goes to the *very top*.
-There global lines follow it, and a bare ``Host *`` inside our markers keeps them global.
+Match line*, the comment that belongs to that line included, and not inside a section that another program keeps
+(`foreign`). What is read earlier, global lines and the files they include, may still win. If something there decides a
+value of ours, the block goes to the *very top*. There global lines follow it, and a bare ``Host *`` inside our markers
+keeps them global. The keep-alives are no such value: whoever set them for all hosts has reasons, and the proxy can do
+with any.
 
 "Decides" is asked for a few host names that stand for the block's patterns. Lines are walked in the order in which
 ssh reads them, through the files they include; a ``Match`` whose criteria cannot be judged without ssh
-counts as matching: the very top is always a safe place.
+counts as matching, and an ``Include`` whose files cannot be told as deciding: the very top is always a safe place.
 """
 
 import glob
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +24,7 @@ from typing import NamedTuple
 from sshconf import KNOWN_PARAMS
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import files
+from ssmssh.sshconfig import files, foreign
 from ssmssh.sshconfig.document import Document, Line
 from ssmssh.sshconfig.patterns import list_matches
 
@@ -36,15 +39,17 @@ ACCUMULATING = frozenset(
 )
 """Keywords whose earlier lines do not hide later ones."""
 
+YIELDING = frozenset({"serveraliveinterval", "serveralivecountmax"})
+"""Keywords for which what the user says earlier stays in force."""
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+"""A character that glob(3), but not Python's glob, takes as it is."""
+
+_UNTOLD = re.compile(rb"%|\$\{")
+"""In an argument of an Include: an environment variable or token, which ssh expands since 9.9 and not before."""
+
 Judge = Callable[[str, Line], bool]
 """Whether the section that a line of a file opens holds for the host in question."""
-
-
-class Place(NamedTuple):
-    """Where a block goes: the offset in the document, and why it is not the usual one (empty if it is)."""
-
-    offset: int
-    reason: str
 
 
 class Sighting(NamedTuple):
@@ -55,6 +60,20 @@ class Sighting(NamedTuple):
 
     def __str__(self) -> str:
         return f"line {self.line.number} of {self.path}"
+
+    @property
+    def reason(self) -> str:
+        """Why a block must not stand behind it."""
+        if self.line.keyword == "include":
+            return f"what {self} includes depends on the environment"
+        return f"{self} decides {spelling(self.line)} before it"
+
+
+class Place(NamedTuple):
+    """Where a block goes: the offset in the document, and what keeps it from the usual place (None: nothing)."""
+
+    offset: int
+    rival: Sighting | None
 
 
 class Reader:
@@ -72,6 +91,7 @@ class Reader:
             path = argument.decode("utf-8", "surrogateescape")
             if not path.startswith(("/", "~")):
                 path = f"~/.ssh/{path}"
+            path = _ESCAPED.sub(_unescaped, path)
             for name in sorted(glob.glob(os.path.expanduser(path))):  # noqa: PTH111, PTH207 - patterns, not paths
                 document = self._read(name)
                 if document is not None:
@@ -87,6 +107,10 @@ class Reader:
                 data = None
             self._documents[path] = None if data is None else Document(data)
         return self._documents[path]
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return f"[{found[1]}]" if found[1] in "*?[" else found[1]
 
 
 def walk(
@@ -151,11 +175,14 @@ def decider(sightings: Iterable[Sighting], keyword: str, value: bytes | None) ->
 def shadow(
     document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], stop: int
 ) -> Sighting | None:
-    """The first line before `stop` that decides one of our `settings` otherwise, for one of `hosts`."""
+    """The first line before `stop` that decides one of our `settings` otherwise, for one of `hosts`, or may do so."""
     for host in hosts:
         sightings = list(walk(document, path, reader, statically(host), stop=stop))
+        for sighting in sightings:
+            if sighting.line.keyword == "include" and any(map(_UNTOLD.search, sighting.line.arguments() or ())):
+                return sighting
         for keyword, value in settings.items():
-            if keyword not in ACCUMULATING and (found := decider(sightings, keyword, value)) is not None:
+            if keyword not in ACCUMULATING | YIELDING and (found := decider(sightings, keyword, value)) is not None:
                 return found
     return None
 
@@ -166,12 +193,8 @@ def place(
     """Where a new block with these `settings` for these `hosts` goes; `top` is the offset of the very top."""
     hosts = tuple(hosts)
     offset = _before_first_section(document)
-    found = shadow(document, path, reader, settings, hosts, stop=offset)
-    reason = ""
-    if found is not None:
-        reason = f"it goes to the very top because {found} decides {spelling(found.line)} before it"
-        offset = top
-    return Place(offset, reason)
+    rival = shadow(document, path, reader, settings, hosts, stop=offset)
+    return Place(offset if rival is None else top, rival)
 
 
 def after_own_blocks(document: Document, offset: int) -> int:
@@ -183,10 +206,18 @@ def after_own_blocks(document: Document, offset: int) -> int:
 
 
 def needs_closing(document: Document, offset: int) -> bool:
-    """Whether a section put in at `offset` would swallow lines of the user: then ``Host *`` must end it."""
-    following = (line for line in document.lines if line.start >= offset and document.owner(line.start) is None)
-    line = next(following, None)
-    return line is not None and not line.is_section
+    """Whether ``Host *`` must end a section put in at `offset`: it would swallow lines of the user.
+
+    If it is the last one, it would swallow what another program appends.
+    """
+    line = following(document, offset)
+    return line is None or not line.is_section
+
+
+def following(document: Document, offset: int) -> Line | None:
+    """The first line from `offset` on that is not ours."""
+    lines = (line for line in document.lines if line.start >= offset and document.owner(line.start) is None)
+    return next(lines, None)
 
 
 def documents(document: Document, path: str, reader: Reader) -> Iterator[tuple[str, Document]]:
@@ -232,14 +263,24 @@ def runs_commands(document: Document, path: str, reader: Reader) -> bool:
 
 
 def _before_first_section(document: Document) -> int:
-    """The offset before the first section and the comment right above it; the end if there is no section."""
+    """The offset before the first section, and before what belongs to it; the end if there is no section.
+
+    That is the comment right above it, and the section of another program that it stands in.
+    """
     first = next((line for line in document.lines if line.is_section), None)
     if first is None:
         return len(document.data)
     block = document.owner(first.start)
     if block is not None:
         return block.start
-    offset = first.start
+    offset = _above_comment(document, first.start)
+    while (around := foreign.section_around(document, offset)) is not None:
+        offset = _above_comment(document, around.start)
+    return offset
+
+
+def _above_comment(document: Document, offset: int) -> int:
+    """The offset of the comment lines that stand right above `offset`, or `offset` if there are none."""
     while offset > 0:
         above = document.data.rfind(b"\n", 0, offset - 1) + 1
         is_comment = document.line_at(above).lstrip(b" \t").startswith(b"#")

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
+from ssmssh.sshconfig import including
+from ssmssh.sshconfig.document import Document
 
 CALL_SECONDS = 10.0
 """For one ``ssh -G``: as long as the most impatient client gives a whole connection."""
@@ -35,8 +37,8 @@ MAX_FOREIGN_HOSTS = 4
 NEUTRAL_HOST = "host.example"
 """A host that no config names."""
 
-_COMPARED = frozenset({"proxycommand", "user", "serveraliveinterval", "serveralivecountmax"})
-"""Of our settings, those that ``ssh -G`` prints as they are written."""
+_COMPARED = frozenset({"proxycommand", "user"})
+"""Of our settings, those that must win and that ``ssh -G`` prints as they are written."""
 
 
 class Config(NamedTuple):
@@ -200,12 +202,11 @@ def _written(config: Config) -> Iterator[Path]:
         try:
             name = stack.enter_context(tempfile.TemporaryDirectory(prefix="ssmssh-"))
             main, own = Path(name) / "config", Path(name) / "own"
-            wanted = f"Include {config.own_path}".encode()
-            first, _, rest = config.main.partition(b"\n")
-            text = config.main
-            if config.own_path and first.rstrip(b" \t\r") == wanted:
-                text = f"Include {own}\n".encode() + rest
-            main.write_bytes(text)
+            document = Document(config.main)
+            line = including.find(document, config.own_path)
+            if line is not None:
+                document = document.splice(line.start, line.end, f"Include {own}\n".encode())
+            main.write_bytes(document.data)
             own.write_bytes(config.own or b"")
             own.chmod(0o600)
         except OSError as error:
