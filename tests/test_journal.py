@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh import journal
-from ssmssh.journal import MAX_AGE_SECONDS, Entry, Journal, Owner, boot_id
+from ssmssh.journal import MAX_AGE_SECONDS, MAX_STALE, REST_SECONDS, Entry, Journal, Owner, boot_id
 
 OWNER = Owner(profile="prod", region="eu-west-1", endpoint_url="https://ssm.eu-west-1.amazonaws.com", boot_id=boot_id())
 
@@ -115,10 +115,45 @@ def test_garbage_is_ignored(directory: Path, text: bytes) -> None:
     assert stale_ids(directory) == ["me-2"]
 
 
-def test_a_run_goes_through_all(directory: Path) -> None:
-    for number in range(50):
+def test_a_run_takes_a_few_and_the_next_goes_on(directory: Path) -> None:
+    for number in range(3 * MAX_STALE):
         leave(directory, f"me-{number}")
-    assert len(stale_ids(directory)) == 50
+    runs = [stale_ids(directory) for _ in range(3)]
+    assert [len(run) for run in runs] == [MAX_STALE] * 3
+    assert len({session_id for run in runs for session_id in run}) == 3 * MAX_STALE
+
+
+def test_an_owner_rests_and_no_other(directory: Path) -> None:
+    journal_here = Journal(directory, OWNER)
+    assert not journal_here.is_resting()
+    journal_here.rest()
+    journal_here.rest()
+    assert Journal(directory, OWNER).is_resting()
+    assert not Journal(directory, replace(OWNER, profile="dev")).is_resting()
+    (mark,) = directory.iterdir()
+    assert stat.S_IMODE(mark.stat().st_mode) == 0o600
+    for seconds in (REST_SECONDS + 60, -60):  # long ago; before the clock was set back
+        os.utime(mark, (time.time() - seconds,) * 2)
+        assert not journal_here.is_resting()
+    make_old(mark)
+    assert stale_ids(directory) == []
+    assert not mark.exists()
+
+
+def test_a_rest_that_cannot_be_noted_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal_there = Journal(tmp_path / "file" / "sessions", OWNER)
+    journal_there.rest()
+    assert not journal_there.is_resting()
+
+
+def test_a_rest_is_not_noted_through_a_symlink(directory: Path, tmp_path: Path) -> None:
+    Journal(directory, OWNER).rest()
+    (mark,) = directory.iterdir()
+    mark.unlink()
+    mark.symlink_to(tmp_path / "elsewhere")
+    Journal(directory, OWNER).rest()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_cannot_be_ended_keeps_no_other_from_its_turn(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.journal import Entry, Journal, Owner, boot_id
+from ssmssh.reaping import end_stale_sessions
 from ssmssh.trust import EarlyContext
 from ssmssh.websocket import EarlyDial, WebSocket, tls_context
 
@@ -181,7 +182,12 @@ class Service:
         """TerminateSession, for what has been started; what fails is left for a later run to end."""
         if self._client is None or self.session_id is None:
             return
-        if _terminate(self._client, self.session_id):
+        try:
+            sessions.terminate_session(self._client, self.session_id)
+        except SsmsshError as error:
+            _log.warning("session %s is left open: %s", self.session_id, error)
+        else:
+            _log.info("terminated session %s", self.session_id)
             self.forget()
 
     def forget(self) -> None:
@@ -193,12 +199,7 @@ class Service:
         """End what processes of ours that were killed have left open; for when our own session runs."""
         if self._client is None or self._journal is None:
             return
-        for entry in self._journal.stale():
-            _log.info("ending session %s, whose process is gone", entry.session_id)
-            if _terminate(self._client, entry.session_id):
-                entry.remove()
-            else:
-                entry.release()
+        end_stale_sessions(self._client, self._journal)
 
     def _start_session(self, client: AwsClient) -> StartedSession:
         request = self._request
@@ -278,13 +279,3 @@ class Service:
     def _wait(self, seconds: float) -> None:
         if self._abandoned.wait(seconds):
             raise InterruptedError
-
-
-def _terminate(client: AwsClient, session_id: str) -> bool:
-    try:
-        sessions.terminate_session(client, session_id)
-    except SsmsshError as error:
-        _log.warning("session %s is left open: %s", session_id, error)
-        return False
-    _log.info("terminated session %s", session_id)
-    return True

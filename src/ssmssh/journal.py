@@ -5,6 +5,7 @@ limits until it idles out. So each session has one small file in the state direc
 as long as its process lives: the kernel drops the lock with the process, however it ends.
 
     <state directory>/sessions/<hash of the session id>.json      locked: alive; not locked: left behind
+    <state directory>/sessions/<hash of the owner>.rest           its age: since when nothing could be ended
 
 A later run ends what was left behind, but only what is certainly its own to end: files of this boot of this
 computer (another one that shares the home directory has another boot id, and locks do not always cross
@@ -35,8 +36,13 @@ CAN_LOCK = os.name == "posix"
 if CAN_LOCK:
     import fcntl
 
-MAX_STALE = 1000
-"""Sessions that one run ends for others, in the background: more than an account may have open."""
+MAX_STALE = 10
+"""Sessions that one run ends for others: a second or two of calls in the background, one for each connection that was
+killed with this one. The next run goes on."""
+
+REST_SECONDS = 15 * 60
+"""After a session that could not be ended: one call in vain per quarter of an hour is nobody's burden, and what would
+have made a difference later has idled out by then (the service's default is 20 minutes)."""
 
 MAX_ENTRY_BYTES = 8 * 1024
 """Of a file; a real one has below 1 KiB."""
@@ -126,6 +132,28 @@ class Journal:
                     yield entry
             if found == MAX_STALE:
                 return
+
+    def rest(self) -> None:
+        """Note that this owner cannot end its sessions for now, for all its runs."""
+        try:
+            make_directory(self._directory)
+            os.close(os.open(self._resting, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
+            os.utime(self._resting, follow_symlinks=False)
+        except OSError as error:
+            _log.warning("that is not noted in %s: %s", self._directory, error.strerror)
+
+    def is_resting(self) -> bool:
+        """Whether a run of this owner has noted that lately; a clock that was set back notes nothing."""
+        try:
+            return 0 <= time.time() - self._resting.lstat().st_mtime < REST_SECONDS
+        except OSError:
+            return False
+
+    @property
+    def _resting(self) -> Path:
+        """A file that says by its time that the owner rests; removed like all others when it is old."""
+        owner = json.dumps(asdict(self._owner))
+        return self._directory / f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}.rest"
 
     def _take(self, path: Path) -> Entry | None:
         """The session of a file whose process is gone. None where the file is too old; it is removed."""
