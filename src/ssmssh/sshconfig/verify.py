@@ -11,7 +11,6 @@ with all it started.
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig import including
+from ssmssh.sshconfig import including, refusal
 from ssmssh.sshconfig.document import Document
 
 CALL_SECONDS = 10.0
@@ -90,8 +89,10 @@ def prove(
                 _check_theirs(host, ssh, old, new, deadline)
         except UnansweredError as error:
             return f"{error}, so what it makes of the file could not be proved"
-        except RefusedError as refusal:
-            reason = _refusal(ssh, old) or f"would refuse the file: {refusal}"
+        except RefusedError as error:
+            reason = _refusal(ssh, old) or f"would refuse the file: {error}"
+            for copy in (old, new):
+                reason = reason.replace(str(_own_beside(copy)), after.own_path)
             raise FileError(f"ssh {reason}", "nothing was changed") from None
     return ""
 
@@ -103,8 +104,8 @@ def check_block(ssh: str | None, block: bytes) -> None:
     with _written(Config(block, None, "")) as path, contextlib.suppress(UnansweredError):
         try:
             ask(ssh, NEUTRAL_HOST, config=path)
-        except RefusedError as refusal:
-            raise UsageError(f"ssh does not take one of the options: {refusal}", "nothing was changed") from None
+        except RefusedError as error:
+            raise UsageError(f"ssh does not take one of the options: {error}", "nothing was changed") from None
 
 
 def _check_ours(host: str, settings: Mapping[str, bytes], answer: Mapping[str, list[str]]) -> None:
@@ -146,8 +147,8 @@ def _refusal(ssh: str, config: Path) -> str:
     with contextlib.suppress(UnansweredError):
         try:
             ask(ssh, NEUTRAL_HOST, config=config)
-        except RefusedError as refusal:
-            return f"refuses the file as it is: {refusal}"
+        except RefusedError as error:
+            return f"refuses the file as it is: {error}"
     return ""
 
 
@@ -179,7 +180,7 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # ssh, or what its Match exec commands left behind
     if process.returncode != 0:
-        raise RefusedError(_reason(complaint, config))
+        raise RefusedError(refusal.reason(complaint, config))
     answer: dict[str, list[str]] = {}
     for line in output.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")
@@ -187,12 +188,8 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
     return answer
 
 
-def _reason(complaint: bytes, config: Path | None) -> str:
-    """What ssh complained of first, with a copy's name replaced by words."""
-    text = complaint.decode("utf-8", "replace")
-    lines = (text if config is None else text.replace(f"{config} ", "").replace(f"{config}: ", "")).splitlines()
-    telling = [line for line in lines if re.search(r"\bline \d+|:", line)] or lines
-    return telling[0].strip() if telling else "without a reason"
+def _own_beside(main: Path) -> Path:
+    return main.with_name("own")
 
 
 @contextlib.contextmanager
@@ -201,7 +198,8 @@ def _written(config: Config) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         try:
             name = stack.enter_context(tempfile.TemporaryDirectory(prefix="ssmssh-"))
-            main, own = Path(name) / "config", Path(name) / "own"
+            main = Path(name) / "config"
+            own = _own_beside(main)
             document = Document(config.main)
             line = including.find(document, config.own_path)
             if line is not None:
