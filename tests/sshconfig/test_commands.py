@@ -183,6 +183,101 @@ def test_a_second_answer_of_the_same_plan_is_not_shown_twice(home: Home) -> None
     assert len(shown) == 2
 
 
+def test_what_was_written_and_removed_is_named(home: Home) -> None:
+    def told(command: str, *words: str) -> list[str]:
+        return home.run(command, "--yes", *words).stderr.splitlines()
+
+    own, config = home.own, home.config
+    home.write(b"Host web\n")
+    assert told("install-config", "--user", "x") == [f"Written: {config}"]
+    assert told("install-config", "--include") == [f"Written: {own}", f"Written: {config}"]
+    assert told("install-config", "--user", "y") == [f"Written: {own}"]
+    assert told("uninstall-config") == [f"Removed: {own}", f"Written: {config}"]
+    told("install-config", "--user", "x", "--include")
+    home.write(b"Host web\n")  # by somebody who does not want that line
+    assert told("uninstall-config") == [f"Removed: {own}"]
+    config.unlink()
+    assert told("install-config", "--user", "x") == [f"Written: {config}"]
+    assert told("uninstall-config") == [f"Removed: {config}"]
+
+
+@pytest.mark.parametrize("words", [("--yes",), ("--check",), ("--dry-run",)])
+def test_a_block_that_is_not_there_is_told_with_those_that_are(home: Home, words: tuple[str, ...]) -> None:
+    def told(name: str) -> str:
+        done = home.run("uninstall-config", *words, "--name", name)
+        assert (done.return_value, done.stdout) == (0, "")
+        return done.stderr.rstrip()
+
+    assert told("typo") == told("") == f"There is no block of ssmssh in {home.config}."
+    home.install("--name", "prod", "--include", "--user", "x")
+    assert told("typo") == f"There is no block named typo in {home.config}; there is: prod."
+    assert told("") == f"There is no block without a name in {home.config}; there is: prod."
+    home.install("--user", "x")
+    assert told("typo") == f"There is no block named typo in {home.config}; there are: one without a name, prod."
+
+
+def test_a_file_that_we_made_ends_in_no_section(home: Home) -> None:
+    """Programs append to it, without a look at what it ends with."""
+    home.install("--user", "x")
+    assert home.config.read_text().endswith("Host *\n# <<< ssmssh <<<\n")
+    with home.config.open("a") as file:
+        file.write("Port 2222\n")
+    assert [home.ssh(host)["port"] for host in ("web", "i-0")] == [["2222"], ["2222"]]
+    home.uninstall()
+    assert home.config.read_text() == "Port 2222\n"
+
+
+def test_the_help_has_examples_and_they_work(home: Home) -> None:
+    shown = home.run("install-config", "--help").stdout
+    examples = [line.split() for line in shown.splitlines() if line.lstrip().startswith("ssmssh install-config ")]
+    assert len(examples) == 3
+    for _, command, *words in examples:
+        assert home.run(command, "--dry-run", *words).return_value == 0
+
+
+def test_a_key_that_is_not_there_yet_is_mentioned(home: Home) -> None:
+    home.write(b"Host web\n", {"key": b"", "my key": b""})
+    for name in (home.directory / "none", "~/.ssh/none of that name", "%d/none of that name"):
+        said = home.install("--user", "x", "--identity-file", str(name)).stderr
+        assert f"Note: there is no file {name} yet; ssh will not offer that key until there is.\n" in said
+    for name in (home.directory / "key", home.directory / "my key"):
+        assert "Note" not in home.install("--user", "x", "--identity-file", str(name)).stderr
+
+
+def test_a_block_that_moves_has_one_note_with_a_subject(home: Home) -> None:
+    home.write(b"Host web\n")
+    home.install("--user", "x")
+    home.config.write_bytes(b"ProxyJump gate\nHost *\n  User me\n" + home.config.read_bytes())
+    said = home.install().stderr.splitlines()
+    why = f"line 3 of {home.config} decides User before it"
+    assert said == [f"Note: the block moves to the very top, because {why}.", f"Written: {home.config}"]
+
+
+def test_a_keep_alive_that_has_no_effect_is_told(home: Home) -> None:
+    home.write(b"ServerAliveInterval 5\nHost web\n")
+    note = f"line 1 of {home.config} decides ServerAliveInterval and stays in force, so --server-alive has no effect"
+    for words in ((), ("--include",), ("--inline",)):
+        assert note not in home.install("--user", "x", *words).stderr
+    assert note in home.install("--server-alive", "60").stderr
+    assert note not in home.install("--server-alive", "5").stderr
+
+
+def test_a_config_that_another_includes_was_proved_alone(home: Home) -> None:
+    users = home.directory / ".ssh" / "config"
+    config = home.directory / ".ssh" / "d" / "instances"
+    config.parent.mkdir(parents=True)
+    config.write_bytes(b"Host web\n")
+    place = install.place_of(config, home.state, home.directory)
+    job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
+    assert install.preview(job, place)[0].notes == ()
+    users.write_text(f"Port 22\nHost i-*\n  Include {config.parent}/*\n")
+    (note,) = install.preview(job, place)[0].notes
+    assert note == f"this was proved for {config} alone; line 3 of {users} includes it, and what is above that wins"
+    users.unlink()
+    users.mkdir()
+    assert install.preview(job, place)[0].notes == ()
+
+
 @pytest.fixture
 def _profiles(home: Home) -> None:
     """AWS's configuration with two profiles."""

@@ -133,9 +133,14 @@ def test_only_the_directory_for_ssh_is_made(short_home: Home) -> None:
     assert list(directory.iterdir()) == []
     directory.rmdir()
     directory.symlink_to("nowhere")
-    with pytest.raises(FileError, match=r"could not make .*/.ssh: File exists"):
+    with pytest.raises(FileError, match=r"/.ssh is a link to nowhere, which is not there; make that directory"):
+        install.preview(job, place)
+    with pytest.raises(FileError, match=r"/.ssh is a link to nowhere, which is not there; make that directory"):
         install.carry_out(job, place, lambda plan, doubt: None, None)
     assert directory.is_symlink()
+    (short_home.directory / "nowhere").mkdir()
+    install.carry_out(job, place, lambda plan, doubt: None, None)
+    assert (short_home.directory / "nowhere" / "config").exists()
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o700])

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ class Terminal:
 
     def __init__(self, home: Home, command: str, *words: str) -> None:
         self._master, slave = pty.openpty()
-        program = "from ssmssh.cli import main; main()"
+        program = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from ssmssh.cli import main; main()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", program, command, "--config-file", str(home.config), *words],
             stdin=slave,
@@ -38,6 +39,10 @@ class Terminal:
         self.read_until(question)
         self.shown = ""
         os.write(self._master, answer.encode() + b"\n")
+
+    def press(self, key: str) -> None:
+        """Press a key, as a control character; the terminal makes a signal or an end of it."""
+        os.write(self._master, key.encode())
 
     def end(self) -> int:
         """Read to the end; the exit status."""
@@ -122,6 +127,37 @@ def test_interrupted_nothing_is_changed(home: Home) -> None:
     terminal.process.send_signal(signal.SIGINT)
     terminal.answer("", "y")  # should the signal come just before Python reads, this wakes it up
     assert terminal.end() == 130
+    assert re.search(r"(?:\^C|y)?\r\nssmssh: interrupted\r\n\Z", terminal.shown), terminal.shown
+    assert "]: ssmssh" not in terminal.shown
+    assert home.config.read_bytes() == OLD
+
+
+def test_ctrl_c_and_ctrl_d_leave_the_line_of_the_question(home: Home) -> None:
+    home.write(OLD)
+    for command, question, key in (
+        ("install-config", "[ec2-user]: ", "\x03"),
+        ("install-config", "[ec2-user]: ", "\x04"),
+    ):
+        terminal = Terminal(home, command)
+        terminal.read_until(question)
+        terminal.press(key)
+        assert terminal.end() == 130
+        assert re.search(r"\[ec2-user\]: (?:\^C|\^D\x08\x08)?\r\nssmssh: interrupted\r\n\Z", terminal.shown), (
+            terminal.shown
+        )
+
+
+def test_a_removal_asks_whether_to_remove(home: Home) -> None:
+    home.write(OLD)
+    home.install("--user", "x")
+    installed = home.config.read_bytes()
+    terminal = Terminal(home, "uninstall-config")
+    terminal.answer("Remove it? [Y/n]:", "n")
+    assert terminal.end() == 0
+    assert home.config.read_bytes() == installed
+    terminal = Terminal(home, "uninstall-config")
+    terminal.answer("Remove it? [Y/n]:", "")
+    assert terminal.end() == 0
     assert home.config.read_bytes() == OLD
 
 

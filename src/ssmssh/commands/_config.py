@@ -1,7 +1,9 @@
 """What the commands on the ssh config share: where the files are, the diff, the questions."""
 
+import contextlib
 import pwd
 import sys
+from collections.abc import Iterator
 from os import getuid
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,14 @@ def home() -> Path:
         raise UsageError(f"uid {getuid()} is not in the password database, and ssh serves no such user") from None
 
 
+def path_for_ssh(name: str) -> Path:
+    """The file that ssh takes for an IdentityFile of that name."""
+    for beginning in ("~/", "%d/"):
+        if name.startswith(beginning):
+            return home() / name.removeprefix(beginning)
+    return Path(name)
+
+
 def place(config_file: Path | None) -> install.Place:
     """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
     default = home() / ".ssh" / "config"
@@ -61,11 +71,15 @@ def run(
     check: bool,
     yes: bool,
     capture: bool,
+    question: str,
+    unchanged: str,
 ) -> int:
-    """Show what a job would do, ask, and do it; the exit status."""
+    """Show what a job would do, ask the `question`, and do it, or say that all is `unchanged`; the exit status."""
     if dry_run or check:
         plan, doubt = install.preview(job, where)
         show(plan, doubt)
+        if not plan.changes:
+            click.echo(visible(unchanged), err=True)
         return ExitStatus.UNEXPECTED if check and plan.changes else ExitStatus.DONE
 
     def show_and_check(plan: Plan, doubt: str) -> None:
@@ -76,18 +90,32 @@ def run(
             raise UsageError("nobody can be asked whether to write this; nothing was changed", "add --yes")
 
     def ask(plan: Plan) -> bool:
-        if plan.captured and not capture:
-            return click.confirm("Write this, and answer for these hosts of yours, too?", default=False, err=True)
-        return click.confirm("Write this?", default=True, err=True)
+        with asking():
+            if plan.captured and not capture:
+                return click.confirm("Write this, and answer for these hosts of yours, too?", default=False, err=True)
+            return click.confirm(question, default=True, err=True)
 
     done = install.carry_out(job, where, show_and_check, None if yes else ask)
     if done is None:
         click.echo("Nothing was changed.", err=True)
     elif not done.changes:
-        click.echo("Nothing to change.", err=True)
+        click.echo(visible(unchanged), err=True)
     else:
-        click.echo(f"{'Removed' if done.main is None else 'Written'}: {visible(str(where.config))}", err=True)
+        before = done.before
+        for path, old, new in ((where.own, before.own, done.own), (where.config, before.main, done.main)):
+            if old != new:
+                click.echo(f"{'Removed' if new is None else 'Written'}: {visible(str(path))}", err=True)
     return ExitStatus.DONE
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """Around a question of click's: whoever gives it up with Ctrl-C or Ctrl-D is not answered on the same line."""
+    try:
+        yield
+    except click.Abort:
+        click.echo(err=True)
+        raise
 
 
 def is_terminal() -> bool:

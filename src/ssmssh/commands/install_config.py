@@ -12,6 +12,7 @@ from ssmssh.commands import _config
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.sshconfig import install, script
 from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
 from ssmssh.sshconfig.sharing import CONTROL_PERSIST
 from ssmssh.target import parse_target
@@ -24,7 +25,17 @@ _USER_HINT = (
 )
 
 
-@click.command("install-config")
+_EXAMPLES = """\b
+Examples:
+  ssmssh install-config --user ec2-user --profile prod
+  ssmssh install-config --name prod --profile prod --region eu-west-1
+  ssmssh install-config --identity-file ~/.ssh/id_work --identities-only --dry-run
+
+The second is for hosts like i-0123456789abcdef0.prod, beside the block for all others.
+"""
+
+
+@click.command("install-config", epilog=_EXAMPLES)
 @_config.common_options
 @click.option("--user", metavar="USER", help="User to log in as.")
 @click.option("--profile", metavar="PROFILE", help="AWS profile.")
@@ -73,13 +84,22 @@ def install_config(
     job = install.Installation(name, options, reset, script.find())
     text = install.intended(job, where)
     for doubt in _doubts(text):
-        click.echo(f"Note: {doubt}.", err=True)
+        click.echo(visible(f"Note: {doubt}."), err=True)
     if print_only:
         click.echo(install.block(job, where).decode(), nl=False)
         return ExitStatus.DONE
     if text.options.user is None:
         job = job._replace(options=_ask_for_user(options, can_ask=not (yes or dry_run or check)))
-    status = _config.run(job, where, dry_run=dry_run, check=check, yes=yes, capture=capture)
+    status = _config.run(
+        job,
+        where,
+        dry_run=dry_run,
+        check=check,
+        yes=yes,
+        capture=capture,
+        question="Write this?",
+        unchanged="Nothing to change.",
+    )
     if not (dry_run or check):
         compileall.compile_dir(Path(install.__file__).parents[1], quiet=2)  # saves each start of the proxy 0.6 s
     return status
@@ -100,12 +120,15 @@ def _options(chosen: dict[str, object]) -> BlockOptions:
 
 
 def _doubts(text: BlockText) -> Iterator[str]:
-    """What AWS's configuration does not know yet of the names in a block; UsageError for what can be no region.
+    """What is not there yet of what a block names; UsageError for what can be no region.
 
-    A profile may be configured later, and a region be newer than the installed botocore: these are only mentioned.
+    A key may be made and a profile be configured later, and a region be newer than the installed botocore: these are
+    only mentioned.
     """
     words = {pattern.partition(".")[2] for pattern in text.patterns}
     options = text.options
+    if options.identity_file and not _config.path_for_ssh(options.identity_file).exists():
+        yield f"there is no file {options.identity_file} yet; ssh will not offer that key until there is"
     if not (options.region or options.profile or any(words)):
         return
     from ssmssh.aws.client import known_partitions, profile_names
@@ -136,7 +159,8 @@ def _ask_for_user(options: BlockOptions, *, can_ask: bool) -> BlockOptions:
     if not (can_ask and _config.is_terminal()):
         click.echo(_USER_HINT, err=True)
         return options
-    answer = click.prompt(
-        f"User to log in as ({', '.join(_USERS)}, or another)", default=_USERS[0], err=True, show_default=True
-    )
+    with _config.asking():
+        answer = click.prompt(
+            f"User to log in as ({', '.join(_USERS)}, or another)", default=_USERS[0], err=True, show_default=True
+        )
     return options.changed_by(BlockOptions(user="" if answer == "none" else answer))

@@ -7,7 +7,7 @@ else the new one is shown and asked about.
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,8 @@ from ssmssh.sshconfig import files, sharing, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
-from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
-from ssmssh.sshconfig.position import Reader, runs_commands
+from ssmssh.sshconfig.plan import Files, Plan, names_of, plan_install, plan_uninstall, remembered
+from ssmssh.sshconfig.position import Reader, included_by, runs_commands
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
     `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
     sockets, and `directory_name` is how ssh configs spell it. `is_standard` tells whether the config is in ``~/.ssh``,
-    which is made if need be.
+    which is made if need be. `users` is the config that ssh reads by itself, where that is known.
     """
 
     config: Path
@@ -45,6 +45,7 @@ class Place(NamedTuple):
     directory: Path
     directory_name: str
     is_standard: bool
+    users: Path | None
 
     @property
     def own(self) -> Path:
@@ -63,7 +64,8 @@ def place_of(config: Path, state: Path, home: Path | None, *, tilde: bool = True
     """
     directory = config.parent / "ssmssh"
     is_standard = home is not None and config.parent == home / ".ssh"
-    return Place(config, state, directory, "~/.ssh/ssmssh" if is_standard and tilde else str(directory), is_standard)
+    directory_name = "~/.ssh/ssmssh" if is_standard and tilde else str(directory)
+    return Place(config, state, directory, directory_name, is_standard, home and home / ".ssh" / "config")
 
 
 class Installation(NamedTuple):
@@ -90,6 +92,7 @@ class Installation(NamedTuple):
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
         reader = _reader(place, current)
         plan = plan_install(current, text, reader)
+        plan = plan._replace(notes=(*plan.notes, *_includer(place)))
         if not plan.changes:
             return plan, ""
         ours = {host: text.deciding() for host in probes(text.patterns)}
@@ -164,9 +167,20 @@ def intended(job: Installation, place: Place) -> BlockText:
     return job.text(place, _read(place)[0])
 
 
+def names(place: Place) -> tuple[str, ...]:
+    """The names of the blocks there are; the one without a name has an empty one."""
+    return names_of(_read(place)[0])
+
+
 def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
     main, own = files.read(place.config), files.read(place.own)
-    is_to_be_made = place.is_standard and not place.config.parent.exists()
+    directory = place.config.parent
+    if place.is_standard and directory.is_symlink() and not directory.exists():
+        target = directory.readlink()
+        raise FileError(
+            f"{directory} is a link to {target}, which is not there", "make that directory, or mend the link"
+        )
+    is_to_be_made = place.is_standard and not directory.exists()
     if not is_to_be_made and not main.resolved.parent.is_dir():
         raise FileError(f"there is no directory {main.resolved.parent}", "make it if that is what you meant")
     return Files(str(place.config), main.data, f"{place.directory_name}/config", own.data), (main, own)
@@ -174,6 +188,17 @@ def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
 
 def _reader(place: Place, current: Files) -> Reader:
     return Reader({str(place.own): Document(current.own or b"")})
+
+
+def _includer(place: Place) -> Iterator[str]:
+    """That the config is included by the one that ssh reads, which decides what is read before it."""
+    if place.users is None or place.config == place.users:
+        return
+    with contextlib.suppress(FileError):  # it is not the file that is asked about
+        document = Document(files.read(place.users).data or b"")
+        sighting = included_by(document, str(place.users), Reader(), place.config)
+        if sighting is not None:
+            yield f"this was proved for {place.config} alone; {sighting} includes it, and what is above that wins"
 
 
 def _foreign_hosts(plan: Plan) -> Sequence[str]:

@@ -24,12 +24,15 @@ from ssmssh.sshconfig.position import (
     Reader,
     Sighting,
     after_own_blocks,
+    decider,
     following,
     host_patterns,
     needs_closing,
     place,
     shadow,
     spelling,
+    statically,
+    walk,
 )
 
 _ADVICE = (
@@ -105,7 +108,7 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         and list_matches(text.patterns, name)
         and not list_matches(was_captured, name)
     }
-    notes += tuple(_about_the_file(main, text.name))
+    notes += (*_about_keepalives(main, files, text, reader), *_about_the_file(main, text.name))
     return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), theirs, notes, captured)
 
 
@@ -144,7 +147,7 @@ def remembered(files: Files, name: str, patterns: tuple[str, ...]) -> str | None
     return None
 
 
-def names(files: Files) -> tuple[str, ...]:
+def names_of(files: Files) -> tuple[str, ...]:
     """The names of the blocks there are."""
     return tuple(block.name for document in _opened(files) for block in document.blocks)
 
@@ -248,6 +251,18 @@ def _advice(flags: frozenset[str]) -> tuple[str, ...]:
     if MOVED[1] not in flags:
         return ()
     return (_ADVICE,)
+
+
+def _about_keepalives(main: Document, files: Files, text: BlockText, reader: Reader) -> Iterator[str]:
+    """That a keep-alive that was asked for has no effect."""
+    block, line = main.block(text.name), including.find(main, files.own_path)
+    at = block.start if block is not None else line.start if line is not None else 0
+    if text.options.server_alive is not None:
+        for host in probes(text.patterns)[:1]:
+            before = walk(main, files.main_path, reader, statically(host), stop=at)
+            found = decider(before, "serveraliveinterval", text.deciding().get("serveraliveinterval"))
+            if found is not None:
+                yield f"{found} decides {spelling(found.line)} and stays in force, so --server-alive has no effect"
 
 
 def _about_the_file(main: Document, name: str) -> Iterator[str]:

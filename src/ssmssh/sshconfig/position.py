@@ -234,6 +234,17 @@ def documents(document: Document, path: str, reader: Reader) -> Iterator[tuple[s
                 waiting += fresh
 
 
+def included_by(document: Document, path: str, reader: Reader, wanted: Path) -> Sighting | None:
+    """The first line of `document`, or of what it includes, that includes the file `wanted`."""
+    for here, current in documents(document, path, reader):
+        for line in current.lines:
+            if line.keyword == "include" and any(
+                Path(name).resolve() == wanted.resolve() for name, _ in reader.included(line)
+            ):
+                return Sighting(here, line)
+    return None
+
+
 def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
     """The patterns of all sections outside our blocks but negated ones, each with where it stands first."""
     patterns: dict[str, Sighting] = {}
