@@ -24,6 +24,7 @@ from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.journal import Entry, Journal, Owner, boot_id
+from ssmssh.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
 from ssmssh.reaping import end_stale_sessions
 from ssmssh.trust import EarlyContext
 from ssmssh.websocket import EarlyDial, WebSocket, tls_context
@@ -37,12 +38,6 @@ OPEN_SECONDS = 10.0
 
 OPEN_ATTEMPTS = 3
 """Of the first open, with the same token: a front end that is being replaced answers the next time."""
-
-LEAST_OPEN_SECONDS = 1.0
-"""For an open when nearly all of the patience is used up: enough for a healthy one, so worth an attempt."""
-
-RESERVED_SECONDS = 2.0
-"""Of the patience, for what follows StartSession: the WebSocket and the handshake with the agent."""
 
 _USER_AGENT = f"ssmssh/{__version__}"
 _log = logging.getLogger(__name__)
@@ -102,6 +97,7 @@ class Service:
         self._entry: Entry | None = None
         self._client: AwsClient | None = None
         self._tls: ssl.SSLContext | None = None
+        self._pause_seconds = 0.0
         self._stream_url = ""
         self._abandoned = threading.Event()
         self.session_id: str | None = None
@@ -114,6 +110,19 @@ class Service:
     def patience_seconds(self) -> float:
         """How long the target may take to answer."""
         return self._request.patience_seconds
+
+    @property
+    def waits_for_target(self) -> bool:
+        """Whether somebody knows that the target will answer, and waits for it."""
+        return self._request.waits_for_target
+
+    def another(self, pause_seconds: float) -> "Service":
+        """One for another session: of the same caller, within the same patience, after a pause; for after `start`."""
+        other = Service(self._settings, self._request, self._journal_directory, self._on_open)
+        other._client, other._tls = self._client, self._tls
+        other.answers_by = self.answers_by
+        other._pause_seconds = pause_seconds
+        return other
 
     @property
     def description(self) -> str:
@@ -139,13 +148,10 @@ class Service:
             SsmsshError: Whatever kept it from starting, with the target, region and profile named.
             InterruptedError: It was abandoned.
         """
-        client = self._client = AwsClient(self._settings)
-        # Before others fail over a bundle that cannot be used.
-        self._tls = tls_context(client.ca_bundle, self._early_tls)
-        client.credentials()
-        client.share_tls(self._tls)
-        self.answers_by = time.monotonic() + self._request.patience_seconds
-        early = self._dial_early(client, self._tls)
+        if self._pause_seconds:
+            self._wait(self._pause_seconds)
+        client, tls = self._get_ready()
+        early = self._dial_early(client, tls)
         try:
             started = self._start_session(client)
             connection = self._open_first(client, started, early)
@@ -201,6 +207,18 @@ class Service:
             return
         end_stale_sessions(self._client, self._journal)
 
+    def _get_ready(self) -> "tuple[AwsClient, ssl.SSLContext]":
+        """Who calls, with credentials, and what TLS trusts; patience begins when they are there for the first time."""
+        if self._client is not None and self._tls is not None:
+            return self._client, self._tls
+        client = self._client = AwsClient(self._settings)
+        # Before others fail over a bundle that cannot be used.
+        self._tls = tls_context(client.ca_bundle, self._early_tls)
+        client.credentials()
+        client.share_tls(self._tls)
+        self.answers_by = time.monotonic() + self._request.patience_seconds
+        return client, self._tls
+
     def _start_session(self, client: AwsClient) -> StartedSession:
         request = self._request
         return sessions.start_session(
@@ -209,7 +227,7 @@ class Service:
             document_name=request.document_name,
             parameters=request.parameters,
             reason=request.reason,
-            patience_seconds=max(0.0, request.patience_seconds - RESERVED_SECONDS),
+            patience_seconds=max(0.0, self.answers_by - time.monotonic() - RESERVED_SECONDS),
             waits_for_target=request.waits_for_target,
             wait=self._wait,
             on_session=functools.partial(self._note, client),

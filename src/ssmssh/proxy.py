@@ -80,15 +80,17 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
             options = parse_arguments(arguments)
             _direct_log(log, options)
             service = _prepare(options)
-            from ssmssh.session import Session
+            from ssmssh.attempts import Attempts
 
             source.start()
             sink.start()
-            session = Session(service, source, sink, wakeup, stop_requested=lambda: bool(stop), on_failure=fail)
         except SsmsshError as error:
             fail(error)
             raise
-        session.run()  # tells its failures by itself
+        sessions = Attempts(
+            service, source, sink, wakeup, stop_requested=lambda: bool(stop), on_failure=fail, on_wait=_say_awaited
+        )
+        sessions.run()  # tells its failures by itself
     except SsmsshError as error:
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
@@ -178,7 +180,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        help="how long the instance may take to answer, and to connect if it is not yet connected",
+        help="how long to wait for an instance that is starting: to connect, to take a session, to open its port",
     )
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
@@ -282,6 +284,14 @@ def _report(sentence: str, sink: OutputPump, log: "ConnectionLog", traceback: Tr
     line = f"{_PROGRAM}: {sentence}" + (f" (log: {where})" if where else "")
     sink.put_first_line(line)
     print_if_possible(line)
+
+
+def _say_awaited(awaited: str) -> None:
+    """A line for a person who sits at a terminal and sees nothing happen; for nobody else: see `_report`."""
+    from ssmssh.connectionlog import print_if_possible
+
+    if os.isatty(2):
+        print_if_possible(f"{_PROGRAM}: waiting for {awaited}")
 
 
 def _describe_defect(error: Exception) -> str:

@@ -84,9 +84,13 @@ class Session:
         wakeup: Wakeup,
         *,
         stop_requested: Callable[[], bool],
-        on_failure: Callable[[SsmsshError], None] = lambda _: None,
+        on_failure: Callable[[SsmsshError], bool] = lambda _: False,
+        on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_failure` is told what `run` will raise, at once: to end the session may take seconds more."""
+        """`on_failure` is told what `run` will raise, at once: to end the session may take seconds more.
+
+        It says whether another session follows, which needs the input. `on_wait` is for `Patience`.
+        """
         self._service = service
         self._source = source
         self._sink = sink
@@ -99,7 +103,14 @@ class Session:
             wall_clock_offset_seconds=time.time() - now,
             expected_session_type=SessionType.PORT,
         )
-        self._patience = Patience(lambda: service.description, service.port, service.patience_seconds, now)
+        self._patience = Patience(
+            lambda: service.description,
+            service.port,
+            service.patience_seconds,
+            now,
+            waits=service.waits_for_target,
+            on_wait=on_wait,
+        )
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: service.description)
         self._farewell: Farewell | None = None
@@ -112,6 +123,7 @@ class Session:
         self._lost_at = 0.0
         self._acknowledged_before = 0
         self._has_passed_on = False
+        self._is_followed = False
         self._has_started = self._is_shaken = self._is_left = self._has_loss = False
         self._closed: ChannelClosed | None = None
 
@@ -128,13 +140,13 @@ class Session:
         try:
             while not self._is_left and self._closed is None:
                 self._turn()
+            self._raise_reason()
         except SsmsshError as error:
             failure = self._with_name(error)
-            self._on_failure(failure)
+            self._is_followed = self._on_failure(failure)
             raise failure from error.__cause__
         finally:
             self._end()
-        self._raise_reason()
 
     def _turn(self) -> None:
         self._watch()
@@ -221,7 +233,7 @@ class Session:
         self._websocket = connection.websocket
         connection.websocket.send_text(self._channel.open(connection.token, now))
         self._keepalive.restart(now)
-        self._patience.connected()
+        self._patience.connected(now)
         return True
 
     def _lost(self, closed: WebSocketClosed, now: float) -> None:
@@ -353,7 +365,9 @@ class Session:
         elif is_gone or (self._is_shaken and self._source.is_at_end):
             _log.info("closing: %s", "the client is gone" if is_gone else "end of input")
             self._farewell = Farewell(now, statistics.acknowledged, is_hasty=is_gone)
-        if not is_gone:
+        if is_gone:
+            self._patience.end()
+        if not self._patience.is_over:
             self._patience.check(now, self._service.answers_by, statistics)
 
     def _check_flushed(self) -> None:
@@ -376,7 +390,8 @@ class Session:
         """Terminate the session unless the service has ended it; pass on what has come; release everything."""
         self._drop_websocket()
         self._service.abandon()
-        self._source.discard()
+        if not self._is_followed:
+            self._source.discard()
         if self._connecting is not None and self._service.session_id is None:
             is_asked_for = self._client_is_gone() and self._service.answers_by < math.inf  # credentials were there
             self._connecting.wait(START_CALL_SECONDS if is_asked_for else TERMINATE_SECONDS)
@@ -419,12 +434,12 @@ class Session:
             has_loss=self._has_loss,
         )
         if error is not None:
-            self._on_failure(error)
             raise error
 
     def _with_name(self, error: SsmsshError) -> SsmsshError:
         """An error of the protocol with the name of the session; the others have it."""
-        if not self._has_started or not isinstance(error, (ProtocolError, UsageError)):
+        is_nameless = isinstance(error, (ProtocolError, UsageError)) and self._service.description not in error.sentence
+        if not self._has_started or not is_nameless:
             return error
         sentence = f"{error.sentence} (the session with {self._service.description})"
         return type(error)(sentence, error.hint or "connect again; if that does not help, look at the log")

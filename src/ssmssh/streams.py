@@ -93,6 +93,8 @@ class InputPump:
         self._queued_bytes = 0
         self._at_eof = False
         self._is_discarding = False
+        self._kept: list[memoryview] | None = None
+        self._keep_bytes = 0
 
     def start(self) -> None:
         """Begin to read."""
@@ -153,7 +155,27 @@ class InputPump:
                 chunk = chunk[:limit_bytes]
             self._queued_bytes -= len(chunk)
             self._changed.notify()
+            if self._kept is not None:
+                self._kept.append(chunk)
+                if sum(map(len, self._kept)) > self._keep_bytes:
+                    self._kept = None
             return chunk
+
+    def keep(self, limit_bytes: int) -> None:
+        """From now on keep what is taken, for `rewind`; once that is more than `limit_bytes`, never again."""
+        self._kept, self._keep_bytes = [], limit_bytes
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all is kept that was taken."""
+        return self._kept is not None
+
+    def rewind(self) -> None:
+        """Have what is kept be taken again, before all that was read since."""
+        with self._changed:
+            kept, self._kept = self._kept or [], []
+            self._chunks.extendleft(reversed(kept))
+            self._queued_bytes += sum(map(len, kept))
 
     def _run(self) -> None:
         while not self._at_eof:

@@ -237,7 +237,8 @@ def test_an_agent_and_a_port_that_never_answer(client: Client, rogue: RogueApi) 
     with rogue_stream(keep_silent) as url:
         rogue.start(url)
         agent = client.start("ssmssh-proxy", "--endpoint-url", rogue.url, EC2_HOST, "22")
-        port = client.start("ssmssh-proxy", EC2_HOST, str(free_port()))
+        # Who waits for a second gives a silent port less time than who does not say.
+        port = client.start("ssmssh-proxy", "--wait", "1", EC2_HOST, str(free_port()))
         for process in (port, agent):
             assert process.stdin is not None
             process.stdin.write(b"SSH-2.0-test\r\n")  # an ssh client does not wait for the server's line
@@ -298,7 +299,9 @@ def expire_login(client: Client) -> None:
         pytest.param("i-00000000000000000", 22, 4, "TargetNotConnected", id="vanished instance"),
     ],
 )
-def test_a_reason_is_wherever_one_looks(client: Client, host: str, port: int, status: int, words: str) -> None:
+def test_a_reason_is_wherever_one_looks(
+    client: Client, sandbox: Sandbox, host: str, port: int, status: int, words: str
+) -> None:
     """In ``ssh -v``, on the proxy's stderr, in its log, and in its exit status."""
     if status == 3:
         expire_login(client)
@@ -306,7 +309,8 @@ def test_a_reason_is_wherever_one_looks(client: Client, host: str, port: int, st
     runner.touch(mode=0o700)
     runner.write_text('#!/bin/sh\nssmssh-proxy "$@" 2>stderr\necho $? >status\n')
     command = f"ProxyCommand={runner} %h %p"
-    done = client.run("ssh", "-v", "-p", str(port), "-o", command, host, "true", status=255)
+    with sandbox.faults.during("port-closed:seconds=0.5"):
+        done = client.run("ssh", "-v", "-p", str(port), "-o", command, host, "true", status=255)
     shown = [line for line in done.stderr.decode().splitlines() if "banner line 0: ssmssh-proxy: " in line]
     assert len(shown) == 1
     assert words in shown[0]

@@ -34,6 +34,7 @@ def start(client: AwsClient, **changes: Any) -> StartedSession:
         "document_name": "AWS-StartSSHSession",
         "parameters": {"portNumber": ["22"]},
         "reason": None,
+        "patience_seconds": 8.0,
         "wait": pauses.append,
     }
     return start_session(client, TARGET, **{**arguments, **changes})

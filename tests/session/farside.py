@@ -96,14 +96,18 @@ class WebSocket:
 class Service:
     """StartSession and the rest, as `ssmssh.connection.Service` gives them."""
 
-    patience_seconds = PATIENCE_SECONDS
     description = "i-1 in eu-west-1"
     port = "port 22"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, before: Service | None = None, pause_seconds: float = 0.0) -> None:
         self._world = world
+        self.before = before
+        """The one whose session came to nothing, if there was one."""
+        self.pause_seconds = pause_seconds
+        self.patience_seconds: float = before.patience_seconds if before else PATIENCE_SECONDS
+        self.waits_for_target = before is not None
         self.session_id: str | None = None
-        self.answers_by = math.inf
+        self.answers_by: float = before.answers_by if before else math.inf
         self.resume_error: SsmsshError | None = None
         self.is_over = False
         """Whether the session has ended, as far as the service is concerned."""
@@ -111,8 +115,9 @@ class Service:
         self.resumes = 0
 
     def start(self) -> Connection:
-        self.answers_by = self._world.now + self.patience_seconds
+        self.answers_by = min(self.answers_by, self._world.now + self.patience_seconds)
         self.session_id = "a-session"
+        self._world.begin(self)
         return self._connection()
 
     def resume(self) -> Connection:
@@ -133,6 +138,10 @@ class Service:
         if websocket is not None:
             websocket.send_down(_channel_closed(output))
             self._world.after(DELAY_SECONDS * 2, lambda: websocket.cut(1000))
+
+    def another(self, pause_seconds: float) -> Service:
+        self._world.service = Service(self._world, self, pause_seconds)
+        return self._world.service
 
     def terminate(self) -> None:
         self.ends.append("terminate")

@@ -90,7 +90,7 @@ ROWS = (
     Row("refused by a policy of the endpoint", ("forbidden",), (5,), ("403",)),
     Row("no such document", ("invalid-document",), (2,), ("InvalidDocument",)),
     Row("credentials have expired", ("expired-credentials",), (3,), ("aws sso login",)),
-    Row("nothing listens on the port", ("port-closed",), (4,), ("Nothing answers on port 2",)),
+    Row("nothing listens on the port", ("port-closed:seconds=1",), (4,), ("Nothing answers on port 2",)),
     Row("the SSH server dies", ("sshd-dies:bytes=80000",), (0, 7, *SIGNALS), ("before everything had arrived",)),
     Row("the agent dies", ("agent-dies:bytes=80000,away=1",), (7,), ("failed unexpectedly",)),
     Row(

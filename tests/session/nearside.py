@@ -21,6 +21,8 @@ class Source:
         """All of it, as long as it was still wanted."""
         self.is_at_end = False
         self._is_discarding = False
+        self._kept: bytearray | None = None
+        self._keep_bytes = 0
 
     def write(self, data: bytes) -> None:
         if self.is_at_end or self._is_discarding:
@@ -54,7 +56,22 @@ class Source:
     def take(self, limit: int) -> memoryview:
         taken = bytes(self._data[:limit])
         del self._data[:limit]
+        if self._kept is not None:
+            self._kept += taken
+            if len(self._kept) > self._keep_bytes:
+                self._kept = None
         return memoryview(taken)
+
+    def keep(self, limit_bytes: int) -> None:
+        self._kept, self._keep_bytes = bytearray(), limit_bytes
+
+    @property
+    def is_kept(self) -> bool:
+        return self._kept is not None
+
+    def rewind(self) -> None:
+        self._data[:0] = self._kept or b""
+        self._kept = bytearray()
 
     def discard(self) -> None:
         self._is_discarding = True

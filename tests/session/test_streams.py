@@ -63,6 +63,27 @@ def finish(pump: InputPump, write_end: int, wakeup: Wakeup) -> None:
         wait_for_wake(wakeup)
 
 
+def test_what_was_taken_can_be_taken_again(pipe: tuple[int, int], wakeup: Wakeup) -> None:
+    pump = InputPump(pipe[0], wakeup)
+    pump.keep(10)
+    pump.start()
+    os.write(pipe[1], b"abcdef")
+    assert take_all(pump, wakeup, 2) == b"ab"
+    assert take_all(pump, wakeup, 3) == b"cde"
+    for _ in range(2):
+        pump.rewind()
+        assert pump.queued_bytes == 6
+        assert take_all(pump, wakeup, 6) == b"abcdef"
+    os.write(pipe[1], b"ghij")
+    assert take_all(pump, wakeup, 4) == b"ghij"
+    was_kept = pump.is_kept
+    pump.rewind()
+    os.write(pipe[1], b"k")
+    assert take_all(pump, wakeup, 11) == b"abcdefghijk"
+    assert (was_kept, pump.is_kept) == (True, False), "the last byte is more than was asked for"
+    finish(pump, pipe[1], wakeup)
+
+
 def written(pump: OutputPump) -> None:
     pump.wait_until_written(PATIENCE_SECONDS)
     assert not pump.queued_bytes

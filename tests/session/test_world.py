@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
 from ssmssh.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
 from ssmssh.outage import RESUME_SECONDS
-from ssmssh.patience import PORT_SECONDS
+from ssmssh.patience import NOTICE_SECONDS, PORT_SECONDS
 from ssmssh.session import DRAIN_SECONDS, TERMINATE_SECONDS
 from tests.protocol.agent import Agent
 from tests.session.farside import PATIENCE_SECONDS, WebSocket
@@ -137,6 +137,18 @@ def test_a_target_that_never_answers(world: World) -> None:
     world.source.write(b"SSH-2.0-here\r\n")
     assert isinstance(world.run(), TargetError)
     assert world.now < 1001 + PORT_SECONDS + TERMINATE_SECONDS
+
+
+@pytest.mark.parametrize("opens_after", [7, 40])
+def test_a_target_that_answers_late_and_is_not_given_up(world: World, opens_after: float) -> None:
+    """ssh has no time-out of its own; that nothing was heard for a while is said where a person sees it."""
+    world.agent = Agent(BANNER, dial_seconds=opens_after)
+    world.source.write(b"SSH-2.0-here\r\n")
+    world.at(1050, world.source.close)
+    assert world.run() is None
+    assert world.agent.upload == b"SSH-2.0-here\r\n"
+    assert world.sink.read == BANNER[0]
+    assert world.waits == (["port 22 of i-1 in eu-west-1 to answer"] if opens_after > NOTICE_SECONDS else [])
 
 
 def test_an_agent_that_never_comes(world: World) -> None:

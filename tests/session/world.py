@@ -15,13 +15,16 @@ from random import Random
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 
+from ssmssh.attempts import Attempts
 from ssmssh.errors import SsmsshError
 from ssmssh.keepalive import Keepalive
 from ssmssh.outage import Outage
-from ssmssh.session import Session
 from tests.protocol.agent import Agent
-from tests.session.farside import Service, WebSocket
+from tests.session.farside import DELAY_SECONDS, Service, WebSocket
 from tests.session.nearside import Sink, Source, Wakeup
+
+DIAL_SECONDS = 0.01
+"""What an agent takes to connect to the port of its target."""
 
 EPOCH = 1000.0
 """The monotonic clock when a world begins."""
@@ -45,9 +48,16 @@ class World:
         self.woken = False
         self.turns = 0
         self.stop = False
+        self.failures: list[SsmsshError] = []
+        self.waits: list[str] = []
+        """What the local program is told."""
         self.said = bytearray()
         """What the target has sent."""
-        self.agent = Agent([], dial_seconds=0.01)
+        self.agent = Agent([], dial_seconds=DIAL_SECONDS)
+        self.port_opens_at = -math.inf
+        """Until then an agent that is to connect to the port dies of it."""
+        self.tells_at_once = False
+        """Whether the service then tells the client at once."""
         self.agent_is_gone = False
         self.source = Source(self)
         self.sink = Sink(self)
@@ -59,7 +69,8 @@ class World:
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
         self._turns_at_once = 0
-        self.say(download)
+        self._download = list(download)
+        self.say(self._download)
 
     # What the module `time` is to a session.
 
@@ -68,6 +79,14 @@ class World:
 
     def time(self) -> float:
         return self.now + self._slept_seconds
+
+    def begin(self, service: Service) -> None:
+        """A session has been started."""
+        is_closed = self.now < self.port_opens_at
+        if is_closed or service.before is not None:
+            self.agent = Agent(self._download, dial_seconds=math.inf if is_closed else DIAL_SECONDS)
+        if is_closed and self.tells_at_once:
+            self.after(10 * DELAY_SECONDS, service.close)
 
     # What happens.
 
@@ -98,20 +117,24 @@ class World:
         """Run a session to its end; the error that it ended with."""
         with (
             patch("ssmssh.session.time", self),
+            patch("ssmssh.attempts.time", self),
+            patch("ssmssh.attempts.random", self.random),
             patch("ssmssh.session.Keepalive", lambda: Keepalive(self.time)),
             patch("ssmssh.session.Outage", lambda describe: Outage(describe, self.random.uniform)),
             patch("ssmssh.session.Background", lambda name, call, _: Background(self, name, call)),
             patch("selectors.DefaultSelector", lambda: self._selector),
         ):
-            session = Session(
+            sessions = Attempts(
                 cast("Any", self.service),
                 cast("Any", self.source),
                 cast("Any", self.sink),
                 cast("Any", Wakeup()),
                 stop_requested=lambda: self.stop,
+                on_failure=self.failures.append,
+                on_wait=self.waits.append,
             )
             try:
-                session.run()
+                sessions.run()
             except SsmsshError as error:
                 return error
         return None
@@ -170,7 +193,7 @@ class Background:
         self._world = world
         self._call = call
         self._outcome: tuple[Any, BaseException | None] | None = None
-        world.after(CALL_SECONDS[name], self._finish)
+        world.after(CALL_SECONDS[name] + (world.service.pause_seconds if name == "start" else 0.0), self._finish)
 
     def _finish(self) -> None:
         try:
@@ -221,6 +244,7 @@ class Selector:
 
     def close(self) -> None:
         assert not any(isinstance(each, WebSocket) for each in self._watched), "what was closed is not watched"
+        self._watched.clear()
 
     def select(self, timeout: float | None) -> list[tuple[Key, int]]:
         world = self._world

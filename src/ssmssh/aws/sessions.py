@@ -44,9 +44,6 @@ from ssmssh.errors import AccessDeniedError, CredentialsError, SessionEndedError
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
 
-PATIENCE_SECONDS = 8.0
-"""No attempt begins later than this: the first SSH byte must be out within 10 s (Ansible, libssh, netmiko)."""
-
 _FIRST_PAUSE_SECONDS = 0.4
 _LONGEST_PAUSE_SECONDS = 5.0
 
@@ -58,7 +55,7 @@ def start_session(
     document_name: str | None,
     parameters: Mapping[str, list[str]],
     reason: str | None,
-    patience_seconds: float = PATIENCE_SECONDS,
+    patience_seconds: float,
     waits_for_target: bool = False,
     wait: Callable[[float], None] = time.sleep,
     on_session: Callable[[str], None] = lambda _: None,
