@@ -90,6 +90,7 @@ class Usage:
     ended: float
     cpu_seconds: float
     peak_bytes: int
+    switches: int
 
     @property
     def wall_seconds(self) -> float:

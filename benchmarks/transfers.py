@@ -18,6 +18,8 @@ from benchmarks.bed import HOST, Bed, Proxy, Usage
 
 Direction = Literal["up", "down"]
 MIB = 1024 * 1024
+AGENT_READ_BYTES = 1024
+"""What an agent reads from its port at once, and sends as one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ class Transfer:
     def peak_mb(self) -> float:
         """The peak memory of the proxy, in MB of 1,000,000 bytes."""
         return self.usage.peak_bytes / 1e6 if self.usage else math.nan
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it cost the proxy, its start included."""
+        return self.usage.cpu_seconds if self.usage else math.nan
+
+    @property
+    def switches_per_message(self) -> float:
+        """How often the proxy waited, for each of the agent's messages."""
+        return self.usage.switches * AGENT_READ_BYTES / self.size if self.usage else math.nan
 
     def cpu_seconds_for(self, size: int, idle_seconds: float) -> float:
         """What `size` bytes would cost the proxy, if a session without a byte costs `idle_seconds`."""

@@ -31,8 +31,18 @@ TABLES = {
         "banner": ["", "one-way delay ms", "start to banner ms", "round trips", "of the quickest", "/ ssmssh-proxy"]
     },
     "throughput": {
-        title: ["", "one-way delay ms", "MB/s", "/ bare client", "/ ssmssh-proxy", "CPU s per 64 MiB", "peak MB"]
-        for title in ("throughput", "throughput, paced")
+        "throughput": ["", "one-way delay ms", "MB/s", "/ bare client", "/ ssmssh-proxy", "CPU s per 64 MiB", "peak MB"]
+    },
+    "paced": {
+        "paced": [
+            "",
+            "one-way delay ms",
+            "MB/s",
+            "/ bare client",
+            "CPU s",
+            "CPU / ssmssh-proxy's",
+            "switches per message",
+        ]
     },
     "echo": {"echo": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
     "scale": {
@@ -89,6 +99,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("startup", {"python -c pass", "ssmssh-proxy", "no early connection", "first start", "no bytecode"}),
         ("banner", {"ssmssh-proxy"}),
         ("throughput", {"raw down, bare client", *(f"{way} down, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
+        ("paced", {"raw, bare client", *(f"{way}, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
         ("echo", {"bare client", "ssmssh-proxy"}),
         ("scale", {"1 up", "2 up", "1 down", "2 down", "1 down, reader rests 2 s"}),
         ("micro", {"floor", "receive + ack", "send + ack", "WebSocket in", "WebSocket out, by the library"}),
@@ -114,7 +125,7 @@ ssmssh_proxy()
 """
 
 
-@pytest.mark.timeout(300)  # four benchmarks, twice as many connections
+@pytest.mark.timeout(300)  # five benchmarks, twice as many connections
 def test_compare_puts_another_proxy_command_beside_ours(tmp_path: Path) -> None:
     """One that says something of itself first and opens unsigned, as official clients before 1.2.764.0 do."""
     program, other = tmp_path / "official.py", tmp_path / "ssmssh-proxy"
@@ -123,7 +134,7 @@ def test_compare_puts_another_proxy_command_beside_ours(tmp_path: Path) -> None:
     other.chmod(0o700)
     done = run("--quick", "compare", "--proxy-command", f"{other} %h %p")
     assert done.returncode == 0, done.stderr
-    for name in ("start", "banner", "throughput", "echo"):
+    for name in ("start", "banner", "throughput", "paced", "echo"):
         check(done.stdout, name, {"ssmssh-proxy", "ssmssh-proxy (2)"})
 
 

@@ -150,11 +150,12 @@ class Session:
 
     def _turn(self) -> None:
         self._watch()
-        ready = self._selector.select(self._timeout(time.monotonic()))
-        self._wakeup.drain()
+        ready = {key.fileobj for key, _ in self._selector.select(self._timeout(time.monotonic()))}
+        if self._wakeup in ready:
+            self._wakeup.drain()
         now = time.monotonic()
         try:
-            if self._take_connection(now) or any(key.fileobj is self._websocket for key, _ in ready):
+            if self._take_connection(now) or self._websocket in ready:
                 self._receive(now)
             self._supervise(now)
         except WebSocketClosed as closed:
@@ -322,7 +323,7 @@ class Session:
         if websocket is None:
             return
         websocket.flush()
-        while websocket.pending_bytes < HELD_BACK_BYTES and (chunk := self._take_input()):
+        while not self._source.is_empty and websocket.pending_bytes < HELD_BACK_BYTES and (chunk := self._take_input()):
             channel.send(chunk, now)
             self._transmit(websocket, now)
         if self._farewell is not None and not self._source.has_more():
@@ -346,9 +347,9 @@ class Session:
 
     def _check_end(self, now: float) -> None:
         """Look whether the local side is done, and whether anything has taken too long."""
-        statistics = self._channel.statistics
         is_gone = self._client_is_gone()
         if self._farewell is not None:
+            statistics = self._channel.statistics
             self._farewell.progressed(now, statistics.acknowledged)
             if is_gone:
                 self._farewell.hurry(now)
@@ -364,11 +365,11 @@ class Session:
             self._is_left = True  # nothing could be sent yet
         elif is_gone or (self._is_shaken and self._source.is_at_end):
             _log.info("closing: %s", "the client is gone" if is_gone else "end of input")
-            self._farewell = Farewell(now, statistics.acknowledged, is_hasty=is_gone)
+            self._farewell = Farewell(now, self._channel.statistics.acknowledged, is_hasty=is_gone)
         if is_gone:
             self._patience.end()
         if not self._patience.is_over:
-            self._patience.check(now, self._service.answers_by, statistics)
+            self._patience.check(now, self._service.answers_by, self._channel.statistics)
 
     def _check_flushed(self) -> None:
         """Look whether everything that was written to us has arrived, and the agent knows that it was all."""

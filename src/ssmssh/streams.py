@@ -8,6 +8,9 @@ blocks in their stead:
     stdin --read--> InputPump  --take-->  loop  --put-->  OutputPump --write--> stdout
                         \______ Wakeup ______/  \______ Wakeup ______/
 
+What is small goes to stdout from the loop itself, if stdout takes it at once (see `ssmssh.descriptors`): an agent
+sends a kilobyte each millisecond, and to hand each one over to a thread costs nearly as much as all the rest.
+
 Both queues are bounded. A full input queue stops the reading thread, so that the pipe fills and the local
 program waits. A full output queue is for the loop to see (`OutputPump.is_full`): it then stops reading the
 WebSocket, and TCP holds the service back.
@@ -22,6 +25,15 @@ import socket
 import threading
 from collections import deque
 
+from ssmssh.descriptors import (
+    CAN_POLL_PIPES,
+    has_reader,
+    has_writer,
+    is_readable,
+    is_writable,
+    writer_at_once,
+)
+
 READ_BYTES = 256 * 1024
 """One read of stdin. A pipe holds 64 KiB by default; a socket may give more."""
 
@@ -35,13 +47,12 @@ times over for multiplexed channels: an ssh that pauses is absorbed here and its
 WRITE_BYTES = 256 * 1024
 """One write of stdout: few system calls for a download, no long hold of the data for anything else."""
 
-_WRITER_GONE = getattr(select, "POLLRDHUP", 0)
-"""What tells it of a socket, besides POLLHUP and POLLERR, which are always told."""
+AT_ONCE_BYTES = 4096
+"""Given at a time, up to which the loop writes itself: four messages of the agent. For more a thread is the better
+writer: its writes are fewer and larger, and go on beside the loop."""
 
 FIRST_LINE_BYTES = 1024
 """Of a failure's line on stdout: OpenSSH takes lines of up to 8192 bytes before the version line."""
-
-_CAN_POLL_PIPES = os.name == "posix"
 
 
 class Wakeup:
@@ -117,11 +128,7 @@ class InputPump:
 
     def has_writer(self) -> bool:
         """Whether somebody may still write; a pipe tells although it is not empty, other systems only when it is."""
-        if self._at_eof or not _CAN_POLL_PIPES:
-            return not self._at_eof
-        poll = select.poll()
-        poll.register(self._fd, _WRITER_GONE)
-        return not poll.poll(0)
+        return not self._at_eof and has_writer(self._fd)
 
     @property
     def is_full(self) -> bool:
@@ -134,7 +141,7 @@ class InputPump:
         For the end of a session: a client that signals us and keeps the pipe open gives no end of file.
         """
         with self._changed:  # a chunk is read and queued under this lock: it cannot be in between
-            return bool(self._queued_bytes) or (not self._at_eof and _is_readable(self._fd, 0))
+            return bool(self._queued_bytes) or (not self._at_eof and is_readable(self._fd, 0))
 
     def discard(self) -> None:
         """Drop what was read and what will be: whoever writes is not held up, and the end is still seen."""
@@ -181,8 +188,8 @@ class InputPump:
         while not self._at_eof:
             with self._changed:
                 self._changed.wait_for(lambda: self._queued_bytes < INPUT_QUEUE_BYTES)
-            if _CAN_POLL_PIPES:
-                _is_readable(self._fd, None)
+            if CAN_POLL_PIPES:
+                is_readable(self._fd, None)
                 with self._changed:
                     self._queue(self._read())
             else:
@@ -206,10 +213,11 @@ class InputPump:
 
 
 class OutputPump:
-    """Writes what it is given to a file descriptor, in a thread and in order."""
+    """Writes what it is given to a file descriptor in order: at once what that takes at once, the rest in a thread."""
 
     def __init__(self, fd: int, wakeup: Wakeup) -> None:
         self._fd = fd
+        self._write_at_once = writer_at_once(fd)
         self._wakeup = wakeup
         self._changed = threading.Condition()
         self._chunks: deque[bytes] = deque()
@@ -239,20 +247,27 @@ class OutputPump:
 
     def has_reader(self) -> bool:
         """Whether somebody may still read; a pipe tells without being written to, other systems only then."""
-        if not _CAN_POLL_PIPES:
-            return not self._is_broken
-        poll = select.poll()
-        poll.register(self._fd, 0)
-        return not poll.poll(0)  # POLLERR or POLLHUP
+        return not self._is_broken and has_reader(self._fd)
 
     def put(self, chunks: list[bytes]) -> None:
-        """Queue `chunks`; never blocks, whatever the fill: the giver looks at `is_full`."""
+        """Write or queue `chunks`; never blocks, whatever the fill: the giver looks at `is_full`."""
         with self._changed:
             self.has_written = True
             if self._is_broken:
                 return
+            size = sum(map(len, chunks))
+            if not self._queued_bytes and size <= AT_ONCE_BYTES:  # else the thread is at it, and this comes behind
+                data = b"".join(chunks)
+                try:
+                    written = self._write_at_once(data)
+                except OSError:
+                    self._break()
+                    return
+                if written == size:
+                    return
+                chunks, size = [data[written:]], size - written
             self._chunks.extend(chunks)
-            self._queued_bytes += sum(map(len, chunks))
+            self._queued_bytes += size
             self._changed.notify()
 
     def wait_until_written(self, timeout_seconds: float) -> None:
@@ -268,7 +283,7 @@ class OutputPump:
         if self.has_written or self._is_broken:
             return
         text = line.encode("ascii", "backslashreplace")[:FIRST_LINE_BYTES]
-        if not _CAN_POLL_PIPES or select.select([], [self._fd], [], 0)[1]:
+        if is_writable(self._fd):
             with contextlib.suppress(OSError):
                 os.write(self._fd, text + b"\r\n")
 
@@ -279,12 +294,16 @@ class OutputPump:
                 piece = self._next_piece()
             if not self._write(piece):
                 with self._changed:
-                    self._is_broken = True
-                    self._chunks.clear()
-                    self._queued_bytes = 0
-                    self._changed.notify_all()
-                self._wakeup.wake()
+                    self._break()
                 return
+
+    def _break(self) -> None:
+        """Take note that nobody reads any more; to be called with the lock held."""
+        self._is_broken = True
+        self._chunks.clear()
+        self._queued_bytes = 0
+        self._changed.notify_all()
+        self._wakeup.wake()
 
     def _next_piece(self) -> bytes:
         """Chunks joined up to `WRITE_BYTES`, one at least: what else waits is there once."""
@@ -314,10 +333,3 @@ class OutputPump:
             if has_room_again:
                 self._wakeup.wake()
         return True
-
-
-def _is_readable(fd: int, timeout_seconds: float | None) -> bool:
-    """Wait until a read of `fd` would not block: data, end of file or an error."""
-    if not _CAN_POLL_PIPES:
-        return False  # what the reading thread has taken so far must do
-    return bool(select.select([fd], [], [], timeout_seconds)[0])

@@ -70,6 +70,12 @@ class ObservedProxy:
         """How many threads it has (Linux)."""
         return int(self._status()["Threads"])
 
+    def switches(self) -> int:
+        """How often its threads have waited so far: their voluntary context switches (Linux)."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/status")
+        lines = re.findall(r"^voluntary\D*(\d+)", "\n".join(map(Path.read_text, tasks)), re.MULTILINE)
+        return sum(map(int, lines))
+
     def _status(self) -> Mapping[str, str]:
         left = self.directory / "proc"
         text = (left if left.exists() else Path(f"/proc/{self.process.pid}/status")).read_text()

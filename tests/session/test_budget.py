@@ -4,6 +4,7 @@ A real ``ssh`` runs a command through a proxy whose audit events are kept. What 
 in ``tests/protocol/test_cost.py``.
 """
 
+import contextlib
 import json
 import shlex
 import socket
@@ -126,3 +127,29 @@ def send_back_in_the_end(server: socket.socket) -> None:
             left -= len(connection.recv(left))
         connection.sendall(bytes(SIZE))
         connection.recv(1)
+
+
+ANY = ("127.0.0.1", 0)
+PACED_SIZE = 1024 * 1024
+SWITCHES_PER_MESSAGE = 1.2
+"""At the pace of an agent each message comes alone and wakes the loop, and nobody else. With a thread that is handed
+each of them, these were more than three."""
+
+
+def test_waiting_at_the_pace_of_an_agent(paced: Sandbox, tmp_path: Path) -> None:
+    with contextlib.closing(Client(paced.environment, tmp_path)) as client, socket.create_server(ANY) as server:
+        paced.open_port(3998, server.getsockname()[1])
+        proxy = ObservedProxy(client, port=3998)
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"x")
+            assert proxy.stdout.read(1) == b"x"
+            before = proxy.switches()
+            sender = threading.Thread(target=connection.sendall, args=(bytes(PACED_SIZE),))
+            sender.start()
+            assert len(proxy.stdout.read(PACED_SIZE)) == PACED_SIZE
+            switches = proxy.switches() - before
+            sender.join()
+        proxy.stdin.close()
+        assert proxy.wait() == 0, proxy.line
+    assert switches < SWITCHES_PER_MESSAGE * PACED_SIZE / DEFAULT_PAYLOAD_BYTES

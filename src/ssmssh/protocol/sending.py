@@ -155,19 +155,19 @@ class SendStream:
 
     def next_deadline(self) -> float | None:
         """Return when to call `handle_timeout`; None if there is nothing to wait for."""
-        if self._is_held:
+        if self._is_held or not self.unacknowledged:
             return None
         due = [
             next(iter(queue.values())).sent_at + self._timeout(index)
             for index, queue in enumerate(self._queues)
             if queue
         ]
-        return max(min(due), self._not_before) if due else None
+        return max(min(due), self._not_before)
 
     def handle_timeout(self, now: float) -> list[bytes]:
         """Return the messages to be sent again now; none if it is too early."""
         messages: list[bytes] = []
-        if self._is_held or now < self._not_before:
+        if self._is_held or not self.unacknowledged or now < self._not_before:
             return messages
         budget = RESEND_BURST_BYTES
         # From the most doubled on, where the oldest messages are: all else waits for those on the far side.

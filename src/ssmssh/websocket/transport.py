@@ -195,6 +195,8 @@ class _TlsLayer:
         try:
             while piece := self._object.read(_RECORD_BYTES):
                 pieces.append(piece)
+                if not self._incoming.pending:
+                    return pieces  # a record was read as a whole; to hear that there is no other costs an exception
             self.ended = "the far side closed the TLS connection"
         except ssl.SSLWantReadError:
             pass
