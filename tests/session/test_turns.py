@@ -13,7 +13,7 @@ import pytest
 from ssmssh.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
 from ssmssh.keepalive import LOOK_SECONDS, PING_SECONDS, PONG_SECONDS, URGENT_PONG_SECONDS
 from ssmssh.outage import RESUME_SECONDS
-from ssmssh.patience import PORT_SECONDS, START_SECONDS
+from ssmssh.patience import NOTICE_SECONDS, PORT_SECONDS, START_SECONDS
 from ssmssh.protocol.message import MessageType
 from ssmssh.session import HELD_BACK_BYTES
 from tests.protocol.agent import Agent
@@ -146,7 +146,7 @@ LEAVINGS = ["write", "say", "cut", "silence", "sleep", "end of input", "closed",
 
 DEADLINES = [
     LOOK_SECONDS, URGENT_PONG_SECONDS, PORT_SECONDS, PATIENCE_SECONDS, FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS,
-    PONG_SECONDS, PING_SECONDS, RESUME_SECONDS, START_SECONDS,
+    PONG_SECONDS, PING_SECONDS, RESUME_SECONDS, START_SECONDS, NOTICE_SECONDS,
 ]  # fmt: skip
 
 MOMENTS = sorted({deadline + late for deadline in DEADLINES for late in (0.0, 1.5)})
