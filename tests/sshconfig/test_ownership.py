@@ -140,6 +140,8 @@ def test_what_had_been_asked_for_shows_in_what_is_left(short_home: Home, words: 
         b"Host i-*\n  ProxyCommand 'ssmssh-proxy %h %p\n",
         b"Host i-*\n  User ssmssh-proxy\n",
         b"ProxyCommand /opt/bin/ssmssh-proxy %h %p\n",
+        b"Host i-*\n  # ours since May\n  ProxyCommand /opt/bin/ssmssh-proxy %h %p\n",
+        b"Host i-*\n  ProxyCommand /opt/bin/ssmssh-proxy %h %p\n  Include more\n",
         b"# Host i-*\n#  ProxyCommand /opt/bin/ssmssh-proxy %h %p\n",
     ],
 )

@@ -364,3 +364,17 @@ def test_the_remedy_for_damaged_markers_takes_nothing_from_the_user(main: str, r
     with pytest.raises(FileError) as caught:
         install(given_files(main.encode()))
     assert f"nothing was changed; {remedy}" in caught.value.hint
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_global_lines_stay_global_when_a_block_goes_from_below_a_section(newline: bytes) -> None:
+    """The section came after the block: another program had put it above the first line that begins with Host."""
+    main = b"ProxyJump gate\n".replace(b"\n", newline)
+    section = b"Host shop\n  User kim\n".replace(b"\n", newline)
+    files = after(install(given_files(main), user="x"))
+    grown = files._replace(main=section + (files.main or b""))
+    closed = section + b"Host *" + newline + main
+    assert plan_uninstall(grown, "", READER).main == closed
+    assert install(grown, user="x", include=True).main == INCLUDE.replace(b"\n", newline) + closed
+    star = b"Host *\n  Port 22\n".replace(b"\n", newline)
+    assert plan_uninstall(files._replace(main=star + (files.main or b"")), "", READER).main == star + main

@@ -155,7 +155,7 @@ def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | 
 
 
 def block(job: Installation, place: Place) -> bytes:
-    """The text of the block, as it would be written into an empty file."""
+    """The text of the block, as it would be written above a section."""
     text = job.text(place, _read(place)[0])
     rendered = text.render(b"\n", frozenset(), closed=False)
     verify.check_block(verify.find_ssh(), rendered)

@@ -10,6 +10,7 @@ had been asked for.
 """
 
 import itertools
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -35,6 +36,8 @@ _OPTIONS = {
     "remoteforward": "--remote-forward",
 }
 _SWITCHES = {"identitiesonly": "identities-only", "forwardagent": "forward-agent", "compression": "compression"}
+
+_NEVER_OURS = ("include", "proxyjump")
 
 _MAX_NAMED_LINES = 12
 
@@ -85,9 +88,16 @@ def unmarked(document: Document, patterns: Sequence[str]) -> Section | None:
         return None
     outside = [line for line in document.lines if document.owner(line.start) is None]
     for section in _sections(outside):
-        if section.lines[0].keyword == "host" and section.command and not set(patterns).isdisjoint(section.patterns):
+        is_asked_for = section.lines[0].keyword == "host" and not set(patterns).isdisjoint(section.patterns)
+        if is_asked_for and section.command and not _is_handmade(document, section):
             return section
     return None
+
+
+def _is_handmade(document: Document, section: Section) -> bool:
+    """Whether there is something in a section that we do not write there: a comment, or what `block` refuses."""
+    text = document.data[section.lines[0].start : section.lines[-1].end]
+    return b"\n#" in re.sub(rb"[ \t\r]+", b"", text) or any(line.keyword in _NEVER_OURS for line in section.lines)
 
 
 def without(document: Document, section: Section) -> Document:

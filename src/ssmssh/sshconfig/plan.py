@@ -199,8 +199,10 @@ def _with(
         ownership.check_own(document, block)
         found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
         if found is None:
-            newline = b"\r\n" if document.data[: block.end].endswith(b"\r\n") else b"\n"
+            newline = b"\r\n" if document.line_at(block.start).endswith(b"\r\n") else b"\n"
             rendered = text.render(newline, block.flags | flags, closed=closed or block.closed)
+            if document.data[block.start : block.end] == rendered.removesuffix(newline):
+                return document, ()  # DevPod takes the file's last newline away at each run: no reason for a change
             return document.splice(block.start, block.end, rendered), ()
         document, removed = _without(document, text.name)
         flags |= removed & {FILE_CREATED, *MOVED}
@@ -257,12 +259,10 @@ def _about_keepalives(main: Document, files: Files, text: BlockText, reader: Rea
     """That a keep-alive that was asked for has no effect."""
     block, line = main.block(text.name), including.find(main, files.own_path)
     at = block.start if block is not None else line.start if line is not None else 0
-    if text.options.server_alive is not None:
-        for host in probes(text.patterns)[:1]:
-            before = walk(main, files.main_path, reader, statically(host), stop=at)
-            found = decider(before, "serveraliveinterval", text.deciding().get("serveraliveinterval"))
-            if found is not None:
-                yield f"{found} decides {spelling(found.line)} and stays in force, so --server-alive has no effect"
+    before = walk(main, files.main_path, reader, statically(probes(text.patterns)[0]), stop=at)
+    found = decider(before, "serveraliveinterval", text.deciding().get("serveraliveinterval"))
+    if found is not None and text.options.server_alive is not None:
+        yield f"{found} decides {spelling(found.line)} and stays in force, so --server-alive has no effect"
 
 
 def _about_the_file(main: Document, name: str) -> Iterator[str]:
@@ -280,7 +280,10 @@ def _about_the_file(main: Document, name: str) -> Iterator[str]:
 
 
 def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
-    """`document` without the block of that name, and the block's flags; what it had added goes with it."""
+    """`document` without the block of that name, and the block's flags; what it had added goes with it.
+
+    A ``Host *`` of it stays where another program has put a section above the block since, and global lines follow.
+    """
     block = document.block(name)
     if block is None:
         return document, frozenset()
@@ -291,11 +294,20 @@ def _without(document: Document, name: str) -> tuple[Document, frozenset[str]]:
     start, end = block.start, block.end
     if heir is None and end == len(document.data) and document.data[:start].endswith(newline):
         start -= len(newline)
-    result = document.splice(start, end, b"")
+    result = document.splice(start, end, _kept_closing(document, block))
     if heir is not None and flag:
         inheriting = next(other for other in result.blocks if other.name == heir.name)
         result = including.flagged(result, inheriting, inheriting.flags | {flag})
     return result, block.flags
+
+
+def _kept_closing(document: Document, block: Block) -> bytes:
+    """What must stay of a block, so that the lines below it do not become a part of the section above it."""
+    below = following(document, block.end)
+    above = [line for line in document.lines if line.is_section and line.start < block.start][-1:]
+    if not block.closed or below is None or below.is_section or not above or above[0].rest == b"*":
+        return b""
+    return b"Host *" + (b"\r\n" if document.line_at(block.start).endswith(b"\r\n") else b"\n")
 
 
 def _check_removable(document: Document, block: Block) -> None:
