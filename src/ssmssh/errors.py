@@ -81,6 +81,13 @@ class SessionEndedError(SsmsshError):
     exit_status = ExitStatus.SESSION_ENDED
 
 
+class DoubledError(SessionEndedError):
+    """The session ended, and the agent may have written a message twice: told even to somebody who does not wait.
+
+    The program that ended the session has done so because of it, and says something else.
+    """
+
+
 class ProtocolError(SsmsshError):
     """The far side broke the protocol."""
 

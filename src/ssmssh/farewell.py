@@ -11,7 +11,15 @@ and acknowledged, then the agent is told, and all that takes a bounded time:
 
 import math
 
-from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SessionEndedError, SsmsshError
+from ssmssh.errors import (
+    AccessDeniedError,
+    DoubledError,
+    NetworkError,
+    ProtocolError,
+    SessionEndedError,
+    SsmsshError,
+    UsageError,
+)
 from ssmssh.patience import nothing_answers
 from ssmssh.protocol.statistics import Statistics
 
@@ -66,7 +74,14 @@ def unflushed(target: str, port: str, unsent_bytes: int, statistics: Statistics,
 
 
 def ended_by_service(
-    output: str, target: str, port: str, *, is_shaken: bool, has_spoken: bool, has_loss: bool
+    output: str,
+    target: str,
+    port: str,
+    *,
+    is_shaken: bool,
+    has_spoken: bool,
+    has_loss: bool,
+    may_be_doubled: bool = False,
 ) -> SsmsshError | None:
     """The end that ``channel_closed`` tells, as an error with a next step; None for an orderly one.
 
@@ -80,6 +95,7 @@ def ended_by_service(
         is_shaken: Whether the handshake was complete.
         has_spoken: Whether something came from the port before.
         has_loss: Whether something is known to be missing, here or there.
+        may_be_doubled: Whether the agent may have written a message twice (`ssmssh.doubling`).
     """
     output = output[:_LONGEST_OUTPUT]
     if is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):
@@ -91,12 +107,26 @@ def ended_by_service(
             f"The session with {target} ended before the agent had connected it",
             "check that the SSM Agent there is healthy and up to date",
         )
+    if may_be_doubled:
+        return DoubledError(
+            f"The session with {target} ended shortly after its connection was interrupted: the SSM Agent may have "
+            "written a message twice, which ssh takes for corruption",
+            "connect again; without ssh, check what was sent",
+        )
     if has_loss:
         return SessionEndedError(
             f"The session with {target} ended before everything had arrived",
             "the program on the port closed the connection, or somebody ended the session",
         )
     return None
+
+
+def named(error: SsmsshError, target: str) -> SsmsshError:
+    """An error of the protocol with the name of the session; all others have it."""
+    if not isinstance(error, (ProtocolError, UsageError)) or target in error.sentence:
+        return error
+    hint = error.hint or "connect again; if that does not help, look at the log"
+    return type(error)(f"{error.sentence} (the session with {target})", hint)
 
 
 def _told(output: str, target: str, port: str) -> SsmsshError:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from ssmssh.errors import ExitStatus, SsmsshError, UsageError
+from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, UsageError
 from ssmssh.streams import InputPump, OutputPump, Wakeup
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
     from ssmssh.connectionlog import ConnectionLog
 
     def fail(error: SsmsshError) -> None:
-        if not stop:
+        if not stop or isinstance(error, DoubledError):
             _report(str(error), sink, log)
 
     log = ConnectionLog()

@@ -20,6 +20,7 @@ decide about the end, send. What is decided by time is decided in parts that kno
     Keepalive   whether the connection is alive
     Outage      when a lost connection is tried again, and when to give up
     Farewell    how long to flush once the local side is done
+    Doubling    whether the agent may have written a message twice
 
 A session that was started is terminated, whichever way `run` is left, unless the service ended it itself. What
 came before the end is still given to the local program, whatever the end is.
@@ -34,13 +35,14 @@ from collections.abc import Callable
 
 from ssmssh.background import Background
 from ssmssh.connection import Connection, Service
+from ssmssh.doubling import Doubling
 from ssmssh.errors import ProtocolError, SsmsshError, UsageError
-from ssmssh.farewell import Farewell, ended_by_service, unflushed
+from ssmssh.farewell import Farewell, ended_by_service, named, unflushed
 from ssmssh.keepalive import Keepalive
 from ssmssh.outage import Outage
 from ssmssh.patience import Patience
 from ssmssh.protocol.channel import ChannelState, DataChannel
-from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, HandshakeCompleted
+from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.payloads import SessionType
 from ssmssh.streams import InputPump, OutputPump, Wakeup
 from ssmssh.websocket import WebSocket, WebSocketClosed
@@ -113,6 +115,7 @@ class Session:
         )
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: service.description)
+        self._doubling = Doubling()
         self._farewell: Farewell | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(wakeup, selectors.EVENT_READ)
@@ -142,7 +145,7 @@ class Session:
                 self._turn()
             self._raise_reason()
         except SsmsshError as error:
-            failure = self._with_name(error)
+            failure = named(error, self._service.description) if self._has_started else error
             self._is_followed = self._on_failure(failure)
             raise failure from error.__cause__
         finally:
@@ -227,6 +230,7 @@ class Session:
             return False
         if self._has_started:
             self._outage.resumed(now)
+            self._doubling.interrupted(now, self._channel.statistics.unacknowledged_messages)
             _log.info("resumed after %.1f s", now - self._lost_at)
         self._has_started = True
         self._acknowledged_before = self._channel.statistics.acknowledged
@@ -285,7 +289,7 @@ class Session:
             for message in messages:
                 if isinstance(message, bytes):
                     for event in self._channel.receive(message, now):
-                        self._handle(event, output)
+                        self._handle(event, now, output)
         except (ProtocolError, UsageError):
             self._websocket.send(self._channel.take_output())  # tells the agent why
             raise
@@ -294,7 +298,7 @@ class Session:
                 self._has_passed_on = True
                 self._sink.put(output)
 
-    def _handle(self, event: Event, output: list[bytes]) -> None:
+    def _handle(self, event: Event, now: float, output: list[bytes]) -> None:
         match event:
             case DataReceived(payload=payload):
                 output.append(payload)
@@ -307,6 +311,8 @@ class Session:
                 _log.info("channel closed by the service: %s", event.output or "no reason given")
                 self._closed = event
                 self._has_loss = self._is_something_lost()
+            case Paused() | Resumed():
+                self._doubling.interrupted(now, self._channel.statistics.unacknowledged_messages)
             case _:
                 _log.debug("%s", event)
 
@@ -424,7 +430,8 @@ class Session:
     def _raise_reason(self) -> None:
         if self._closed is None:
             return
-        if self._farewell is not None and (self._farewell.is_hasty or not self._has_loss):
+        may_be_doubled = self._doubling.explains(time.monotonic())
+        if self._farewell is not None and not (self._has_loss and (may_be_doubled or not self._farewell.is_hasty)):
             return  # the end was our wish, though the service's word of it may have come before we had left
         error = ended_by_service(
             self._closed.output,
@@ -433,14 +440,7 @@ class Session:
             is_shaken=self._is_shaken,
             has_spoken=self._sink.has_written,
             has_loss=self._has_loss,
+            may_be_doubled=may_be_doubled,
         )
         if error is not None:
             raise error
-
-    def _with_name(self, error: SsmsshError) -> SsmsshError:
-        """An error of the protocol with the name of the session; the others have it."""
-        is_nameless = isinstance(error, (ProtocolError, UsageError)) and self._service.description not in error.sentence
-        if not self._has_started or not is_nameless:
-            return error
-        sentence = f"{error.sentence} (the session with {self._service.description})"
-        return type(error)(sentence, error.hint or "connect again; if that does not help, look at the log")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssmssh.errors import ExitStatus
+from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, TargetError
 from ssmssh.farewell import (
     FLUSH_SECONDS,
     HASTY_FLUSH_SECONDS,
@@ -69,6 +69,21 @@ def test_what_did_not_arrive_is_told() -> None:
 def test_a_flush_to_a_port_that_never_answered() -> None:
     assert unflushed(TARGET, PORT, 0, STATISTICS, is_connected=True).exit_status == ExitStatus.TARGET
     assert unflushed(TARGET, PORT, 0, STATISTICS, is_connected=False).exit_status == ExitStatus.NETWORK
+
+
+@pytest.mark.parametrize("has_loss", [False, True])
+def test_an_end_that_a_doubled_message_explains(has_loss: bool) -> None:
+    def end(output: str, *, has_spoken: bool) -> SsmsshError | None:
+        return ended_by_service(
+            output, TARGET, PORT, is_shaken=True, has_spoken=has_spoken, has_loss=has_loss, may_be_doubled=True
+        )
+
+    error = end("", has_spoken=True)
+    assert isinstance(error, DoubledError)
+    assert error.exit_status == ExitStatus.SESSION_ENDED
+    assert TARGET in error.sentence
+    assert not isinstance(end(IDLE, has_spoken=True), DoubledError), "the reason is known"
+    assert isinstance(end("", has_spoken=False), TargetError), "nobody has taken anything yet"
 
 
 IDLE = "The session was terminated because it was idle."
