@@ -363,7 +363,7 @@ def test_ten_thousand_hosts_cost_less_than_a_second(home: Home, main: bytes) -> 
 
 def test_a_file_of_empty_lines_costs_no_more(home: Home) -> None:
     home.write(b"\n" * 1_000_000)
-    assert cpu_seconds(lambda: home.install("--user", "ec2-user", "--host-pattern", "x")) < 3
+    assert cpu_seconds(lambda: home.install("--user", "ec2-user", "--host-pattern", "x*")) < 3
     assert home.config.read_bytes().startswith(b"\n" * 1_000_000 + b"# >>> ssmssh")
 
 

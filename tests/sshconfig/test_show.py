@@ -1,12 +1,10 @@
 """Which line decides, told by ssh; compared with what ssh does when that line goes."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig.script import find
 from ssmssh.sshconfig.show import Report, report
 from tests.sshconfig.home import Home
 from tests.sshconfig.hostile import CONFIGS, Hostile
@@ -31,14 +29,14 @@ def test_every_decision_has_its_line(home: Home) -> None:
         b"  HostName %h\n"
     )
     home.install("--inline", "--option", "LogLevel ERROR")
-    found = report("i-0123456789abcdef0", home.config, home.directory)
+    found = report("i-0123456789abcdef0", home.config)
     assert lines_of(found) == {"ProxyCommand": [5], "User": [11], "HostName": [16], "IdentityFile": [1, 15]}
     assert found.trouble == ""
 
 
 def test_included_files_are_named(home: Home) -> None:
     home.write(b"Include @/d/*\nHost web\n", {"d/1": b"Host a\n", "d/2": b"\nHost i-*\n  User me"})
-    found = report("i-0", home.config, home.directory)
+    found = report("i-0", home.config)
     user = next(setting for setting in found.settings if setting.keyword == "User")
     assert str(user.decided_by) == f"line 3 of {home.directory}/d/2"
     assert found.trouble == "ssh will not come to ssmssh for this host"
@@ -53,7 +51,7 @@ def test_without_the_deciding_line_ssh_says_something_else(home: Home, hostile: 
     home.install("--user", "tester")
     installed = home.config.read_bytes()
     before = home.ssh("i-0123456789abcdef0")
-    for setting in report("i-0123456789abcdef0", home.config, home.directory).settings:
+    for setting in report("i-0123456789abcdef0", home.config).settings:
         if setting.keyword in ("ProxyCommand", "User"):
             assert setting.decided_by is not None
             assert setting.decided_by.path == str(home.config)
@@ -95,32 +93,31 @@ def test_trouble_with_the_proxy_is_told(home: Home, command: str, trouble: str) 
     )
     for path in home.directory.rglob("ssmssh-proxy"):
         path.chmod(0o755)
-    assert trouble in report("i-0", home.config, home.directory).trouble
+    assert trouble in report("i-0", home.config).trouble
 
 
 def test_without_a_config_of_ones_own_the_users_and_the_systems_are_read(tmp_path: Path) -> None:
-    found = report("i-0", None, tmp_path)
+    found = report("i-0", None)
     assert [setting.value for setting in found.settings if setting.keyword == "HostName"] == ["i-0"]
 
 
 def test_a_config_that_ssh_refuses_is_a_clear_line(home: Home) -> None:
     home.write(b"Nonsense 1\n")
     with pytest.raises(FileError, match="line 1: Bad configuration option"):
-        report("i-0", home.config, home.directory)
+        report("i-0", home.config)
 
 
 def test_without_ssh_nothing_can_be_shown(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(FileError, match="no ssh was found"):
-        report("i-0", home.config, home.directory)
+        report("i-0", home.config)
 
 
 def test_a_file_that_is_included_twice_counts_where_it_comes_first(home: Home) -> None:
     home.write(b"Host none\n  Include @/a\nHost *\n  Include @/a\nInclude @/a\n", {"a": b"User me\n"})
-    assert lines_of(report("i-0", home.config, home.directory))["User"] == [1]
+    assert lines_of(report("i-0", home.config))["User"] == [1]
 
 
-def test_a_line_that_takes_the_marks_away_does_not_mislead(home: Home) -> None:
+def test_a_line_that_takes_variables_away_does_not_mislead(home: Home) -> None:
     home.write(b"User me\nSendEnv -*\n")
-    assert lines_of(report("i-0", home.config, home.directory))["User"] == [None]
-    assert os.access(find(), os.X_OK)
+    assert lines_of(report("i-0", home.config))["User"] == [1]

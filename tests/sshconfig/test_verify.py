@@ -6,11 +6,12 @@ import pytest
 
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import verify
-from ssmssh.sshconfig.verify import Config
+from ssmssh.sshconfig.staging import Config
+from ssmssh.sshconfig.verify import Ours
 from tests.sshconfig.home import Home
 
 SSH = shutil.which("ssh")
-OURS = {"i-0": {"proxycommand": b"x %h", "user": b"me"}}
+OURS = Ours({"i-0": {"proxycommand": b"x %h", "user": b"me"}})
 BLOCK = b"Host i-*\n  ProxyCommand x %h\n  User me\n"
 
 

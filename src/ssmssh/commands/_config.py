@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from ssmssh import settings
-from ssmssh.errors import ExitStatus, UsageError
-from ssmssh.sshconfig import install
+from ssmssh.errors import ExitStatus, SsmsshError, UsageError
+from ssmssh.sshconfig import install, judge, verify
 from ssmssh.sshconfig.diff import unified_diff, visible
 from ssmssh.sshconfig.plan import Plan
+from ssmssh.target import parse_target
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -23,7 +24,11 @@ def common_options(function: Any) -> Any:
     """The options that install-config and uninstall-config have in common."""
     for option in (
         click.option("--yes", "-y", is_flag=True, help="Write without asking."),
-        click.option("--check", is_flag=True, help="Write nothing; exit with 1 if the file would change."),
+        click.option(
+            "--check",
+            is_flag=True,
+            help="Write nothing; exit with 1 if the file would change or ssh would not come to us.",
+        ),
         click.option("--dry-run", "-n", is_flag=True, help="Show what would change and write nothing."),
         click.option(
             "--config-file",
@@ -43,6 +48,21 @@ def home() -> Path:
         return Path(pwd.getpwuid(getuid()).pw_dir)
     except KeyError:
         raise UsageError(f"uid {getuid()} is not in the password database, and ssh serves no such user") from None
+
+
+def is_target(name: str) -> bool:
+    """Whether the proxy takes a host name: an instance id, perhaps with a region and a profile that AWS knows."""
+    if not judge.is_instance(name.partition(".")[0]):
+        return False
+    if "." not in name:
+        return True
+    from ssmssh.aws.client import known_partitions, profile_names
+
+    try:
+        parse_target(name, is_region=known_partitions().is_region, profile_names=profile_names)
+    except UsageError:
+        return False
+    return True
 
 
 def path_for_ssh(name: str) -> Path:
@@ -76,11 +96,7 @@ def run(
 ) -> int:
     """Show what a job would do, ask the `question`, and do it, or say that all is `unchanged`; the exit status."""
     if dry_run or check:
-        plan, doubt = install.preview(job, where)
-        show(plan, doubt)
-        if not plan.changes:
-            click.echo(visible(unchanged), err=True)
-        return ExitStatus.UNEXPECTED if check and plan.changes else ExitStatus.DONE
+        return preview(job, where, check=check, unchanged=unchanged)
 
     def show_and_check(plan: Plan, doubt: str) -> None:
         show(plan, doubt)
@@ -116,6 +132,18 @@ def asking() -> Iterator[None]:
     except click.Abort:
         click.echo(err=True)
         raise
+
+
+def preview(job: install.Installation | install.Removal, where: install.Place, *, check: bool, unchanged: str) -> int:
+    """Show what a job would do; the exit status. With `check` a failed proof is what is asked about, and no failure."""
+    try:
+        plan, doubt = install.preview(job, where)
+    except verify.ProofError as failure:
+        raise (SsmsshError(failure.sentence, failure.hint) if check else failure) from None
+    show(plan, doubt)
+    if not plan.changes:
+        click.echo(visible(unchanged), err=True)
+    return ExitStatus.UNEXPECTED if check and plan.changes else ExitStatus.DONE
 
 
 def is_terminal() -> bool:

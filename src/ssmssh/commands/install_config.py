@@ -81,7 +81,7 @@ def install_config(
     """
     options = _options(chosen)
     where = _config.place(config_file)
-    job = install.Installation(name, options, reset, script.find())
+    job = install.Installation(name, options, reset, script.find(), _config.is_target)
     text = install.intended(job, where)
     for doubt in _doubts(text):
         click.echo(visible(f"Note: {doubt}."), err=True)

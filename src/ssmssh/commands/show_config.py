@@ -6,8 +6,9 @@ import click
 
 from ssmssh.commands import _config
 from ssmssh.errors import ExitStatus
+from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.patterns import SAMPLE_IDS
-from ssmssh.sshconfig.show import report
+from ssmssh.sshconfig.show import Setting, report
 
 
 @click.command("show-config")
@@ -24,11 +25,21 @@ def show_config(*, host: str, config_file: Path | None) -> int:
     Without HOST an instance id stands for all of them. Match exec commands of your ssh config are run.
     Exits with 1 if ssh would not come to ssmssh, or not get it to run.
     """
-    found = report(host, None if config_file is None else config_file.absolute(), _config.home())
-    click.echo(f"ssh {host}")
+    found = report(host, None if config_file is None else config_file.absolute(), _config.is_target)
+    click.echo(visible(f"ssh {host}"))
     width = max(len(setting.keyword) for setting in found.settings)
     for setting in found.settings:
-        origin = f"({setting.decided_by})" if setting.decided_by else "(no line of yours)"
-        click.echo(f"  {setting.keyword:<{width}}  {setting.value}  {origin}")
-    click.echo(f"Note: {found.trouble}." if found.trouble else "The proxy is there and runs.", err=bool(found.trouble))
+        click.echo(
+            visible(f"  {setting.keyword:<{width}}  {setting.value}  ({_origin(setting, host, is_told=found.is_told)})")
+        )
+    text = visible(f"Note: {found.trouble}.") if found.trouble else "The proxy is there and runs."
+    click.echo(text, err=bool(found.trouble))
     return ExitStatus.UNEXPECTED if found.trouble else ExitStatus.DONE
+
+
+def _origin(setting: Setting, host: str, *, is_told: bool) -> str:
+    if setting.decided_by is not None:
+        return str(setting.decided_by)
+    if setting.keyword == "User" and "@" in host:
+        return "as typed"
+    return "no line of yours" if is_told else "the line cannot be told"

@@ -7,18 +7,20 @@ else the new one is shown and asked about.
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import files, sharing, verify
+from ssmssh.sshconfig import files, hints, judge, sharing, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, names_of, plan_install, plan_uninstall, remembered
 from ssmssh.sshconfig.position import Reader, included_by, runs_commands
+from ssmssh.sshconfig.staging import Config
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
@@ -75,6 +77,7 @@ class Installation(NamedTuple):
     options: BlockOptions
     reset: bool
     script: str
+    is_target: judge.IsTarget = judge.is_instance
 
     def text(self, place: Place, current: Files) -> BlockText:
         """The block with the options that an earlier run chose and this one did not change."""
@@ -86,17 +89,34 @@ class Installation(NamedTuple):
         return BlockText(self.name, options, self.script, place.directory_name)
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
-        """What would change, and what is to be said about its proof. Raises FileError and UsageError."""
+        """What would change, and what is to be said about its proof. Raises FileError and UsageError.
+
+        It is proved whether or not something changes: what others write around the block can take its effect away.
+        """
+        deadline = time.monotonic() + verify.PROOF_SECONDS
+
+        def attempt(options: tuple[str, ...]) -> None:
+            more = self.options.changed_by(BlockOptions(option=options))
+            self._replace(options=more).proved(place, current, deadline)
+
+        try:
+            return self.proved(place, current, deadline)
+        except verify.ProofError as failure:
+            explained = hints.explained(verify.find_ssh(), failure, current, attempt, deadline)
+            raise explained from None
+
+    def proved(self, place: Place, current: Files, deadline: float) -> tuple[Plan, str]:
+        """As `plan`, but where the proof fails without a hint."""
         ssh = verify.find_ssh()
         text = self.text(place, current)
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
         reader = _reader(place, current)
         plan = plan_install(current, text, reader)
         plan = plan._replace(notes=(*plan.notes, *_includer(place)))
-        if not plan.changes:
-            return plan, ""
-        ours = {host: text.deciding() for host in probes(text.patterns)}
-        return plan, _prove(ssh, plan, ours, reader)
+        hosts = probes(text.patterns)
+        named = (host for host in hosts if host in text.patterns or judge.is_instance(host.partition(".")[0]))
+        ours = verify.Ours({host: text.deciding() for host in hosts}, frozenset(named), self.is_target)
+        return plan, _prove(ssh, place, plan, ours, reader, deadline)
 
 
 class Removal(NamedTuple):
@@ -110,7 +130,7 @@ class Removal(NamedTuple):
         plan = plan_uninstall(current, self.name, reader)
         if not plan.changes:
             return plan, ""
-        return plan, _prove(verify.find_ssh(), plan, {}, reader)
+        return plan, _prove(verify.find_ssh(), place, plan, verify.Ours({}), reader)
 
 
 def preview(job: Installation | Removal, place: Place) -> tuple[Plan, str]:
@@ -209,11 +229,14 @@ def _foreign_hosts(plan: Plan) -> Sequence[str]:
     return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
 
 
-def _prove(ssh: str | None, plan: Plan, ours: dict[str, dict[str, bytes]], reader: Reader) -> str:
+def _prove(
+    ssh: str | None, place: Place, plan: Plan, ours: verify.Ours, reader: Reader, deadline: float | None = None
+) -> str:
     main, path = plan.before.main or b"", plan.before.main_path
-    before = verify.Config(main, plan.before.own, plan.before.own_path)
-    after = verify.Config(plan.main or b"", plan.own, plan.before.own_path)
-    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(plan))
+    has_system = place.config == place.users
+    before = Config(main, plan.before.own, plan.before.own_path, has_system)
+    after = Config(plan.main or b"", plan.own, plan.before.own_path, has_system)
+    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(plan) if plan.changes else (), deadline)
     if ssh and not doubt and runs_commands(Document(main), path, reader):
         return "to prove this, ssh has run the Match exec commands of your ssh config"
     return doubt

@@ -11,7 +11,9 @@ from pathlib import Path
 MAX_COMPLAINTS = 3
 """Who mends these will call again; a file of another system can have hundreds."""
 
-_HARMLESS = re.compile(r'\bline \d+: (?:Unsupported|Deprecated) option "|: terminating, \d+ bad|^debug\d: ')
+_HARMLESS = re.compile(
+    r'\bline \d+: (?:Unsupported|Deprecated) option "|: terminating, \d+ bad|^debug\d: |^OpenSSH_|^Pseudo-terminal will'
+)
 _COMPLAINT = re.compile(r"(?P<path>.*?):? line (?P<number>\d+): (?P<what>.*)")
 
 

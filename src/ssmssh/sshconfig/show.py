@@ -1,33 +1,30 @@
 """What ssh will do for a host, and which lines of which files make it do so.
 
-ssh is asked twice: as the user would call it, for the values, and with marked copies of the files (`explain`), for
-the lines. Both run the user's ``Match exec`` commands. The user's config is read before the system's; that one
-stands at the end of the copy, as an Include.
+ssh is asked as the user would call it, for the values and for the files that it reads, and then about copies of
+these (`explain`), for the lines. All of that runs the user's ``Match exec`` commands. A line is named only if the
+copies mean what the files mean.
 """
 
 import os
 import shlex
 import subprocess
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import explain, files, verify
-from ssmssh.sshconfig.document import Document
-from ssmssh.sshconfig.position import Reader, Sighting
+from ssmssh.sshconfig import explain, judge, verify
+from ssmssh.sshconfig.position import Sighting
 from ssmssh.sshconfig.script import PROGRAM
-
-KEYWORDS = ("ProxyCommand", "ProxyJump", "User", "HostName", "IdentityFile")
-
-SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 
 PROGRAM_SECONDS = 10.0
 """For the proxy to tell its version; clients give up on a whole connection after that time."""
 
 
 class Setting(NamedTuple):
-    """A value that ssh arrives at, and the line that gives it; None: no line, it is ssh's default."""
+    """A value that ssh arrives at, and the line that gives it; None: no line, it is ssh's default or what was typed."""
 
     keyword: str
     value: str
@@ -35,21 +32,27 @@ class Setting(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The settings of a host, and what is wrong with its ProxyCommand (empty: nothing)."""
+    """The settings of a host, and what is wrong with its ProxyCommand (empty: nothing).
+
+    `is_told` says whether the lines could be told; if not, no setting has one. `instance` is the target that ssh goes
+    to for a host whose ProxyCommand is not ours; empty if it is none.
+    """
 
     settings: tuple[Setting, ...]
+    is_told: bool
     trouble: str
+    instance: str = ""
 
 
-def report(host: str, config: Path | None, home: Path) -> Report:
+def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_instance) -> Report:
     """Find out what ssh will do for a host.
 
-    Blocks for as long as the user's ``Match exec`` commands run, at most twice `verify.CALL_SECONDS`.
+    Blocks for as long as the user's ``Match exec`` commands run, at most `verify.PROOF_SECONDS`.
 
     Args:
-        host: The name as it would be typed.
+        host: The name as it would be typed, perhaps with a user.
         config: A config to read instead of the user's and the system's; None for these two, as ssh does.
-        home: The user's home directory in the password database.
+        is_target: Whether a host name that ssh made of another is a target.
 
     Raises:
         FileError: ssh is missing, does not answer in time, or refuses its configuration.
@@ -57,37 +60,65 @@ def report(host: str, config: Path | None, home: Path) -> Report:
     ssh = verify.find_ssh()
     if ssh is None:
         raise FileError("no ssh was found", "install an OpenSSH client")
-    main = config or home / ".ssh" / "config"
-    document = Document(files.read(main).data or b"")
-    reader = Reader()
-    if config is None and SYSTEM_CONFIG.exists():
-        ending = b"" if document.is_terminated else document.newline
-        document = Document(document.data + ending + f"Match all\nInclude {SYSTEM_CONFIG}\n".encode())
+    deadline = time.monotonic() + verify.PROOF_SECONDS
     try:
-        values = verify.ask(ssh, host, config=config)
-        with tempfile.TemporaryDirectory(prefix="ssmssh-") as directory:
-            marked = explain.mark(document, str(main), reader, Path(directory))
-            sent = verify.ask(ssh, host, config=marked.config).get("sendenv", [])
+        values, messages = verify.ask_aloud(ssh, host, config=config, deadline=deadline)
     except (verify.UnansweredError, verify.RefusedError) as error:
         raise FileError(f"ssh cannot tell what it does for {host}: {error}") from None
-    found = explain.sightings(marked, sent, document, str(main), reader)
-    settings = tuple(setting for keyword in KEYWORDS for setting in _settings(keyword, values, found))
-    return Report(settings, _trouble(values.get("proxycommand", [""])[0]))
+    settings, is_told = _explained(ssh, host, values, explain.sources(messages), deadline)
+    name = _host_of(host)
+    trouble = _trouble(values.get("proxycommand", [""])[0])
+    objection = judge.objection(name, values, is_target, judge_name=True)
+    target = values.get("hostname", [name])[0]
+    if _is_ours(values):
+        trouble = trouble or (objection.sentence if objection else "")
+        return Report(settings, is_told, trouble)
+    return Report(settings, is_told, trouble, target if target != name and is_target(target) else "")
 
 
-def _settings(keyword: str, values: dict[str, list[str]], found: list[Sighting]) -> list[Setting]:
-    given = values.get(keyword.lower(), [])
-    lines = explain.deciding(found, keyword.lower())
-    padded = [*lines, *[None] * len(given)]
-    return [Setting(keyword, value, line) for value, line in zip(given, padded, strict=False)]
+def _explained(
+    ssh: str, host: str, values: Mapping[str, list[str]], sources: explain.Sources, deadline: float
+) -> tuple[tuple[Setting, ...], bool]:
+    """The settings with the lines that decide them, and whether these could be told."""
+    lines: dict[str, list[Sighting]] = {}
+    is_told = False
+    with tempfile.TemporaryDirectory(prefix="ssmssh-") as directory:
+        copies = explain.Copies(ssh, host, sources, Path(directory), deadline)
+        try:
+            is_told = copies.agree(values)
+            if is_told:
+                lines = {keyword: copies.deciding(keyword.lower()) for keyword in explain.KEYWORDS}
+        except (verify.UnansweredError, verify.RefusedError):
+            is_told = False
+    settings: list[Setting] = []
+    for keyword in explain.KEYWORDS:
+        given = values.get(keyword.lower(), [])
+        padded = [*lines.get(keyword, []), *[None] * len(given)]
+        settings += (Setting(keyword, value, line) for value, line in zip(given, padded, strict=False))
+    return tuple(settings), is_told
+
+
+def _host_of(typed: str) -> str:
+    """The host in what can be typed: ``host``, ``user@host``, ``ssh://user@host:port``."""
+    if typed.lower().startswith("ssh://"):
+        return typed[len("ssh://") :].rpartition("@")[2].split("/")[0].split(":")[0]
+    return typed.rpartition("@")[2]
+
+
+def _program(proxy_command: str) -> str:
+    try:
+        return shlex.split(proxy_command)[0] if proxy_command else ""
+    except ValueError:
+        return proxy_command
+
+
+def _is_ours(values: Mapping[str, list[str]]) -> bool:
+    return Path(_program(values.get("proxycommand", [""])[0])).stem == PROGRAM
 
 
 def _trouble(proxy_command: str) -> str:
     """Why the ProxyCommand is not ours or will not work."""
-    try:
-        program = shlex.split(proxy_command)[0] if proxy_command else ""
-    except ValueError:
-        program = proxy_command
+    program = _program(proxy_command)
     if Path(program).stem != PROGRAM:
         return "ssh will not come to ssmssh for this host"
     if not Path(program).is_absolute():

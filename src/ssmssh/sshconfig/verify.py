@@ -1,28 +1,29 @@
 """The proof: what the installed ssh says about hosts before and after, through ``ssh -G``.
 
 Both versions are put into a private directory and handed to ``ssh -G -F``; nothing of the user's is
-touched. ``-F`` leaves out the system's config, which ssh reads last and which therefore decides nothing here.
-For our hosts our values must be in force; for hosts that are not ours every line of the answer must be the same
-as before.
+touched. ``-F`` leaves out the system's config, so where ssh would read that, too, the copy includes it at its end.
+For our hosts our values must be in force, and nothing may stand in the way of our proxy (`judge`); for hosts that
+are not ours every line of the answer must be the same as before.
 
 ``ssh -G`` runs the user's ``Match exec`` commands and may look up names, so each call is limited in time,
 with all it started.
 """
 
 import contextlib
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig import including, refusal
-from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig import judge, refusal
+from ssmssh.sshconfig.staging import Config, names, written
 
 CALL_SECONDS = 10.0
 """For one ``ssh -G``: as long as the most impatient client gives a whole connection."""
@@ -39,13 +40,36 @@ NEUTRAL_HOST = "host.example"
 _COMPARED = frozenset({"proxycommand", "user"})
 """Of our settings, those that must win and that ``ssh -G`` prints as they are written."""
 
+_OCTAL = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
-class Config(NamedTuple):
-    """One version of the files: main, and our own one that it may include under the name `own_path`."""
 
-    main: bytes
-    own: bytes | None
-    own_path: str
+class Ours(NamedTuple):
+    """What must be true of our hosts.
+
+    `settings` are those that each host must have, by lower-case keyword; for `named` ones the host name that the proxy
+    gets must be that of an instance, or one that `is_target` takes.
+    """
+
+    settings: Mapping[str, Mapping[str, bytes]]
+    named: frozenset[str] = frozenset()
+    is_target: judge.IsTarget = judge.is_instance
+
+
+class ProofError(FileError):
+    """The proof failed, for the config `after` the change.
+
+    `host` is the one it failed for, `keyword` the setting to blame in lower case, `remedy` an option that may help;
+    they are empty where there is none.
+    """
+
+    def __init__(
+        self, sentence: str, after: Config, *, hint: str = "", host: str = "", keyword: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(sentence, hint)
+        self.after = after
+        self.host = host
+        self.keyword = keyword
+        self.remedy = remedy
 
 
 class UnansweredError(Exception):
@@ -62,38 +86,47 @@ def find_ssh() -> str | None:
 
 
 def prove(
-    ssh: str | None, before: Config, after: Config, ours: Mapping[str, Mapping[str, bytes]], theirs: Sequence[str]
+    ssh: str | None, before: Config, after: Config, ours: Ours, theirs: Sequence[str], deadline: float | None = None
 ) -> str:
     """Ask ssh about both versions; the empty text if all is well, or why it could not be asked.
 
-    Blocks for at most `PROOF_SECONDS`.
+    Blocks for at most `PROOF_SECONDS`, or until `deadline` (monotonic seconds) if that is sooner.
 
     Args:
         ssh: The program; None if there is none.
         before: What is there now.
-        after: What is to be written.
-        ours: For each host that must be ours the settings it must have, by lower-case keyword.
+        after: What is to be written, or is there already.
+        ours: What must be true of our hosts.
         theirs: Hosts that must not notice.
+        deadline: When to stop asking.
 
     Raises:
-        FileError: ssh refuses the files, ours does not win, or another host would notice.
+        ProofError: ssh refuses the files, ours does not win, the proxy would get what it cannot use, or another host
+            would notice.
+        FileError: No copy could be written.
     """
     if ssh is None:
         return "no ssh was found, so what it makes of the file could not be proved"
-    deadline = time.monotonic() + PROOF_SECONDS
-    with _written(before) as old, _written(after) as new:
+    deadline = min(deadline or math.inf, time.monotonic() + PROOF_SECONDS)
+    with written(before) as old, written(after) as new:
+        host = ""
         try:
-            for host, settings in ours.items():
-                _check_ours(host, settings, ask(ssh, host, config=new, deadline=deadline))
-            for host in theirs:
-                _check_theirs(host, ssh, old, new, deadline)
+            for host, settings in ours.settings.items():
+                _check_ours(host, settings, ask(ssh, host, config=new, deadline=deadline), ours, after)
+            host = ""
+            for each in theirs:
+                _check_theirs(each, ssh, old, new, after, deadline)
         except UnansweredError as error:
             return f"{error}, so what it makes of the file could not be proved"
         except RefusedError as error:
+            objection = judge.unresolved(host, str(error)) if host else None
+            if objection is not None:
+                raise _objected(objection, host, after) from None
             reason = _refusal(ssh, old) or f"would refuse the file: {error}"
             for copy in (old, new):
-                reason = reason.replace(str(_own_beside(copy)), after.own_path)
-            raise FileError(f"ssh {reason}", "nothing was changed") from None
+                for real, copied in names(copy, after).items():
+                    reason = reason.replace(copied, real)
+            raise ProofError(f"ssh {reason}", after) from None
     return ""
 
 
@@ -101,35 +134,37 @@ def check_block(ssh: str | None, block: bytes) -> None:
     """Let ssh look at a block alone; UsageError if it refuses a key or value in it."""
     if ssh is None:
         return
-    with _written(Config(block, None, "")) as path, contextlib.suppress(UnansweredError):
+    with written(Config(block, None, "")) as path, contextlib.suppress(UnansweredError):
         try:
             ask(ssh, NEUTRAL_HOST, config=path)
         except RefusedError as error:
             raise UsageError(f"ssh does not take one of the options: {error}", "nothing was changed") from None
 
 
-def _check_ours(host: str, settings: Mapping[str, bytes], answer: Mapping[str, list[str]]) -> None:
-    for keyword in _COMPARED & settings.keys():
+def _check_ours(
+    host: str, settings: Mapping[str, bytes], answer: Mapping[str, list[str]], ours: Ours, after: Config
+) -> None:
+    for keyword in sorted(_COMPARED & settings.keys()):
         wanted = settings[keyword].decode()
         if answer.get(keyword) != [wanted]:
             said = ", ".join(answer.get(keyword, ["nothing"]))
-            raise FileError(
+            raise ProofError(
                 f"the block would not decide {keyword} of {host}: ssh says {said} instead of {wanted}",
-                "nothing was changed",
+                after,
+                host=host,
+                keyword=keyword,
             )
-    if answer.get("proxyusefdpass") == ["yes"]:
-        raise FileError(
-            "your ssh config sets ProxyUseFdpass for our hosts, and the proxy does not pass descriptors",
-            "add --option 'ProxyUseFdpass no'",
-        )
-    if answer.get("hostname", [host]) != [host] and "hostname" not in settings:
-        raise FileError(
-            f"your ssh config turns {host} into {answer['hostname'][0]}, which names no instance",
-            "add --option 'HostName %h'",
-        )
+    objection = judge.objection(host, answer, ours.is_target, judge_name=host in ours.named)
+    if objection is not None:
+        raise _objected(objection, host, after)
 
 
-def _check_theirs(host: str, ssh: str, old: Path, new: Path, deadline: float) -> None:
+def _objected(objection: judge.Objection, host: str, after: Config) -> ProofError:
+    sentence, keyword, remedy, hint = objection
+    return ProofError(sentence, after, hint=hint, host=host, keyword=keyword, remedy=remedy)
+
+
+def _check_theirs(host: str, ssh: str, old: Path, new: Path, config: Config, deadline: float) -> None:
     try:
         before = ask(ssh, host, config=old, deadline=deadline)
     except RefusedError:
@@ -137,9 +172,7 @@ def _check_theirs(host: str, ssh: str, old: Path, new: Path, deadline: float) ->
     after = ask(ssh, host, config=new, deadline=deadline)
     if before != after:
         changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-        raise FileError(
-            f"the change would alter {', '.join(changed)} of {host}, which is not ours", "nothing was changed"
-        )
+        raise ProofError(f"the change would alter {', '.join(changed)} of {host}, which is not ours", config)
 
 
 def _refusal(ssh: str, config: Path) -> str:
@@ -161,10 +194,28 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
         UnansweredError: It took longer.
         RefusedError: ssh does not accept the configuration.
     """
+    return _call(ssh, ["-G"], host, config, deadline)[0]
+
+
+def ask_aloud(
+    ssh: str, host: str, *, config: Path | None = None, deadline: float | None = None
+) -> tuple[dict[str, list[str]], list[str]]:
+    """As `ask`, and what ssh says of its way there (``-vvv``), by lines; blocks and raises as `ask`.
+
+    Names in these lines are as they are: ssh writes unusual bytes in octal (strnvis(3)), which is undone here.
+    """
+    answer, messages = _call(ssh, ["-vvv", "-G"], host, config, deadline)
+    plain = (_OCTAL.sub(_unescaped, line).decode("utf-8", "surrogateescape") for line in messages.splitlines())
+    return answer, list(plain)
+
+
+def _call(
+    ssh: str, words: Sequence[str], host: str, config: Path | None, deadline: float | None
+) -> tuple[dict[str, list[str]], bytes]:
     files = [] if config is None else ["-F", str(config)]
     patience = CALL_SECONDS if deadline is None else min(CALL_SECONDS, deadline - time.monotonic())
     with subprocess.Popen(
-        [ssh, "-G", *files, "--", host],
+        [ssh, *words, *files, "--", host],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -185,30 +236,8 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
     for line in output.decode("utf-8", "surrogateescape").splitlines():
         key, _, value = line.partition(" ")
         answer.setdefault(key, []).append(value)
-    return answer
+    return answer, complaint
 
 
-def _own_beside(main: Path) -> Path:
-    return main.with_name("own")
-
-
-@contextlib.contextmanager
-def _written(config: Config) -> Iterator[Path]:
-    """A version of the files in a directory of its own, with the Include line leading to the copy."""
-    with contextlib.ExitStack() as stack:
-        try:
-            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="ssmssh-"))
-            main = Path(name) / "config"
-            own = _own_beside(main)
-            document = Document(config.main)
-            line = including.find(document, config.own_path)
-            if line is not None:
-                document = document.splice(line.start, line.end, f"Include {own}\n".encode())
-            main.write_bytes(document.data)
-            own.write_bytes(config.own or b"")
-            own.chmod(0o600)
-        except OSError as error:
-            raise FileError(
-                f"could not write a copy for ssh to prove: {error.strerror}", "nothing was changed; is the disk full?"
-            ) from None
-        yield main
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return b"\\" if found[1] == b"\\" else bytes([int(found[1], 8)])
