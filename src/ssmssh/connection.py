@@ -214,8 +214,8 @@ class Service:
         client = self._client = AwsClient(self._settings)
         # Before others fail over a bundle that cannot be used.
         self._tls = tls_context(client.ca_bundle, self._early_tls)
-        client.credentials()
         client.share_tls(self._tls)
+        client.credentials()
         self.answers_by = time.monotonic() + self._request.patience_seconds
         return client, self._tls
 
@@ -247,7 +247,7 @@ class Service:
         if url is None:
             return None
         return EarlyDial(
-            url, tls=tls, proxy_url=proxies.proxy_for(url), timeout_seconds=OPEN_SECONDS, user_agent=_USER_AGENT
+            url, tls=tls, proxy=proxies.proxy_for(url), timeout_seconds=OPEN_SECONDS, user_agent=_USER_AGENT
         )
 
     def _open_first(self, client: AwsClient, started: StartedSession, early: EarlyDial | None) -> Connection:
@@ -281,7 +281,7 @@ class Service:
                 url,
                 headers=signing.stream_headers(url, client.region, client.credentials()),
                 tls=self._tls,
-                proxy_url=proxies.proxy_for(url),
+                proxy=proxies.proxy_for(url),
                 timeout_seconds=timeout_seconds,
                 user_agent=_USER_AGENT,
                 interrupted=self._abandoned.is_set,

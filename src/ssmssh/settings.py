@@ -11,7 +11,7 @@ suites and the sandbox do to stay away from the user's own.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 APPLICATION = "ssmssh"
@@ -27,8 +27,8 @@ class Settings:
 
     profile: str | None = None
     region: str | None = None
-    endpoint_url: str | None = None
-    stream_endpoint_url: str | None = None
+    endpoint_url: str | None = field(default=None, repr=False)  # not looked through yet for a password
+    stream_endpoint_url: str | None = field(default=None, repr=False)
     document_name: str | None = None
     reason: str | None = None
     wait: str | None = None

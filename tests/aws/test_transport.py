@@ -14,7 +14,7 @@ from botocore.httpsession import URLLib3Session, get_cert_path
 from ssmssh.aws import client as client_module
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.sessions import start_session, terminate_session
-from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, SharedTlsSession
+from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, ApiSession
 from ssmssh.errors import NetworkError, ProtocolError, TargetError
 from ssmssh.websocket import tls_context
 from tests.aws.api import STARTED, Answer, Api, ok, refusal, serve
@@ -249,7 +249,7 @@ def test_should_botocore_change(
 ) -> None:
     """Another botocore calls one of the two methods by another name: then it verifies by itself."""
     assert hasattr(URLLib3Session, missing)
-    monkeypatch.delattr(SharedTlsSession, missing)
+    monkeypatch.delattr(ApiSession, missing)
     client = client_of(secure_api.url, pki.ca_file, monkeypatch)
     client.share_tls(tls_context(client.ca_bundle))
     start(client)

@@ -262,7 +262,7 @@ def test_frames(pieces: list[bytes]) -> None:
 
     with Server(send) as server:
         websocket = WebSocket.open(
-            f"ws://127.0.0.1:{server.port}/", headers={}, tls=None, proxy_url=None, timeout_seconds=10, user_agent="t"
+            f"ws://127.0.0.1:{server.port}/", headers={}, tls=None, proxy=None, timeout_seconds=10, user_agent="t"
         )
         try:
             received: list[bytes | str] = []

@@ -7,7 +7,6 @@ wait a minute, five times).
 """
 
 import re
-import socket
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.config import Config
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 from botocore.session import Session
 
@@ -26,10 +26,10 @@ from ssmssh.aws.errors import UNREADABLE, Context, mapped, quote
 from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.helpers import watch_helpers
 from ssmssh.aws.loader import session_loader
-from ssmssh.aws.proxies import proxy_for
+from ssmssh.aws.proxies import judge_metadata_proxy
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
-from ssmssh.aws.transport import send_with
+from ssmssh.aws.transport import Sender
 from ssmssh.errors import FileError, UsageError
 from ssmssh.target import excerpt, suggest
 
@@ -66,6 +66,9 @@ class AwsSettings(NamedTuple):
     data_cache: Path | None = None
     role_cache: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"AwsSettings(profile={self.profile!r}, region={self.region!r})"  # a URL may hold a password
+
 
 class AwsClient:
     """One identity in one region.
@@ -88,15 +91,17 @@ class AwsClient:
     def __init__(self, settings: AwsSettings) -> None:
         self.settings = settings
         self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
-        if settings.endpoint_url:
-            check_endpoint_url(settings.endpoint_url)
-        self._session = new_session(settings.profile, settings.region)
+        self._sender = Sender((CONNECT_SECONDS, READ_SECONDS))
+        self._session = new_session(settings.profile, settings.region, self._sender)
         self.profile: str | None = None
         with mapped(Context("read the AWS configuration", profile=settings.profile)):
             self.profile = self._session.profile
             self._check_profile()
             region = self._session.get_config_variable("region")
             self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
+            endpoint_url = settings.endpoint_url or _configured_endpoint_url(self._session)
+        if endpoint_url:
+            check_endpoint_url(endpoint_url)  # `Sender` does it, too, but by then credentials have been got
         if not region:
             raise UsageError(
                 f"No region is set{f' for the profile {self.profile}' if self.profile else ''}",
@@ -113,9 +118,10 @@ class AwsClient:
                 "correct AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE",
             )
         self.region: str = region
-        self._tls: ssl.SSLContext | None = None
+        self._sender.verify = self.ca_bundle or True
         self._ssm: Any = None  # botocore makes the class at run time
-        self._equip(ask=ask_for_mfa_code)
+        with mapped(self.context("read the AWS configuration")):
+            self._equip(ask=ask_for_mfa_code)
 
     def __repr__(self) -> str:
         return f"AwsClient(region={self.region!r}, profile={self.profile!r})"
@@ -169,22 +175,11 @@ class AwsClient:
                 except ValueError as error:
                     raise UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url") from None
             self.region = self._ssm.meta.region_name
-            if self._tls is not None:
-                send_with(
-                    self._tls,
-                    self._ssm,
-                    verify=self.ca_bundle or True,
-                    timeout=(CONNECT_SECONDS, READ_SECONDS),
-                    socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-                )
         return self._ssm
 
     def share_tls(self, context: ssl.SSLContext) -> None:
-        """Use `context`, which trusts `ca_bundle`, for the ``ssm`` API too, instead of parsing the bundle again.
-
-        For calls from now on, unless `ssm` has been used before.
-        """
-        self._tls = context
+        """Use `context`, which trusts `ca_bundle`, for all calls from now on, instead of parsing the bundle again."""
+        self._sender.share_tls(context)
 
     @property
     def endpoint_url(self) -> str:
@@ -205,7 +200,7 @@ class AwsClient:
         ``~/.aws/credentials`` or to a cache. No question is asked any more: by now the terminal is the user's
         session.
         """
-        self._session = new_session(self.settings.profile, self.region)
+        self._session = new_session(self.settings.profile, self.region, self._sender)
         self._ssm = None
         with mapped(self.context("read the AWS configuration")):
             self._check_profile()
@@ -225,21 +220,31 @@ class AwsClient:
         chain = self._session.get_component("credential_provider")
         share_with_aws_cli(chain, self.settings.role_cache)
         watch_helpers(chain)
+        judge_metadata_proxy(chain)
         # botocore has no public way to replace the prompt; its own falls back to standard input.
         chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
 
 
-def new_session(profile: str | None, region: str | None) -> Session:
-    """Make a session that calls AWS: the one place where that is done. Reads nothing yet."""
+def new_session(profile: str | None, region: str | None, sender: Sender) -> Session:
+    """Make a session that calls AWS, by way of `sender`: the one place where that is done. Reads nothing yet."""
     session = Session(profile=profile, include_builtin_handlers=False)
     register_handlers(session)
     if region:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too
     session.user_agent_extra = f"ssmssh/{__version__}"
-    session.register("before-send", _check_way)
+    session.register("before-send", sender.send)  # type: ignore[arg-type]  # the stubs know of no answers
     session.register("after-call.ssm", check_form)
     session.set_default_client_config(Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS))
     return session
+
+
+def _configured_endpoint_url(session: Session) -> str | None:
+    """The endpoint of ``ssm`` that AWS's own configuration names: what botocore will find when it makes the client."""
+    if session.get_config_variable("ignore_configured_endpoint_urls"):
+        return None
+    provider = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "ssm")
+    url: str | None = provider.provide()
+    return url
 
 
 def _reading_session() -> Session:
@@ -261,14 +266,6 @@ def profile_names() -> list[str]:
     """
     with mapped(Context("read the AWS configuration")):
         return list(_reading_session().available_profiles)
-
-
-def _check_way(**event: Any) -> None:
-    """Stop a request, to whichever service, that would go without TLS or through a proxy that cannot be used."""
-    url: str = event["request"].url
-    if not url.startswith("https:"):
-        check_endpoint_url(url)
-    proxy_for(url)
 
 
 def _do_not_ask(_question: str, profile: str | None) -> str:

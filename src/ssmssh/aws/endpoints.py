@@ -92,7 +92,7 @@ def stream_base(url: str) -> str:
     schemes = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
     endpoint = _parse_endpoint(url, "The stream endpoint", schemes)
     if endpoint.rest not in {"", "/"}:
-        raise UsageError(f"The stream endpoint {_quote(url)} has a path", "give only https://HOST[:PORT]")
+        raise UsageError(f"The stream endpoint{_shown(url)} has a path", "give only https://HOST[:PORT]")
     return f"{schemes[endpoint.scheme]}://{endpoint.host}{endpoint.port}"
 
 
@@ -183,14 +183,19 @@ def _parse(url: str) -> _Url | None:
 def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> _Url:
     parsed = _parse(url.lower())
     if parsed is None or parsed.scheme not in schemes:
-        raise UsageError(f"{setting} {_quote(url)} is not a URL of an endpoint", "write https://HOST[:PORT]")
+        raise UsageError(f"{setting}{_shown(url)} is not a URL of an endpoint", "write https://HOST[:PORT]")
     if parsed.scheme in {"http", "ws"} and not parsed.is_loopback:
-        raise UsageError(f"{setting} {_quote(url)} is not encrypted", "use https; http is for loopback only")
+        raise UsageError(f"{setting}{_shown(url)} is not encrypted", "use https; http is for loopback only")
     return parsed
 
 
 def _foreign_hint(api_endpoint_url: str) -> str:
     return f"the answer came from {_quote(api_endpoint_url)}; --stream-endpoint-url names another address"
+
+
+def _shown(url: str) -> str:
+    """What a person wrote, as part of a sentence; nothing of what may hold a user and a password."""
+    return f" {_quote(url)}" if "@" not in url else ""
 
 
 def _quote(url: str) -> str:

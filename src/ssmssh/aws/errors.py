@@ -56,11 +56,14 @@ _LONGEST_QUOTE = 600
 """Characters; AWS's longest useful sentence, an AccessDenied with two ARNs, has about 450."""
 
 _SECRET = re.compile(
-    r"""(?i)((?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?|credential=)
-        [^\s",;&]+ | (//)[^/@\s]+(?=@) | (invalid\ header\ value\ ).+""",
+    r"""((?i:(?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?
+        |credential=)) (?=[^\s",;&]+[0-9A-Z+/=]) [^\s",;&]{12,}
+        | (://).*(?=@) | ((?i:invalid\ header\ value\ )).+""",
     re.VERBOSE | re.DOTALL,
 )
-"""The last: http.client repeats a header that it cannot send, without its name; it may be the session token."""
+"""What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
+load"); between the beginning of a URL and an ``@``, wherever its user information may end; and a header that
+http.client cannot send and repeats without its name, which may be the session token."""
 _WRONG_REGION = "scoped to a valid region"
 """What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
 _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")
@@ -201,6 +204,11 @@ _BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...
         CredentialsError,
         _LOG_IN_AGAIN,
     ),
+    (
+        (boto.InvalidIMDSEndpointError,),
+        UsageError,
+        "correct AWS_EC2_METADATA_SERVICE_ENDPOINT or ec2_metadata_service_endpoint",
+    ),
     ((boto.SSLError,), NetworkError, "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle"),
     ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY"),
     (NETWORK_ERRORS, NetworkError, "check the network, any endpoint setting, and that there is a region {region}"),
@@ -248,12 +256,16 @@ def _without_request(message: str) -> str:
     return message
 
 
+_WITHOUT_REASON = (boto.EndpointConnectionError, boto.ProxyConnectionError)
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, boto.InvalidIMDSEndpointError):
+        return "the endpoint of the EC2 metadata service is not a URL"  # botocore shows it, user and password included
     if isinstance(error, boto.BotoCoreError):
-        # EndpointConnectionError keeps the reason (refused, unknown name) out of its text; urllib3's text
-        # ends with it.
+        # These keep the reason (refused, unknown name) out of their text; urllib3's text ends with it.
         inner = error.kwargs.get("error")
-        detail = str(inner).rpartition(": ")[2] if type(error) is boto.EndpointConnectionError and inner else ""
+        detail = str(inner).rpartition(": ")[2] if type(error) in _WITHOUT_REASON and inner else ""
         return quote(f"{error} ({detail})" if detail else str(error))
     # The text of other exceptions may repeat what could not be parsed.
     return f"the answer cannot be read ({type(error).__name__})"

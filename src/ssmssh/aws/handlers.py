@@ -11,7 +11,7 @@ from typing import Any
 from botocore import handlers
 from botocore.session import Session
 
-_SERVICES = ("ssm", "sts", "sso", "sso-oidc", "signin", "portal.sso", "oidc")
+SERVICES = ("ssm", "sts", "sso", "sso-oidc", "signin", "portal.sso", "oidc")
 """By the names that events have, and those of ``endpoints.json``, which events once had."""
 
 Specification = Sequence[Any]
@@ -28,16 +28,16 @@ def register_handlers(session: Session) -> None:
             later.append(specification)
 
     def complete(**event: Any) -> None:
-        while later and event["service_name"] not in _SERVICES:
+        while later and event["service_name"] not in SERVICES:
             _register(session, later.pop(0))
 
     session.register("choose-service-name", complete)
 
 
 def _is_needed(event_name: str) -> bool:
-    """Whether it is for all services, or for one of `_SERVICES`; documentation is nobody's."""
+    """Whether it is for all services, or for one of `SERVICES`; documentation is nobody's."""
     kind, _, rest = event_name.partition(".")
-    return kind != "docs" and (not rest or f"{rest}.".startswith(("*.", *(f"{name}." for name in _SERVICES))))
+    return kind != "docs" and (not rest or f"{rest}.".startswith(("*.", *(f"{name}." for name in SERVICES))))
 
 
 def _register(session: Session, specification: Specification) -> None:

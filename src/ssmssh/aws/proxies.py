@@ -4,39 +4,44 @@ One rule for StartSession and the WebSocket: ``HTTPS_PROXY``, ``HTTP_PROXY`` and
 the system's settings on macOS and Windows. Were they to differ, a session would start that nobody can join.
 """
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from ssmssh.errors import UsageError
-from ssmssh.target import excerpt
+from ssmssh.proxyurl import ProxyUrl, parse_proxy_url
+
+if TYPE_CHECKING:
+    from botocore.credentials import CredentialResolver
 
 _HTTP_SCHEMES = {"wss": "https", "ws": "http"}
 
 
-def proxy_for(url: str) -> str | None:
-    """The URL of the proxy to reach `url` through, with user name and password if it has them; or None.
+def proxy_for(url: str) -> ProxyUrl | None:
+    """The proxy to reach `url` through, or None.
 
     Args:
         url: An ``https``, ``http``, ``wss`` or ``ws`` URL; the last two count as the first two.
 
     Raises:
-        UsageError: The proxy is neither an http nor an https one. botocore would take ``socks5`` for a host name.
+        UsageError: Its URL cannot be used.
     """
-    from botocore.httpsession import ProxyConfiguration
     from botocore.utils import get_environ_proxies
 
     scheme, separator, rest = url.partition("://")
-    http_url = _HTTP_SCHEMES.get(scheme, scheme) + separator + rest
-    proxies = get_environ_proxies(http_url)
-    _check_kind(proxies, http_url.partition("://")[0])
-    proxy: str | None = ProxyConfiguration(proxies).proxy_url_for(http_url)
-    return proxy
+    scheme = _HTTP_SCHEMES.get(scheme.lower(), scheme.lower())
+    proxy_url = get_environ_proxies(scheme + separator + rest).get(scheme)
+    return parse_proxy_url(proxy_url, f"{scheme.upper()}_PROXY") if proxy_url else None
 
 
-def _check_kind(proxies: Mapping[str, str], scheme: str) -> None:
-    kind, separator, _ = proxies.get(scheme, "").lower().partition("://")
-    if separator and kind not in _HTTP_SCHEMES.values():
-        name = "SOCKS" if kind.startswith("socks") else excerpt(kind)
-        raise UsageError(
-            f"A {name} proxy is set for {scheme}, and {name} proxies are not supported",
-            f"name an HTTP proxy in {scheme.upper()}_PROXY (http://HOST:PORT), or in NO_PROXY what needs none",
-        )
+def judge_metadata_proxy(chain: "CredentialResolver") -> None:
+    """Have the provider of `chain` that asks the metadata service look first whether the proxy can be used.
+
+    It asks by a session of botocore's own, which reads the proxy's URL in its own way: part of a password may be taken
+    for a host and looked up.
+    """
+    provider: Any = chain.get_provider("iam-role")
+    load = provider.load
+
+    def judge_and_load() -> Any:
+        proxy_for(provider._role_fetcher.get_base_url())  # noqa: SLF001 - botocore has no public way
+        return load()
+
+    provider.load = judge_and_load

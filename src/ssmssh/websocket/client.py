@@ -28,13 +28,14 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
+from ssmssh.proxyurl import ProxyUrl
 from ssmssh.websocket.dial import dial
 from ssmssh.websocket.early import EarlyDial
 from ssmssh.websocket.frames import WHOLE_BINARY, build_binary, extent
 from ssmssh.websocket.http import ResponseHead, read_excerpt, read_head
 from ssmssh.websocket.opening import Deadline, send_all
 from ssmssh.websocket.transport import Transport
-from ssmssh.websocket.urls import StreamUrl, parse_proxy_url, parse_stream_url
+from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 
 # The largest message that is accepted, in one frame or in many. Those of the official programs have 1 to 2 KB, and
 # larger ones are not known; the service's own limit is not documented.
@@ -94,7 +95,7 @@ class WebSocket:
         *,
         headers: Mapping[str, str],
         tls: ssl.SSLContext | None,
-        proxy_url: str | None,
+        proxy: ProxyUrl | None,
         timeout_seconds: float,
         user_agent: str,
         interrupted: Callable[[], bool] = lambda: False,
@@ -107,8 +108,7 @@ class WebSocket:
             headers: Added to the request (the signature). Must be printable ASCII.
             tls: A context of `tls_context`, or one that verifies as much; None makes the default one. It is used
                 for an https proxy as well.
-            proxy_url: `http://` or `https://`, `user:password@` percent-decoded; None connects directly. Not
-                asked for a `ws://` URL.
+            proxy: None connects directly. Not asked for a `ws://` URL.
             timeout_seconds: For everything together.
             user_agent: The User-Agent of the upgrade and of a proxy's CONNECT.
             interrupted: Asked at least every 100 ms while waiting; True makes this raise InterruptedError.
@@ -119,7 +119,6 @@ class WebSocket:
             AccessDeniedError: HTTP 401 or 403.
             ProtocolError: The URL is not acceptable, the upgrade was answered by any other status (redirects are
                 not followed) or is not valid.
-            UsageError: The proxy's URL cannot be used.
             FileError: The default CA bundle cannot be read.
             InterruptedError: `interrupted` said so.
             ValueError: `tls` does not verify, or `headers` or `user_agent` are not printable ASCII.
@@ -128,7 +127,7 @@ class WebSocket:
             if not (text.isascii() and text.isprintable()):
                 raise ValueError("headers must be printable ASCII")  # and must not be shown
         target = parse_stream_url(url)
-        proxy = parse_proxy_url(proxy_url) if proxy_url and target.secure else None
+        proxy = proxy if target.secure else None
         if tls is not None and not (tls.check_hostname and tls.verify_mode == ssl.CERT_REQUIRED):
             raise ValueError("the TLS context does not verify")
         deadline = Deadline(timeout_seconds, interrupted)

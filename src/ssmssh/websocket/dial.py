@@ -21,11 +21,12 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from ssmssh.errors import NetworkError, ProtocolError
+from ssmssh.proxyurl import ProxyUrl
 from ssmssh.websocket.http import read_excerpt, read_head
 from ssmssh.websocket.opening import REACH_HINT, Deadline, finish_handshake, send_all
 from ssmssh.websocket.tls import handshake_error, tls_context
 from ssmssh.websocket.transport import Transport
-from ssmssh.websocket.urls import ProxyUrl, StreamUrl, is_loopback
+from ssmssh.websocket.urls import StreamUrl, is_loopback
 
 # RFC 8305, 8: the recommended pause before the next address is tried beside the last.
 _ATTEMPT_SECONDS = 0.25
@@ -190,14 +191,5 @@ def _ask_proxy(transport: Transport, proxy: ProxyUrl, url: StreamUrl, user_agent
     head = read_head(transport, f"HTTP proxy {proxy}", deadline)
     if 200 <= head.status < 300:
         return  # `head.rest` is empty: in TLS the client speaks first, and a proxy's 2xx has no body
-    if head.status == 407:
-        what = "refused the user and password" if proxy.authorization else "wants a user and password"
-        raise NetworkError(
-            f"HTTP proxy {proxy} {what} ({head})",
-            "set HTTPS_PROXY to http://user:password@host:port, special characters percent-encoded",
-        )
     words = read_excerpt(transport, head, deadline, [proxy.authorization])
-    raise NetworkError(
-        f"HTTP proxy {proxy} did not connect to {url.authority}: {head}{words and ': '}{words}",
-        f"have the proxy allow {url.host}, or name it in NO_PROXY if it can be reached without",
-    )
+    raise proxy.refusal(head.status, url.authority, words)

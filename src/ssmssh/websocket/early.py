@@ -11,10 +11,11 @@ import ssl
 import threading
 import time
 
+from ssmssh.proxyurl import ProxyUrl
 from ssmssh.websocket.dial import dial
 from ssmssh.websocket.opening import Deadline
 from ssmssh.websocket.transport import Transport
-from ssmssh.websocket.urls import ProxyUrl, StreamUrl, parse_proxy_url, parse_stream_url
+from ssmssh.websocket.urls import StreamUrl, parse_stream_url
 
 FRESH_SECONDS = 5.0
 """From the beginning. StartSession usually takes a second; servers close silent connections after 10 to 60."""
@@ -26,7 +27,7 @@ class EarlyDial:
     Args:
         url: Scheme, host and port are used.
         tls: As for `WebSocket.open`, but never None.
-        proxy_url: As for `WebSocket.open`.
+        proxy: As for `WebSocket.open`.
         timeout_seconds: For everything together.
         user_agent: For a proxy.
 
@@ -35,14 +36,13 @@ class EarlyDial:
 
     Raises:
         ProtocolError: The URL is not acceptable.
-        UsageError: The proxy's URL cannot be used.
     """
 
     def __init__(
-        self, url: str, *, tls: ssl.SSLContext, proxy_url: str | None, timeout_seconds: float, user_agent: str
+        self, url: str, *, tls: ssl.SSLContext, proxy: ProxyUrl | None, timeout_seconds: float, user_agent: str
     ) -> None:
         target = parse_stream_url(url)
-        self._route = _route(target, parse_proxy_url(proxy_url) if proxy_url and target.secure else None)
+        self._route = _route(target, proxy if target.secure else None)
         self._stale_at = time.monotonic() + FRESH_SECONDS
         self._changed = threading.Condition()
         self._is_dropped = False

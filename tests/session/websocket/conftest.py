@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from ssmssh.proxyurl import parse_proxy_url
 from ssmssh.websocket import WebSocket, tls_context
 from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, Server, make_pki
 
@@ -56,12 +57,12 @@ def connect(request: pytest.FixtureRequest, serve: Serve, pki: Pki, trust: ssl.S
         websocket.close()
 
 
-def open_url(url: str, tls: ssl.SSLContext | None = None, **changes: object) -> WebSocket:
+def open_url(url: str, tls: ssl.SSLContext | None = None, proxy_url: str | None = None, **changes: object) -> WebSocket:
     """`WebSocket.open` with what a test does not care about filled in."""
     arguments: dict[str, object] = {
         "headers": {},
         "tls": tls,
-        "proxy_url": None,
+        "proxy": parse_proxy_url(proxy_url, "HTTPS_PROXY") if proxy_url else None,
         "timeout_seconds": PATIENCE_SECONDS,
         "user_agent": "ssmssh/test",
     }

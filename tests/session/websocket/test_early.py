@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from ssmssh.errors import NetworkError, ProtocolError, UsageError
+from ssmssh.proxyurl import parse_proxy_url
 from ssmssh.websocket import EarlyDial, early
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, collect, wait_for_hang_up
@@ -38,7 +39,8 @@ class Listener:
 
 
 def dial_early(url: str, trust: ssl.SSLContext, proxy_url: str | None = None) -> EarlyDial:
-    return EarlyDial(url, tls=trust, proxy_url=proxy_url, timeout_seconds=PATIENCE_SECONDS, user_agent="ssmssh/test")
+    proxy = parse_proxy_url(proxy_url, "HTTPS_PROXY") if proxy_url else None
+    return EarlyDial(url, tls=trust, proxy=proxy, timeout_seconds=PATIENCE_SECONDS, user_agent="ssmssh/test")
 
 
 def wait_for(begun: EarlyDial) -> None:

@@ -8,13 +8,12 @@ import threading
 
 import pytest
 
-from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, UsageError
-from ssmssh.websocket.urls import parse_proxy_url
+from ssmssh.errors import NetworkError, ProtocolError, SsmsshError
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import Behaviour, Peer, Pki, answer, collect, read_request, wait_for_hang_up
 
-PASSWORD = "p@ss:w/ord é"
-ENCODED = "p%40ss%3Aw%2Ford%20%C3%A9"
+PASSWORD = "p@ss:w/ord #?"
+ENCODED = "p%40ss%3Aw%2Ford%20%23%3F"
 
 
 class Tunnel:
@@ -96,7 +95,7 @@ def test_old_proxies_and_odd_answers(serve: Serve, pki: Pki, trust: ssl.SSLConte
             f"me:{ENCODED}@",
             b"HTTP/1.1 407 Who?\r\n\r\n",
             NetworkError,
-            "HTTP proxy {proxy} refused the user and password (HTTP 407 Who?)",
+            "HTTP proxy {proxy} refused the user and password (HTTP 407 Proxy Authentication Required)",
             "set HTTPS_PROXY to http://user:password@host:port, special characters percent-encoded",
         ),
         (
@@ -104,7 +103,7 @@ def test_old_proxies_and_odd_answers(serve: Serve, pki: Pki, trust: ssl.SSLConte
             b"HTTP/1.1 403 Forbidden\r\n\r\n<html><b>Blocked</b> by policy %s</html>"
             % base64.b64encode(f"me:{PASSWORD}".encode()),
             NetworkError,
-            "HTTP proxy {proxy} did not connect to localhost:1: HTTP 403 Forbidden: Blocked by policy ***",
+            "HTTP proxy {proxy} does not allow connections to localhost:1: HTTP 403 Forbidden: Blocked by policy ***",
             "have the proxy allow localhost, or name it in NO_PROXY if it can be reached without",
         ),
         (
@@ -183,26 +182,3 @@ def test_no_proxy_is_asked_for_this_machine(serve: Serve) -> None:
     service, proxy = serve(echo), serve(answer(b""))
     open_url(f"ws://localhost:{service.port}/", proxy_url=f"http://127.0.0.1:{proxy.port}").close()
     assert proxy.connections == 0
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "socks5://me:secret@localhost:1",
-        "http://me:secret@localhost:port",
-        "http://me:secret@[::1",
-        "http://me:secret@",
-        "http://me:secret@a b",
-        "http://me:secret@b\u00fccher.example",
-        "//me:secret@localhost",
-    ],
-)
-def test_proxy_urls_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_proxy_url(url)
-    assert "secret" not in f"{caught.value} {caught.value.__cause__}"
-
-
-def test_the_password_is_not_in_the_representation() -> None:
-    proxy = parse_proxy_url("https://me:secret@[::1]")
-    assert (proxy.host, proxy.port, str(proxy), repr(proxy)) == ("::1", 443, "[::1]:443", "<proxy [::1]:443>")
