@@ -208,7 +208,9 @@ from ssmssh.aws.client import AwsClient, AwsSettings, known_partitions, profile_
 from ssmssh.target import parse_target
 parse_target("i-0123456789abcdef0.eu-west-1", is_region=known_partitions().is_region, profile_names=profile_names)
 client = AwsClient(AwsSettings(region="eu-west-1", endpoint_url=sys.argv[1]))
-started = sessions.start_session(client, "i-0123456789abcdef0", document_name=None, parameters={}, reason=None)
+started = sessions.start_session(
+    client, "i-0123456789abcdef0", document_name=None, parameters={}, reason=None, patience_seconds=8.0
+)
 url = endpoints.check_stream_url(started.stream_url, client)
 signing.stream_headers(url, client.region, client.credentials())
 proxies.proxy_for(url)
