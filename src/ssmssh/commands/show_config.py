@@ -34,6 +34,8 @@ def show_config(*, host: str, config_file: Path | None) -> int:
         )
     text = visible(f"Note: {found.trouble}.") if found.trouble else "The proxy is there and runs."
     click.echo(text, err=bool(found.trouble))
+    if found.doubt:
+        click.echo(f"Note: {found.doubt}.", err=True)
     return ExitStatus.UNEXPECTED if found.trouble else ExitStatus.DONE
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import explain, judge, verify
+from ssmssh.sshconfig import explain, judge, silence, verify
 from ssmssh.sshconfig.position import Sighting
 from ssmssh.sshconfig.script import PROGRAM
 
@@ -34,6 +34,7 @@ class Setting(NamedTuple):
 class Report(NamedTuple):
     """The settings of a host, and what is wrong with its ProxyCommand (empty: nothing).
 
+    `doubt` is what may end a connection through it before its time; empty if there is nothing.
     `is_told` says whether the lines could be told; if not, no setting has one. `instance` is the target that ssh goes
     to for a host whose ProxyCommand is not ours; empty if it is none.
     """
@@ -42,6 +43,7 @@ class Report(NamedTuple):
     is_told: bool
     trouble: str
     instance: str = ""
+    doubt: str = ""
 
 
 def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_instance) -> Report:
@@ -72,7 +74,7 @@ def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_
     target = values.get("hostname", [name])[0]
     if _is_ours(values):
         trouble = trouble or (objection.sentence if objection else "")
-        return Report(settings, is_told, trouble)
+        return Report(settings, is_told, trouble, doubt=silence.objection(values))
     return Report(settings, is_told, trouble, target if target != name and is_target(target) else "")
 
 
