@@ -10,6 +10,7 @@ import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests import leaks
+from tests.complaints import Complaints
 
 
 def pytest_configure() -> None:
@@ -43,9 +44,22 @@ def temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
         yield Path(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def complaints() -> Iterator[Complaints]:
+    """What agents have to say about their clients: every sandbox is strict."""
+    complaints = Complaints()
+    with complaints.heard():
+        yield complaints
+
+
 @pytest.fixture(autouse=True)
-def _leaves_nothing(request: pytest.FixtureRequest, temporary_directory: Path) -> Iterator[None]:
-    """Fail the test after which a process, a listening socket, a temporary file or an open session is left."""
+def _leaves_nothing(
+    request: pytest.FixtureRequest, temporary_directory: Path, complaints: Complaints
+) -> Iterator[None]:
+    """Fail the test after which a process, a listening socket, a temporary file or an open session is left.
+
+    And the one in which a client did what a correct one would not.
+    """
     box: Sandbox | None = request.getfixturevalue("sandbox") if "sandbox" in request.fixturenames else None
     before = leaks.Traces.take([temporary_directory])
     known = {session.session_id for session in box.sessions()} if box else set()
@@ -53,11 +67,13 @@ def _leaves_nothing(request: pytest.FixtureRequest, temporary_directory: Path) -
     left = before.left_since()
     leaks.end_processes(before)
     left += [f"session {session}" for session in leaks.open_sessions(box, known)] if box else []
+    said = complaints.take()
     assert not left, "left behind:\n" + "\n".join(left)
+    assert not said or request.node.get_closest_marker("improper"), "complaints:\n" + "\n".join(said)
 
 
 @pytest.fixture(scope="session")
-def sandbox(temporary_directory: Path) -> Iterator[Sandbox]:
+def sandbox(temporary_directory: Path, complaints: Complaints) -> Iterator[Sandbox]:
     """The stand-in for Session Manager, without the real agent's pacing; one for the whole run."""
     before = leaks.Traces.take([temporary_directory])
     with Sandbox(unpaced=True) as box:

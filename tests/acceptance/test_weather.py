@@ -31,7 +31,8 @@ def test_an_upload_over_lost_connections(client: Client, sandbox: Sandbox, fault
     "fault",
     [
         "pause:bytes=500000,times=2",
-        "agent-cut:bytes=500000",
+        "agent-cut:bytes=500000,orderly=1",
+        "agent-cut:bytes=500000,double=0",
         "garbage:bytes=500000,count=20",
         "loss:0.01",
         "ack-loss:0.05",

@@ -12,7 +12,7 @@ def test_every_fault_can_be_written_and_read_back(name: str) -> None:
     assert fault.arguments == FAULT_TYPES[name].parameters
     assert parse(str(fault)) == fault
     main = FAULT_TYPES[name].main
-    assert parse(f"{name}:7")[main] == 7
+    assert not main or parse(f"{name}:7")[main] == 7
 
 
 def test_numbers_by_name() -> None:

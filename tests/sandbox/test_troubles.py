@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from ssmssh.errors import UsageError
-from ssmssh.protocol.message import MessageError, MessageType
-from ssmssh.protocol.payloads import parse_channel_closed
+from ssmssh.protocol.message import ControlFlag, MessageError, MessageType, PayloadType
+from ssmssh.protocol.payloads import build_flag, parse_channel_closed
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.control import ControlError
 from tests.acceptance.clients import wait_until
@@ -105,14 +105,97 @@ def test_half_open_nothing_is_heard_of_the_connection_again(channel: DataChannel
     assert channel.read(6) == b"hello?"
 
 
-def test_when_the_agent_is_away_the_client_is_paused(channel: DataChannel) -> None:
-    set_fault(channel, "agent-cut:away=0.2")
+@pytest.mark.parametrize("how", ["orderly=1", "double=0"])
+def test_when_the_agent_is_away_the_client_is_paused(channel: DataChannel, how: str) -> None:
+    set_fault(channel, f"agent-cut:away=0.2,{how}")
     assert channel.receive_kind(MessageType.PAUSE_PUBLICATION)
     lost = channel.message(b"not heard")
     channel.send_raw(lost)
     assert channel.receive_kind(MessageType.START_PUBLICATION)
     channel.send_raw(lost)
     assert channel.read(9) == b"not heard"
+
+
+def test_a_reset_of_the_agents_side_doubles_a_message(sandbox: Sandbox) -> None:
+    """[real, 15.1]: on the wire a client cannot see it."""
+    with socket.create_server(("127.0.0.1", 0)) as server, DataChannel(sandbox, 3010) as channel:
+        sandbox.open_port(3010, server.getsockname()[1])
+        channel.open()
+        channel.shake_hands()
+        target, _ = server.accept()
+        with target:
+            set_fault(channel, "agent-cut:away=0.2,double=1")
+            messages = [channel.message(word) for word in (b"one ", b"two ")]
+            for message in messages:
+                channel.send_raw(message)
+            assert channel.receive_kind(MessageType.START_PUBLICATION)
+            assert channel.acknowledged == {0}
+            for message in messages:
+                channel.send_raw(message)
+            channel.wait_acknowledged(2)
+            got = b""
+            while len(got) < 12:
+                got += target.recv(100)
+            assert got == b"one one two "
+
+
+def test_after_a_pause_the_first_data_comes_behind_newer(sandbox: Sandbox) -> None:
+    """[real, to 5.7]: what a client sees that was away while the target began to speak."""
+    with socket.create_server(("127.0.0.1", 0)) as server, DataChannel(sandbox, 3011) as channel:
+        sandbox.open_port(3011, server.getsockname()[1])
+        channel.open()
+        channel.shake_hands()
+        target, _ = server.accept()
+        with target:
+            set_fault(channel, "cut")
+            closing(channel)
+            wait_until(lambda: channel.report().status == "Disconnected", "the status")
+            target.sendall(b"held ")
+            wait_until(lambda: channel.report().agent_unacknowledged == 1, "the agent to read")
+            target.sendall(b"newer")
+            channel.resume()
+            newer = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
+            held = channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
+            assert [newer.payload, held.payload] == [b"newer", b"held "]
+            assert newer.sequence_number == held.sequence_number + 1
+
+
+def test_a_closed_port_is_told_at_once(sandbox: Sandbox) -> None:
+    """[real, 15.2]: as soon as the process is gone."""
+    with DataChannel(sandbox, 9) as channel:
+        channel.open()
+        channel.receive_kind(MessageType.OUTPUT_STREAM_DATA)
+        channel.send(b'{"ProcessedClientActions":[{"ActionType":"SessionType","ActionStatus":1}]}', PayloadType(6))
+        assert channel.receive_kind(MessageType.OUTPUT_STREAM_DATA).payload_type == PayloadType.HANDSHAKE_COMPLETE
+        assert parse_channel_closed(channel.receive_kind(MessageType.CHANNEL_CLOSED).payload) == ""
+
+
+# What only the service decides.
+
+
+def test_the_end_may_be_told_late_and_the_connection_stay_open(channel: DataChannel) -> None:
+    set_fault(channel, "late-end:0.3")
+    set_fault(channel, "stays-open")
+    channel.send(build_flag(ControlFlag.TERMINATE_SESSION), PayloadType.FLAG)
+    wait_until(lambda: channel.report().agent_state == "ended", "the end of the agent")
+    assert channel.report().is_open
+    channel.receive_kind(MessageType.CHANNEL_CLOSED)
+    assert not channel.report().is_open
+    assert channel.connection is not None
+    assert channel.connection.ping(b"still there?").wait(10)
+
+
+def test_a_token_counts_as_long_as_it_is_the_sessions(channel: DataChannel) -> None:
+    channel.open()  # takes the place of the connection before
+    echoes(channel, b"again")
+
+
+def test_a_token_may_count_once(channel: DataChannel) -> None:
+    set_fault(channel, "token-once")
+    channel.open()
+    assert closing(channel)[0] == 1003
+    channel.resume()
+    echoes(channel, b"with another")
 
 
 def test_garbage_does_no_harm_to_the_session(channel: DataChannel) -> None:
@@ -153,12 +236,13 @@ def test_everything_at_once_and_every_byte_arrives(channel: DataChannel) -> None
 
 def test_only_acknowledgements_are_lost(channel: DataChannel) -> None:
     set_fault(channel, "ack-loss:1")
-    channel.send(b"heard")
+    message = channel.message(b"heard")
+    channel.send_raw(message)
     assert channel.read(5) == b"heard"
     assert channel.receive_kind(MessageType.OUTPUT_STREAM_DATA).payload == b"heard"  # it was not heard that we heard
     assert 1 not in channel.acknowledged
     channel.box.faults.clear("ack-loss", channel.session_id)
-    channel.send(b"heard", sequence=1)
+    channel.send_raw(message)
     channel.wait_acknowledged(1)
 
 

@@ -8,10 +8,11 @@ import pytest
 from ssmssh.sandbox import Sandbox
 from tests import leaks
 from tests.acceptance.clients import Client, wait_until
+from tests.complaints import Complaints
 
 
 @pytest.fixture(scope="session")
-def slow_box(temporary_directory: Path) -> Iterator[Sandbox]:
+def slow_box(temporary_directory: Path, complaints: Complaints) -> Iterator[Sandbox]:
     """With the real agent's pacing: what is in flight when a connection breaks is what it would be there."""
     before = leaks.Traces.take([temporary_directory])
     with Sandbox(seed=1) as box:

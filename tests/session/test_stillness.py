@@ -99,7 +99,7 @@ def test_a_client_that_does_not_read(far: socket.socket, proxy: ObservedProxy, s
 
 def test_an_agent_that_is_away(far: socket.socket, proxy: ObservedProxy, sandbox: Sandbox) -> None:
     data = payload(8 * MEGABYTE)
-    sandbox.faults.set("agent-cut:away=3", sandbox.sessions()[-1].session_id)
+    sandbox.faults.set("agent-cut:away=3,orderly=1", sandbox.sessions()[-1].session_id)
     proxy.wait_for_log("Paused()")
     before = proxy.peak_memory_bytes()
     writer = threading.Thread(target=proxy.write, args=(data,))

@@ -8,30 +8,21 @@
     OPEN        bytes go both ways
     DRAINING    the session is over, what is unacknowledged gets two more seconds
 
-It talks to the service through an `Outlet`. Messages come in through `receive`; `pause`, `start` and `cancel`
-are the service's pause_publication, start_publication and channel_closed.
+It talks to the service through an `Outlet`. Messages come in through `receive`; `pause` and `start` are the service's
+pause_publication and start_publication, `discard` its channel_closed. What a client can send, and what becomes of it,
+is in `agentparser` and `inbox`, how it speaks in `outbox`, how it reads from the target in `port`.
+
+Some messages make it deaf: the part that reads is lost, the rest goes on and knows nothing of it. And when its own
+connection is reset (`lose_connection`), it may have read a message that it passes on to the target and can no longer
+acknowledge: the client sends that again, and the target gets it twice.
 """
 
 import asyncio
-import enum
 import logging
 import random
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from ssmssh.protocol.message import (
-    ACKNOWLEDGE_FLAGS,
-    AgentMessage,
-    ControlFlag,
-    MessageError,
-    MessageType,
-    PayloadType,
-    encode,
-    parse,
-    random_message_id,
-)
+from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType
 from ssmssh.protocol.payloads import (
     ActionStatus,
     ActionType,
@@ -39,83 +30,40 @@ from ssmssh.protocol.payloads import (
     HandshakeRequest,
     RequestedAction,
     SessionType,
-    build_acknowledge,
     build_handshake_complete,
     build_handshake_request,
-    parse_acknowledge,
-    parse_flag,
-    parse_handshake_response,
 )
-from ssmssh.protocol.receiving import ReceiveStream
-from ssmssh.sandbox.port import PAYLOAD_BYTES, Dial, Port
-from ssmssh.sandbox.resend import TICK_SECONDS, Unacknowledged
+from ssmssh.sandbox.agentparser import (
+    ClientMessage,
+    ReaderLostError,
+    UnreadableError,
+    read,
+    read_acknowledgement,
+    read_flag,
+    read_handshake_response,
+)
+from ssmssh.sandbox.character import Character, Races
+from ssmssh.sandbox.inbox import Inbox
+from ssmssh.sandbox.outbox import Outbox
+from ssmssh.sandbox.outlet import AgentEnd, AgentState, Outlet
+from ssmssh.sandbox.port import Dial, Port
+from ssmssh.sandbox.strict import Critic
 
 _log = logging.getLogger(__name__)
 
-_EARLY_MESSAGES = 100_000
-_EARLY_BYTES = 256 << 20
-"""The agent counts messages only; this bounds what a hostile client can make us keep."""
 _UNPACED_MESSAGES = 32_768
 """How many messages an unpaced agent may have unacknowledged. The real one has no such limit, but what it cannot store
 beyond a hundred thousand is lost; at its own pace that takes minutes, unpaced a second."""
-_UNPACED_RESENDS = 64
-"""How many of the oldest messages an unpaced agent looks at in a tick; the real one looks at one. It sends about as
-many times faster, so that much is lost with a connection, and mending that is to take as long as with the real one."""
 _DRAIN_SECONDS = 2.0
 _DRAIN_TICK_SECONDS = 0.01
 _HANDSHAKE_ERROR = "\n----------ERROR-------\nEncountered error while initiating handshake. "
 
 
-class AgentState(enum.Enum):
-    """Where the agent is; see the module."""
-
-    WAITING = "waiting"
-    HANDSHAKE = "handshake"
-    CONNECTING = "connecting"
-    OPEN = "open"
-    DRAINING = "draining"
-    ENDED = "ended"
-    DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentEnd:
-    """How a session ended: `output` is what the service will tell the client, empty for success."""
-
-    output: str
-    reason: str
-
-
-class Outlet(Protocol):
-    """The agent's side of the service."""
-
-    def agent_sends(self, messages: list[bytes]) -> None:
-        """Messages for the client."""
-
-    def agent_holds(self, held: bool) -> None:
-        """The agent is blocked in a write and reads nothing from the service; or reads again."""
-
-    def agent_ended(self, end: AgentEnd) -> None:
-        """The session is over."""
-
-    def agent_died(self) -> None:
-        """The agent's process is gone without a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Character:
-    """What makes one agent differ from another.
-
-    `unpaced` lifts the millisecond between its messages, and lets it send more than one again in a tick.
-    """
-
-    version: str = "3.3.987.0"
-    unpaced: bool = False
-    handshake_seconds: float = 15.0
-
-
 class Agent:
-    """One session's agent. `properties` are the document's, filled in; `dial` reaches the target's ports."""
+    """One session's agent. `properties` are the document's, filled in; `dial` reaches the target's ports.
+
+    `races` tells how often which of its races ends badly.
+    """
 
     def __init__(
         self,
@@ -124,27 +72,40 @@ class Agent:
         properties: Mapping[str, object],
         character: Character,
         chance: random.Random,
+        races: Callable[[], Races] = Races,
     ) -> None:
         self.state = AgentState.WAITING
         self.invalid = 0
-        self.sent = Unacknowledged()
-        self.received = ReceiveStream(max_early_messages=_EARLY_MESSAGES, max_early_bytes=_EARLY_BYTES)
+        self.inbox = Inbox(self._process)
+        self._outbox = Outbox(outlet.agent_sends, unpaced=character.unpaced)
+        self.sent = self._outbox.unacknowledged
+        self._critic = Critic(self.sent) if character.strict else None
         self._outlet = outlet
         self._dial = dial
         self._properties = properties
         self._character = character
         self._chance = chance
+        self._races = races
         self._loop = asyncio.get_running_loop()
         self._port: Port | None = None
-        self._is_paused = False
+        self._is_deaf = False
+        self._is_disconnected = False
+        self._doubles_next = False
+        self._throws_away = False
+        self._is_target_gone = False
+        self._is_silent = False
         self._is_held = False
         self._is_ahead = False
-        self._output: list[bytes] = []
         self._target: list[bytes] = []
         self._began = 0.0
         self._end = AgentEnd("", "")
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._connecting: asyncio.Task[None] | None = None
+
+    @property
+    def complaints(self) -> Sequence[str]:
+        """What the client did that a correct one would not; for a strict agent."""
+        return self._critic.complaints if self._critic is not None else ()
 
     # The service's side.
 
@@ -155,30 +116,28 @@ class Agent:
         parameters = {"SessionType": SessionType.PORT, "Properties": dict(sorted(self._properties.items()))}
         action = RequestedAction(ActionType.SESSION_TYPE, parameters)
         request = HandshakeRequest(self._character.version, (action,))
-        self._send(PayloadType.HANDSHAKE_REQUEST, build_handshake_request(request))
+        self._outbox.say(PayloadType.HANDSHAKE_REQUEST, build_handshake_request(request))
         self._later("handshake", self._character.handshake_seconds, self._handshake_timed_out)
-        self._later("tick", TICK_SECONDS, self._tick)
+        self._outbox.begin()
         self._flush()
 
     def receive(self, messages: list[bytes]) -> None:
         """Take messages of the client."""
-        if self.state in (AgentState.WAITING, AgentState.ENDED, AgentState.DEAD):
+        if self.state in (AgentState.WAITING, AgentState.ENDED, AgentState.DEAD) or self._is_deaf:
             return
-        now = self._loop.time()
+        is_complete = self.state is not AgentState.HANDSHAKE
         for data in messages:
+            if self._critic is not None:
+                self._critic.judge(data, is_complete=is_complete)
             try:
-                message = parse(data)
-                if message.message_type == MessageType.ACKNOWLEDGE:
-                    self.sent.acknowledge(parse_acknowledge(message.payload), now)
-                elif message.message_type == MessageType.INPUT_STREAM_DATA:
-                    self._take(message)
-                else:
-                    continue
-            except MessageError:
+                self._hear(read(data))
+            except UnreadableError:
                 self.invalid += 1
-                continue
-            if self._is_paused:
-                self.start()
+            except ReaderLostError as error:
+                _log.info("the agent is deaf from now on: %s", error)
+                self._is_deaf = True
+                break
+        self._throws_away = False
         if self._is_ahead and len(self.sent) < _UNPACED_MESSAGES // 2:
             self._is_ahead = False
             self._hold()
@@ -186,22 +145,33 @@ class Agent:
 
     def pause(self) -> None:
         """pause_publication: read nothing from the target and send nothing, until told or spoken to."""
-        self._is_paused = True
-        self._hold()
+        if not self._is_deaf:
+            self._set_paused(True)
 
     def start(self) -> None:
         """start_publication."""
-        self._is_paused = False
-        self._hold()
+        if not self._is_deaf:
+            self._set_paused(False)
+            self._outbox.start()
+
+    def lose_connection(self, *, doubles: bool) -> None:
+        """Its connection is reset, and it does not know: what it sends is lost.
+
+        One more message may be read from the old one: with `doubles` the next is passed on to the target and not
+        counted.
+        """
+        self._is_disconnected = True
+        self._doubles_next = doubles
+
+    def reconnect(self) -> None:
+        """Its connection is there again."""
+        self._is_disconnected = False
 
     def hold(self, held: bool) -> None:
         """The service takes no more at the moment; or does again. TCP's doing, not the protocol's."""
         self._is_held = held
+        self._outbox.is_held = held
         self._hold()
-
-    def cancel(self, reason: str) -> None:
-        """channel_closed: the session is over, whatever its state."""
-        self._finish(AgentEnd("", reason))
 
     def die(self) -> None:
         """Lose the process."""
@@ -223,14 +193,7 @@ class Agent:
 
     def port_read(self, data: memoryview) -> None:
         """Bytes of the target."""
-        now, wall_ms = self._loop.time(), time.time_ns() // 1_000_000
-        add = self.sent.add
-        messages = [
-            add(PayloadType.OUTPUT, data[at : at + PAYLOAD_BYTES], now, wall_ms)
-            for at in range(0, len(data), PAYLOAD_BYTES)
-        ]
-        if not self._is_paused:
-            self._outlet.agent_sends(messages)
+        self._outbox.pass_on(data)
         if self._character.unpaced and len(self.sent) > _UNPACED_MESSAGES:
             self._is_ahead = True
             self._hold()
@@ -244,58 +207,93 @@ class Agent:
         self._port = None
         self._outlet.agent_holds(False)
         if self.state is AgentState.OPEN:
+            self._is_target_gone = True
             reason = "the target closed the connection" if error is None else f"the connection broke: {error}"
             self._finish(AgentEnd("", reason))
 
     # Receiving.
 
-    def _take(self, message: AgentMessage) -> None:
-        is_next = message.sequence_number == self.received.expected
-        if is_next and not self._is_ready(message):
-            return
-        messages = self.received.receive(message)
-        if messages is None:
-            return
-        for each in messages:
-            self._process(each)
-        acknowledgement = self._acknowledge(message)
-        at = len(self._output)
-        if self.state is AgentState.CONNECTING and at and self._chance.random() < 0.5:
-            at -= 1  # the ack of the response and HandshakeComplete come from different threads of the agent
-        self._output.insert(at, acknowledgement)
+    def _hear(self, message: ClientMessage) -> None:
+        if self._is_disconnected:
+            self._hear_last(message)
+        elif message.message_type == MessageType.ACKNOWLEDGE:
+            self._set_paused(False)
+            self.sent.acknowledge(read_acknowledgement(message.payload), self._loop.time())
+        elif message.message_type == MessageType.INPUT_STREAM_DATA:
+            self._set_paused(False)
+            self._take(message)
 
-    def _is_ready(self, message: AgentMessage) -> bool:
-        if self.state is AgentState.HANDSHAKE or message.payload_type != PayloadType.OUTPUT:
-            return self.state is not AgentState.CONNECTING
-        return self.state is AgentState.OPEN and self._port is not None
+    def _hear_last(self, message: ClientMessage) -> None:
+        """What was read just before the connection broke: processed, and then the acknowledgement fails."""
+        is_next = message.message_type == MessageType.INPUT_STREAM_DATA and (
+            message.sequence_number == self.inbox.expected
+        )
+        if self._doubles_next and is_next and self.state is AgentState.OPEN:
+            self._doubles_next = False
+            self._process(message)
 
-    def _process(self, message: AgentMessage) -> None:
-        if self.state is AgentState.HANDSHAKE:
-            if message.payload_type == PayloadType.HANDSHAKE_RESPONSE:
-                self._handshake_answered(message.payload)
-        elif message.payload_type == PayloadType.OUTPUT:
+    def _take(self, message: ClientMessage) -> None:
+        said = len(self._outbox)
+        if not self.inbox.receive(message) or self._is_silent:
+            return
+        # The acknowledgement of the response and HandshakeComplete come from different threads of the agent.
+        is_late = len(self._outbox) > said and self._chance.random() < self._races().complete
+        self._outbox.acknowledge(message, None if is_late else said)
+
+    def _process(self, message: ClientMessage) -> bool:
+        """Act on a message whose turn it is; whether that was possible."""
+        if message.payload_type == PayloadType.HANDSHAKE_RESPONSE:
+            return self._take_response(message.payload)
+        if message.payload_type == PayloadType.ENC_CHALLENGE_RESPONSE:
+            raise ReaderLostError("an answer to a challenge, without encryption")
+        if self.state is AgentState.HANDSHAKE or self._throws_away:
+            return True
+        if self.state is AgentState.CONNECTING:
+            return False
+        if message.payload_type == PayloadType.OUTPUT:
+            if self._is_target_gone:
+                return False
             self._target.append(message.payload)
         elif message.payload_type == PayloadType.FLAG:
             self._write_target()
-            self._flag(parse_flag(message.payload))
+            self._obey(read_flag(message.payload))
+        return True
 
-    def _handshake_answered(self, payload: bytes) -> None:
-        response = parse_handshake_response(payload)
-        for action in response.actions:
+    def _take_response(self, payload: bytes) -> bool:
+        try:
+            actions = read_handshake_response(payload)
+        except UnreadableError:
+            self.invalid += 1
+            return False
+        failure = ""
+        for action in actions:
             if action.status != ActionStatus.SUCCESS:
-                text = f"{action.action_type} failed on client with status {action.status} error: {action.error}"
-                self._finish(AgentEnd(_HANDSHAKE_ERROR + text, "the client refused the handshake"))
-                return
+                failure = f"{action.action_type} failed on client with status {action.status} error: {action.error}"
+            elif action.action_type == ActionType.KMS_ENCRYPTION:
+                raise ReaderLostError("a key that was not asked for")
+        if self.state is not AgentState.HANDSHAKE:
+            if failure:
+                self._finish(AgentEnd("", "the client refused a handshake that was over"))
+            raise ReaderLostError("a response that nobody waits for")
+        if failure:
+            self._finish(AgentEnd(_HANDSHAKE_ERROR + failure, "the client refused the handshake"))
+        else:
+            self._complete_handshake()
+        return True
+
+    def _complete_handshake(self) -> None:
         self._timers.pop("handshake").cancel()
         elapsed_ns = int((self._loop.time() - self._began) * 1e9)
         self.state = AgentState.CONNECTING
-        self._send(PayloadType.HANDSHAKE_COMPLETE, build_handshake_complete(HandshakeComplete(elapsed_ns, "")))
+        self._throws_away = self._chance.random() < self._races().early
+        self._outbox.say(PayloadType.HANDSHAKE_COMPLETE, build_handshake_complete(HandshakeComplete(elapsed_ns, "")))
         self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         number = str(self._properties.get("portNumber", ""))
+        is_unpaced, is_paused = self._character.unpaced, self._outbox.is_paused
         try:
-            port = await Port.connect(self, self._dial, int(number), unpaced=self._character.unpaced)
+            port = await Port.connect(self, self._dial, int(number), unpaced=is_unpaced, paused=is_paused)
         except OSError as error:
             # The real agent crashes while it cleans up after this, and reports nothing.
             _log.info("port %s: %s", number, error)
@@ -306,38 +304,21 @@ class Agent:
             return
         self._port = port
         self.state = AgentState.OPEN
+        port.pause(self._outbox.is_paused)
         self._hold()
 
-    def _flag(self, flag: int) -> None:
+    def _obey(self, flag: int | None) -> None:
         if flag == ControlFlag.TERMINATE_SESSION:
-            self._finish(AgentEnd("", "the client sent the TerminateSession flag"))
+            self._finish(AgentEnd("", "the client sent the TerminateSession flag"), silence=self._races().terminate)
         elif flag == ControlFlag.DISCONNECT_TO_PORT:
-            self._finish(AgentEnd("", "the client sent the DisconnectToPort flag"))
+            self._is_target_gone = True
+            self._finish(AgentEnd("", "the client sent the DisconnectToPort flag"), silence=self._races().disconnect)
 
     # Sending.
 
-    def _send(self, payload_type: PayloadType, payload: bytes) -> None:
-        message = self.sent.add(payload_type, payload, self._loop.time(), time.time_ns() // 1_000_000)
-        if not self._is_paused:
-            self._output.append(message)
-
-    def _acknowledge(self, message: AgentMessage) -> bytes:
-        payload = build_acknowledge(message.message_type, message.message_id, message.sequence_number)
-        return encode(
-            MessageType.ACKNOWLEDGE,
-            0,
-            PayloadType.UNSET,
-            payload,
-            random_message_id(),
-            time.time_ns() // 1_000_000,
-            ACKNOWLEDGE_FLAGS,
-        )
-
     def _flush(self) -> None:
         self._write_target()
-        if self._output:
-            messages, self._output = self._output, []
-            self._outlet.agent_sends(messages)
+        self._outbox.flush()
 
     def _write_target(self) -> None:
         if self._target:
@@ -345,17 +326,15 @@ class Agent:
             if self._port is not None:
                 self._port.write(data)
 
+    def _set_paused(self, paused: bool) -> None:
+        if self._outbox.is_paused is not paused:
+            self._outbox.is_paused = paused
+            if self._port is not None:
+                self._port.pause(paused)
+
     def _hold(self) -> None:
         if self._port is not None:
-            self._port.hold(self._is_paused or self._is_held or self._is_ahead)
-
-    def _tick(self) -> None:
-        self._later("tick", TICK_SECONDS, self._tick)
-        if self._is_paused or self._is_held:
-            return
-        messages = self.sent.due(self._loop.time(), _UNPACED_RESENDS if self._character.unpaced else 1)
-        if messages:
-            self._outlet.agent_sends(messages)
+            self._port.hold(self._is_held or self._is_ahead)
 
     # Ending.
 
@@ -363,11 +342,13 @@ class Agent:
         text = "Handshake timed out. Please ensure that you have the latest version of the session manager plugin."
         self._finish(AgentEnd(_HANDSHAKE_ERROR + text, "the handshake timed out"))
 
-    def _finish(self, end: AgentEnd) -> None:
+    def _finish(self, end: AgentEnd, *, silence: float = 0.0) -> None:
+        """End the session; `silence` is how often the end is quicker than an acknowledgement, if it waits for none."""
         if self.state in (AgentState.DRAINING, AgentState.ENDED, AgentState.DEAD):
             return
         self.state = AgentState.DRAINING
         self._end = end
+        self._is_silent = not len(self.sent) and self._chance.random() < silence
         if self._port is not None:
             self._port.close()
         self._drain(self._loop.time() + _DRAIN_SECONDS)
@@ -388,6 +369,7 @@ class Agent:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._outbox.stop()
         if self._connecting is not None:
             self._connecting.cancel()
         if self._port is not None:

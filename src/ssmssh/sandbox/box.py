@@ -38,7 +38,8 @@ class SessionReport:
 
     `status` is Connecting, Connected, Disconnected or Terminated; `end_reason` says in words what ended it.
     The `agent_…` fields tell about the agent's side: resends, messages nobody has acknowledged, duplicates and
-    unusable messages it was sent.
+    unusable messages it was sent. `complaints` says in words what the client did that a correct one would not, the
+    first twenty times, if the sandbox is strict.
     """
 
     session_id: str
@@ -63,6 +64,7 @@ class SessionReport:
     agent_unacknowledged: int
     agent_duplicates: int
     agent_invalid: int
+    complaints: Sequence[str]
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +120,7 @@ class Sandbox:
         gateways: How many processes share the sessions.
         agent_version: What the agents say they are.
         handshake_seconds: How long an agent waits for the client's handshake; 15 for the real one.
+        strict: Have agents complain (`SessionReport.complaints`) of what a client should not do and they let pass.
         seed: Makes the chance behind faults repeatable.
         parent_directory: Where to make the directory; the system's place for such by default.
         keep: The sandbox outlives this object and process, until `stop_directory`.
@@ -137,6 +140,7 @@ class Sandbox:
         unsigned_opens: bool = False,
         agent_version: str = AGENT_VERSION,
         handshake_seconds: float = 15.0,
+        strict: bool = False,
         seed: int | None = None,
         parent_directory: Path | None = None,
         keep: bool = False,
@@ -151,6 +155,7 @@ class Sandbox:
         self._unsigned_opens = unsigned_opens
         self._agent_version = agent_version
         self._handshake_seconds = handshake_seconds
+        self._strict = strict
         self._seed = seed
         self._parent_directory = parent_directory
         self._keep = keep
@@ -354,6 +359,7 @@ class Sandbox:
             "unsigned_opens": self._unsigned_opens,
             "agent_version": self._agent_version,
             "handshake_seconds": self._handshake_seconds,
+            "strict": self._strict,
             "seed": self._seed,
             "sshd": program,
         }

@@ -16,9 +16,6 @@ from ssmssh.sandbox.faults import FAULT_TYPES, Fault, Kind
 if TYPE_CHECKING:
     from ssmssh.sandbox.servicesession import ServiceSession
 
-ZOMBIE_SECONDS = 60.0
-"""How long an agent's master waits for a worker that says nothing."""
-
 
 @dataclass(slots=True)
 class _Armed:
@@ -69,15 +66,13 @@ class Events:
         if not self._armed:
             return
         traffic = self._session.traffic
-        payload = traffic.bytes_up + traffic.bytes_down
-        messages = traffic.messages_up + traffic.messages_down
         for armed in list(self._armed.values()):
-            if payload >= armed.at_bytes or messages >= armed.at_messages:
+            if traffic.payload_bytes >= armed.at_bytes or traffic.messages >= armed.at_messages:
                 self._happen(armed)
 
     def zombie_seconds(self) -> float:
-        """How long it takes to notice that the agent is dead."""
-        return ZOMBIE_SECONDS if self._dying is None else self._dying["away"]
+        """How long it takes to notice that the agent is dead; one that died by itself, of a closed port, at once."""
+        return 0.0 if self._dying is None else self._dying["away"]
 
     def _arm(self, fault: Fault, times: int) -> None:
         traffic = self._session.traffic
@@ -85,8 +80,8 @@ class Events:
         armed = _Armed(
             fault,
             times,
-            traffic.bytes_up + traffic.bytes_down + fault["bytes"] if fault["bytes"] else never,
-            traffic.messages_up + traffic.messages_down + fault["messages"] if fault["messages"] else never,
+            traffic.payload_bytes + fault["bytes"] if fault["bytes"] else never,
+            traffic.messages + fault["messages"] if fault["messages"] else never,
         )
         self._armed[fault.name] = armed
         if fault["seconds"]:
@@ -111,7 +106,9 @@ class Events:
             "cut": lambda _: session.client.abort() if session.client else None,
             "bye": lambda _: session.client.finish(1000, "Bye") if session.client else None,
             "half-open": lambda _: session.client.silence() if session.client else None,
-            "agent-cut": lambda fault: session.agent_goes_away(fault["away"]),
+            "agent-cut": lambda fault: session.agent_goes_away(
+                fault["away"], double=fault["double"], orderly=bool(fault["orderly"])
+            ),
             "pause": self._pause,
             "garbage": self._garbage,
             "sshd-dies": lambda _: session.agent.kill_server(),
@@ -123,6 +120,9 @@ class Events:
     def _pause(self, fault: Fault) -> None:
         self._session.agent.pause()
         self._session.later(fault["away"], self._session.agent.start)
+
+    def _agent_cut(self, fault: Fault) -> None:
+        self._session.agent_goes_away(fault["away"], double=fault["double"], orderly=fault["orderly"] > 0)
 
     def _agent_dies(self, fault: Fault) -> None:
         self._dying = fault

@@ -14,9 +14,10 @@ Events count from the moment they are set or, where that is later, from the star
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from ssmssh.errors import UsageError
+from ssmssh.sandbox.character import Races
 
 
 class Kind(enum.Enum):
@@ -109,10 +110,27 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             "seconds",
             seconds=60,
         ),
+        _condition("late-end", "channel_closed comes `seconds` after the end of the agent", "seconds", seconds=3),
+        _condition("stays-open", "the WebSocket is not closed behind channel_closed"),
+        _condition("token-once", "a token opens one connection only"),
+        _condition(
+            "races",
+            "how often the agent's races end badly: `early` data is lost, handshakes are `complete` before they are "
+            "acknowledged, `terminate` and `disconnect` are not acknowledged",
+            "early",
+            **asdict(Races()),
+        ),
         _event("cut", "the client's TCP connection is reset"),
         _event("bye", "the service closes with code 1000, as it does each hour"),
         _event("half-open", "the client's connection goes silent for good"),
-        _event("agent-cut", "the agent's connection is away for `away` seconds", away=0.5),
+        _event(
+            "agent-cut",
+            "the agent's connection is reset and away for `away` seconds, and one message comes to the port twice with "
+            "the rate `double`; closed in good order with `orderly=1`",
+            away=0.5,
+            double=0.8,
+            orderly=0,
+        ),
         _event("pause", "the agent is told to pause, and after `away` seconds to go on", away=0.5),
         _event("garbage", "`count` messages that are none are sent to the client", count=1),
         _event("sshd-dies", "the SSH server of the session is killed"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssmssh.sandbox import control, faults, processes
-from ssmssh.sandbox.agent import Character
+from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
@@ -73,6 +73,7 @@ class Gateway:
         unsigned_opens: bool,
         agent_version: str,
         handshake_seconds: float,
+        strict: bool,
         seed: int | None,
         sshd: str | None,
         umask: int,
@@ -85,7 +86,7 @@ class Gateway:
         processes.configure_log(Path(directory) / "gateway.log")
         self._keys = KeyRing(AccessKey(*key))
         self._chance.seed(seed)
-        self._character = Character(agent_version, unpaced, handshake_seconds)
+        self._character = Character(agent_version, unpaced, handshake_seconds, strict)
         self._ports = {int(number): own for number, own in ports.items()}
         if sshd is not None:
             self._sshd = SystemSshd(sshd, Path(directory), umask)

@@ -4,6 +4,9 @@ The agent reads at most 1024 bytes at a time and sleeps a millisecond after each
 WritePump), so that a session gives less than 1 MB/s. Its pace here is kept over many messages: where all share
 few processors, a message that comes late would otherwise make every later one late, and the pace a measure of the load.
 Unpaced, it is given what can be had in one read.
+
+A pause finds it either at rest, and then it reads no more, or in a read that is not called off: where the target was
+idle, the first that it says in the pause is still read (agent: port_basic.go, WritePump).
 """
 
 import asyncio
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
 
 PAYLOAD_BYTES = 1024
-PACE_SECONDS = 1 / 717
+PACE_SECONDS = 0.00146
 """What a real agent was measured to take for a kilobyte: the millisecond, and its work."""
 _LATE_SECONDS = 0.05
 """How late it may be and still make up for it; after more it begins anew."""
@@ -51,7 +54,9 @@ class PortUser(Protocol):
 class Port(asyncio.BufferedProtocol):
     """A connection that is open. Make one with `connect`."""
 
-    def __init__(self, user: PortUser, process: "subprocess.Popen[bytes] | None", *, unpaced: bool) -> None:
+    def __init__(
+        self, user: PortUser, process: "subprocess.Popen[bytes] | None", *, unpaced: bool, paused: bool
+    ) -> None:
         self._user = user
         self._process = process
         self._loop = asyncio.get_running_loop()
@@ -59,16 +64,20 @@ class Port(asyncio.BufferedProtocol):
         self._unpaced = unpaced
         self._transport: asyncio.Transport | None = None
         self._is_held = False
+        self._is_paused = paused
+        self._is_reading = False
         self._is_resting = False
         self._rested_at = 0.0
 
     @classmethod
-    async def connect(cls, user: PortUser, dial: Dial, number: int, *, unpaced: bool) -> "Port":
+    async def connect(cls, user: PortUser, dial: Dial, number: int, *, unpaced: bool, paused: bool) -> "Port":
         """Dial; raises what `dial` raises."""
         connection, process = await dial(number)
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        _, port = await loop.create_connection(lambda: cls(user, process, unpaced=unpaced), sock=connection)
+        _, port = await loop.create_connection(
+            lambda: cls(user, process, unpaced=unpaced, paused=paused), sock=connection
+        )
         return port
 
     def write(self, data: bytes) -> bool:
@@ -81,6 +90,13 @@ class Port(asyncio.BufferedProtocol):
     def hold(self, held: bool) -> None:
         """Stop reading from the target, or go on."""
         self._is_held = held
+        self._set_reading()
+
+    def pause(self, paused: bool) -> None:
+        """Begin no read, or go on to; one that has begun is not called off."""
+        if paused and not self._is_paused:
+            self._is_reading = not (self._is_held or self._is_resting)
+        self._is_paused = paused
         self._set_reading()
 
     def close(self) -> None:
@@ -101,14 +117,18 @@ class Port(asyncio.BufferedProtocol):
         """The connection is there."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_BUFFERED_BYTES)
+        self._set_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Where to read to."""
-        return self._buffer
+        return self._buffer[:PAYLOAD_BYTES] if self._is_paused else self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """`nbytes` were read."""
         self._user.port_read(self._buffer[:nbytes])
+        if self._is_paused:
+            self._is_reading = False
+            self._set_reading()
         if self._unpaced:
             return
         now = self._loop.time()
@@ -142,7 +162,7 @@ class Port(asyncio.BufferedProtocol):
     def _set_reading(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._is_held or self._is_resting:
+        if self._is_held or self._is_resting or (self._is_paused and not self._is_reading):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -36,7 +36,7 @@ class Unacknowledged:
     def __init__(self) -> None:
         self.round_trips = RoundTrips()
         self.resent = 0
-        self._next = 0
+        self.next_number = 0
         self._stored: dict[int, tuple[bytes, float]] = {}
 
     def __len__(self) -> int:
@@ -44,15 +44,20 @@ class Unacknowledged:
 
     def add(self, payload_type: PayloadType, payload: bytes | memoryview, now: float, wall_ms: int) -> bytes:
         """Number, store and return a message."""
-        number = self._next
+        number = self.next_number
         flags = 1 if number == 0 else 0
         message = encode(
             MessageType.OUTPUT_STREAM_DATA, number, payload_type, payload, random_message_id(), wall_ms, flags
         )
-        self._next = number + 1
+        self.next_number = number + 1
         if len(self._stored) < _STORED_MESSAGES:
             self._stored[number] = (message, now)
         return message
+
+    def message(self, number: int) -> bytes | None:
+        """The message with that number, while nobody has acknowledged it."""
+        stored = self._stored.get(number)
+        return None if stored is None else stored[0]
 
     def acknowledge(self, number: int, now: float) -> None:
         """Forget a message; that it is not known is nothing special."""

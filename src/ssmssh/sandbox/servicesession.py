@@ -2,7 +2,8 @@
 
 What the service does here is what is known or inferred of it: a side is paused while
 the other has no open connection; a new client connection takes the place of an old one; when the agent has
-ended, the client is told with `channel_closed` and its connection is closed.
+ended, the client is told with `channel_closed` and its connection is closed. docs/sandbox.md lists what of that nobody
+outside can know, and the faults that have it otherwise.
 
     CONNECTING -> CONNECTED <-> DISCONNECTED          any of them -> TERMINATED
 """
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ssmssh.protocol.message import (
-    MESSAGE_OVERHEAD_BYTES,
     SERVICE_HEADER_LENGTH,
     AgentMessage,
     MessageType,
@@ -26,12 +26,15 @@ from ssmssh.protocol.message import (
     random_message_id,
 )
 from ssmssh.protocol.payloads import build_channel_closed
-from ssmssh.sandbox.agent import Agent, AgentEnd, AgentState, Character
+from ssmssh.sandbox.agent import Agent
+from ssmssh.sandbox.character import Character, Races
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.events import Events
 from ssmssh.sandbox.faults import Fault, FaultSet
 from ssmssh.sandbox.link import Link
+from ssmssh.sandbox.outlet import AgentEnd, AgentState
 from ssmssh.sandbox.port import Dial
+from ssmssh.sandbox.traffic import Traffic
 from ssmssh.sandbox.wire import Weather
 
 if TYPE_CHECKING:
@@ -64,17 +67,6 @@ class Order:
     reason: str = ""
 
 
-@dataclass(slots=True)
-class Traffic:
-    """Payload bytes of stream messages, and all messages, that clients sent (up) and were sent (down)."""
-
-    bytes_up: int = 0
-    bytes_down: int = 0
-    messages_up: int = 0
-    messages_down: int = 0
-    opens: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Environs:
     """What all sessions of a gateway share."""
@@ -91,6 +83,7 @@ class Environs:
 class _Credentials:
     token: str = field(repr=False)
     query: str
+    is_used: bool = False
 
 
 class ServiceSession:
@@ -111,9 +104,10 @@ class ServiceSession:
         self._credentials = self._issue()
         self._client: ClientConnection | None = None
         self._agent_away = False
+        self._agent_was_reset = False
         self._timers: list[asyncio.TimerHandle] = []
         chance = environs.chance
-        self.agent = Agent(self, self._dial, order.properties, environs.character, chance)
+        self.agent = Agent(self, self._dial, order.properties, environs.character, chance, self._races)
         self.up = Link(self._to_agent, self.faults, chance)
         self.down = Link(self._to_client, self.faults, chance)
         self.events = Events(self, chance)
@@ -175,8 +169,9 @@ class ServiceSession:
             "reordered": self.up.statistics.reordered + self.down.statistics.reordered,
             "agent_resent": self.agent.sent.resent,
             "agent_unacknowledged": len(self.agent.sent),
-            "agent_duplicates": self.agent.received.duplicates,
+            "agent_duplicates": self.agent.inbox.duplicates,
             "agent_invalid": self.agent.invalid,
+            "complaints": list(self.agent.complaints),
         }
 
     # The client's connection (`Channel`).
@@ -189,6 +184,9 @@ class ServiceSession:
         """The client has introduced itself."""
         if self.is_over or not secrets.compare_digest(token.encode(), self.token.encode()):
             return False
+        if self._credentials.is_used and "token-once" in self.faults():
+            return False
+        self._credentials.is_used = True
         old, self._client = self._client, connection
         if old is not None:
             old.finish(1000, "replaced by a new connection")
@@ -204,8 +202,7 @@ class ServiceSession:
 
     def client_sends(self, messages: list[bytes]) -> None:
         """Messages for the agent."""
-        self.traffic.messages_up += len(messages)
-        self.traffic.bytes_up += _payload_bytes(messages)
+        self.traffic.count_up(messages)
         self.up.put(messages)
         self.events.progressed()
 
@@ -223,7 +220,8 @@ class ServiceSession:
         self.agent.hold(False)
         if not self.is_over:
             self.status = "Disconnected"
-            self.agent.pause()
+            if not self._agent_was_reset:
+                self.agent.pause()
 
     def message_limit(self) -> int:
         """The longest message taken, in bytes."""
@@ -251,13 +249,18 @@ class ServiceSession:
 
     def agent_ended(self, end: AgentEnd) -> None:
         """The agent has reported the end of the session."""
-        self._finish(end.output, end.reason)
+        late = self.faults().get("late-end")
+        if late is None:
+            self._finish(end.output, end.reason)
+        else:
+            self._later(late["seconds"], lambda: self._finish(end.output, end.reason))
 
     def agent_died(self) -> None:
-        """Nobody is told, until the agent's master notices."""
+        """The client is told at once, or when the agent's master has noticed, and then with a text of its own."""
         faults = self.faults()
         seconds = faults["port-closed"]["seconds"] if "port-closed" in faults else self.events.zombie_seconds()
-        self._later(seconds, lambda: self._finish(_WORKER_DIED, "the agent's process died"))
+        output = _WORKER_DIED if seconds else ""
+        self._later(seconds, lambda: self._finish(output, "the agent's process died"))
 
     # What events do to a session.
 
@@ -266,10 +269,18 @@ class ServiceSession:
         """The connection of the moment."""
         return self._client
 
-    def agent_goes_away(self, seconds: float) -> None:
-        """Cut the agent's connection; it comes back later."""
+    def agent_goes_away(self, seconds: float, *, double: float, orderly: bool) -> None:
+        """Cut the agent's connection; it comes back later.
+
+        One that is reset does not know that nothing arrives, and passes on one more message, with the rate `double`,
+        that it does not acknowledge.
+        """
         self._agent_away = True
-        self.agent.pause()
+        self._agent_was_reset = not orderly
+        if orderly:
+            self.agent.pause()
+        else:
+            self.agent.lose_connection(doubles=self._environs.chance.random() < double)
         self.tell_client(MessageType.PAUSE_PUBLICATION)
         self._later(seconds, self._agent_returns)
 
@@ -307,21 +318,27 @@ class ServiceSession:
             self.agent.begin()
 
     def _agent_returns(self) -> None:
-        self._agent_away = False
+        self._agent_away = self._agent_was_reset = False
+        self.agent.reconnect()
         if self._client is not None:
             self.tell_client(MessageType.START_PUBLICATION)
             self.agent.start()
+        else:
+            self.agent.pause()
 
     def _to_agent(self, messages: list[bytes]) -> None:
-        if not self._agent_away:
+        if not self._agent_away or self._agent_was_reset:
             self.agent.receive(messages)
+
+    def _races(self) -> Races:
+        fault = self.faults().get("races")
+        return Races() if fault is None else Races(**fault.arguments)
 
     def _to_client(self, messages: list[bytes]) -> None:
         client = self._client
         if client is None or self._agent_away:
             return
-        self.traffic.messages_down += len(messages)
-        self.traffic.bytes_down += _payload_bytes(messages)
+        self.traffic.count_down(messages)
         client.send(messages)
         if not client.writable:
             self.agent.hold(True)
@@ -343,7 +360,8 @@ class ServiceSession:
         if client is not None:
             client.resume("agent")
             client.send([self._channel_closed(output)])
-            client.finish(1000, "Bye")
+            if "stays-open" not in self.faults():
+                client.finish(1000, "Bye")
         self._environs.report(self)
 
     def _channel_closed(self, output: str) -> bytes:
@@ -368,18 +386,4 @@ def weather(faults: Mapping[str, Fault]) -> Weather:
         delay_seconds=delay["seconds"] if delay else 0.0,
         jitter_seconds=delay["jitter"] if delay else 0.0,
         bandwidth=bandwidth["rate"] if bandwidth else 0.0,
-    )
-
-
-_ACKNOWLEDGE_LETTER = MessageType.ACKNOWLEDGE.encode()[0]
-
-
-def _payload_bytes(messages: list[bytes]) -> int:
-    """Count quickly: what does not begin like an acknowledgement carries a payload."""
-    return sum(
-        [
-            len(message) - MESSAGE_OVERHEAD_BYTES
-            for message in messages
-            if len(message) > MESSAGE_OVERHEAD_BYTES and message[4] != _ACKNOWLEDGE_LETTER
-        ]
     )
