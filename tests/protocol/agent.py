@@ -2,7 +2,8 @@
 
 It acknowledges what it has processed and what it can buffer, acknowledges duplicates again, discards data that
 comes before the handshake is complete, leaves data unacknowledged until it has connected the port, sends at most one
-message per millisecond, resends the oldest unacknowledged message only, and that at ticks of 100 ms.
+message per millisecond, resends the oldest unacknowledged message only, and that at ticks of 100 ms. A pause finds it
+in a read, whose data it numbers and holds, so that newer data comes first. Its critic says what no client should do.
 """
 
 import math
@@ -21,6 +22,7 @@ from ssmssh.protocol.message import (
 from ssmssh.protocol.payloads import build_acknowledge, parse_acknowledge, parse_flag, parse_handshake_response
 from ssmssh.protocol.receiving import ReceiveStream
 from ssmssh.protocol.roundtrip import RoundTrip
+from ssmssh.sandbox.strict import Critic
 from tests.protocol.support import handshake_complete, handshake_request
 
 TICK_SECONDS = 0.1
@@ -37,12 +39,14 @@ class Agent:
         """Data that came before the handshake was complete: what must never happen."""
         self.is_terminated = False
         self.is_paused = False
+        self.critic = Critic(self)
+        self.next_number = 0
+        self._has_read_in_pause = False
         self._download = list(download)
         self._dial_seconds = dial_seconds
         self._stream = ReceiveStream(max_early_messages=100_000, max_early_bytes=2**30)
         self._round_trip = RoundTrip()
         self._unacknowledged: dict[int, tuple[bytes, float]] = {}
-        self._next_number = 0
         self._completed = False
         self._connected_at = math.inf
         self._next_tick = TICK_SECONDS
@@ -57,19 +61,29 @@ class Agent:
         """Have the target send something more."""
         self._download.append(payload)
 
+    def message(self, number: int) -> bytes | None:
+        """The message with that number, while nobody has acknowledged it."""
+        return self._unacknowledged[number][0] if number in self._unacknowledged else None
+
     def next_deadline(self) -> float:
-        reading = self._next_read if self._download and not self.is_paused else math.inf
+        reading = self._next_read if self._reads else math.inf
         return min(self._next_tick if self._unacknowledged else math.inf, reading)
 
     def handle_timeout(self, now: float) -> None:
-        if self._download and now >= self._next_read and not self.is_paused:
+        if self._reads and now >= self._next_read:
+            self._has_read_in_pause = self.is_paused
             self._next_read = now + PACE_SECONDS
             self._send(PayloadType.OUTPUT, self._download.pop(0), now)
         if now >= self._next_tick:
             self._next_tick = now + TICK_SECONDS
             self._resend_oldest(now)
 
+    @property
+    def _reads(self) -> bool:
+        return bool(self._download) and not (self.is_paused and self._has_read_in_pause)
+
     def receive(self, data: bytes, now: float) -> None:
+        self.critic.judge(data, is_complete=self._completed)
         message = parse(data)
         self.is_paused = False
         if message.message_type == MessageType.ACKNOWLEDGE:
@@ -106,8 +120,8 @@ class Agent:
             self.upload += message.payload
 
     def _send(self, payload_type: PayloadType, payload: bytes, now: float) -> None:
-        number = self._next_number
-        self._next_number += 1
+        number = self.next_number
+        self.next_number += 1
         kind = MessageType.OUTPUT_STREAM_DATA
         message = encode(kind, number, payload_type, payload, random_message_id(), _unix_ms(now))
         self._unacknowledged[number] = (message, now)

@@ -93,6 +93,7 @@ class Link:
             self._turn()
         assert self.channel.receive(wire("TV11"), self.now) == [ChannelClosed("")]
         assert self.channel.state is ChannelState.CLOSED
+        assert self.agent.critic.complaints == []
         return self.log
 
     def _is_done(self) -> bool:

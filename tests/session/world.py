@@ -137,6 +137,8 @@ class World:
                 sessions.run()
             except SsmsshError as error:
                 return error
+            finally:
+                assert self.agent.critic.complaints == []
         return None
 
     def wait(self, until: float, is_ready: Callable[[], bool]) -> None:

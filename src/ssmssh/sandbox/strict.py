@@ -5,6 +5,8 @@ what may be said when. It judges by what an agent can know: that an acknowledgem
 message was, is nobody's fault.
 """
 
+from typing import Protocol
+
 from ssmssh.protocol.message import (
     ACKNOWLEDGE_FLAGS,
     HEADER_LENGTH,
@@ -24,7 +26,6 @@ from ssmssh.protocol.payloads import (
     parse_flag,
     parse_handshake_response,
 )
-from ssmssh.sandbox.resend import Unacknowledged
 
 _COMPLAINTS = 20
 """The first tell the story; a client that does nothing right must not fill the memory."""
@@ -33,10 +34,19 @@ _REMEMBERED = 10_000
 _PORT_PAYLOADS = frozenset({PayloadType.OUTPUT, PayloadType.HANDSHAKE_RESPONSE, PayloadType.FLAG})
 
 
-class Critic:
-    """Judges one client of a Port session. `sent` is what the agent has sent it."""
+class Sent(Protocol):
+    """What the agent has sent."""
 
-    def __init__(self, sent: Unacknowledged) -> None:
+    next_number: int
+
+    def message(self, number: int) -> bytes | None:
+        """A message that nobody has acknowledged."""
+
+
+class Critic:
+    """Judges one client of a Port session."""
+
+    def __init__(self, sent: Sent) -> None:
         self.complaints: list[str] = []
         self._sent = sent
         self._seen: dict[int, int] = {}
