@@ -77,3 +77,29 @@ def test_match_exec_commands_are_said_to_run(home: Home) -> None:
     assert "Match exec" in home.install().stderr
     home.write(b"Match host exec\n  Port 22\n")
     assert "Match exec" not in home.install().stderr
+
+
+@pytest.mark.usefixtures("each_ssh")
+@pytest.mark.parametrize(
+    "match",
+    [
+        'exec "touch @/ran"',
+        '!exec "touch @/ran"',
+        'EXEC "touch @/ran"',
+        'exec="touch @/ran"',
+        'host=i-* !Exec="touch @/ran"',
+        'user exec,* exec "touch @/ran"',
+        'final exec "touch @/ran"',
+    ],
+)
+def test_commands_that_ssh_runs_are_told_however_they_are_spelled(home: Home, match: str) -> None:
+    home.write(f"Match {match}\n  Port 22\n".encode())
+    assert "ssh has run the Match exec commands" in home.install("--user", "me").stderr
+    assert (home.directory / "ran").exists()
+
+
+@pytest.mark.usefixtures("each_ssh")
+@pytest.mark.parametrize("match", ["host exec", "user exec", "all", "!host exec,web", 'originalhost "exec"'])
+def test_no_command_is_told_where_there_is_none(home: Home, match: str) -> None:
+    home.write(f"Match {match}\n  Port 22\n".encode())
+    assert "Match exec" not in home.install("--user", "me").stderr

@@ -177,9 +177,9 @@ def tokenise(raw: bytes) -> tuple[str, bytes]:
     """The keyword of a line in lower case, and the text after it; both empty where ssh skips the line."""
     text = raw.split(b"\0", 1)[0]
     text = text[:1] + text[1:].rstrip(b" \t\r\n\f")  # ssh leaves the first byte alone
-    token, rest = _delimit(text)
+    token, rest = delimit(text)
     if token == b"" and rest is not None:  # leading blanks
-        token, rest = _delimit(rest)
+        token, rest = delimit(rest)
     if not token or token[:1] in b"\n#":
         return "", b""
     return token.lower().decode("latin-1"), (rest or b"").lstrip(_BLANKS)
@@ -229,7 +229,7 @@ def _word(text: bytes, at: int) -> tuple[bytes | None, int]:
     return (None if quote else bytes(word)), at
 
 
-def _delimit(text: bytes) -> tuple[bytes | None, bytes | None]:
+def delimit(text: bytes) -> tuple[bytes | None, bytes | None]:
     """OpenSSH's ``strdelim``: the first token and what follows it.
 
     The token is None where a quote is never closed; the rest is None where nothing ended the token.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import files, hints, judge, sharing, verify
+from ssmssh.sshconfig import files, hints, judge, readable, sharing, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, probes, sample
@@ -115,6 +115,7 @@ class Installation(NamedTuple):
         plan = plan._replace(notes=(*plan.notes, *_includer(place)))
         hosts = probes(text.patterns)
         named = (host for host in hosts if host in text.patterns or judge.is_instance(host.partition(".")[0]))
+        plan = plan._replace(notes=(*plan.notes, *_check_readable(ssh, place, plan, deadline)))
         ours = verify.Ours({host: text.deciding() for host in hosts}, frozenset(named), self.is_target)
         return plan, _prove(ssh, place, plan, ours, reader, deadline)
 
@@ -233,13 +234,31 @@ def _prove(
     ssh: str | None, place: Place, plan: Plan, ours: verify.Ours, reader: Reader, deadline: float | None = None
 ) -> str:
     main, path = plan.before.main or b"", plan.before.main_path
-    has_system = place.config == place.users
-    before = Config(main, plan.before.own, plan.before.own_path, has_system)
-    after = Config(plan.main or b"", plan.own, plan.before.own_path, has_system)
-    doubt = verify.prove(ssh, before, after, ours, _foreign_hosts(plan) if plan.changes else (), deadline)
+    before = Config(main, plan.before.own, plan.before.own_path, place.config == place.users)
+    theirs = _foreign_hosts(plan) if plan.changes else ()
+    doubt = verify.prove(ssh, before, _after(place, plan), ours, theirs, deadline)
     if ssh and not doubt and runs_commands(Document(main), path, reader):
         return "to prove this, ssh has run the Match exec commands of your ssh config"
     return doubt
+
+
+def _after(place: Place, plan: Plan) -> Config:
+    return Config(plan.main or b"", plan.own, plan.before.own_path, place.config == place.users)
+
+
+def _check_readable(ssh: str | None, place: Place, plan: Plan, deadline: float) -> Iterator[str]:
+    """That the files are such that ssh reads them, where it looks at that; what it does not mind yet is a note.
+
+    Raises:
+        ProofError: ssh will not read one.
+    """
+    for path in (place.config, place.own) if plan.own is not None else (place.config,):
+        found = readable.objection(ssh, path, deadline)
+        if found is not None:
+            sentence, hint = found
+            if path == place.own or path == place.users:
+                raise verify.ProofError(sentence, _after(place, plan), hint=hint)
+            yield f"{sentence} when another file includes it; {hint or 'with -F it does'}"
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:

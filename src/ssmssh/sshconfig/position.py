@@ -14,7 +14,6 @@ counts as matching, and an ``Include`` whose files cannot be told as deciding: t
 """
 
 import glob
-import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +24,7 @@ from sshconf import KNOWN_PARAMS
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files, foreign
+from ssmssh.sshconfig.criteria import criteria
 from ssmssh.sshconfig.document import Document, Line
 from ssmssh.sshconfig.patterns import list_matches
 
@@ -47,6 +47,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _UNTOLD = re.compile(rb"%|\$\{")
 """In an argument of an Include: an environment variable or token, which ssh expands since 9.9 and not before."""
+
+_HOST_CRITERIA = frozenset({"host", "originalhost"})
 
 Judge = Callable[[str, Line], bool]
 """Whether the section that a line of a file opens holds for the host in question."""
@@ -150,12 +152,12 @@ def statically(host: str) -> Judge:
     """Judges sections without ssh: ``Host`` exactly; ``Match`` holds unless it begins with a host that is another."""
 
     def judge(path: str, line: Line) -> bool:  # noqa: ARG001 - the signature of a Judge
-        words = [word.decode("utf-8", "surrogateescape") for word in line.arguments() or ()]
         if line.keyword == "host":
-            return list_matches(words, host)
-        if len(words) > 1 and words[0].lower() in ("host", "originalhost"):
-            return list_matches(words[1].split(","), host)
-        return True
+            return list_matches([word.decode("utf-8", "surrogateescape") for word in line.arguments() or ()], host)
+        first = next(criteria(line), None)
+        if first is None or first.name not in _HOST_CRITERIA or first.is_negated:
+            return True
+        return list_matches(first.argument.decode("utf-8", "surrogateescape").split(","), host)
 
     return judge
 
@@ -258,19 +260,18 @@ def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Si
 
 
 def _named_hosts(line: Line) -> Iterator[bytes]:
-    words = line.arguments() or ()
     if line.keyword == "host":
-        yield from words
+        yield from line.arguments() or ()
         return
-    for criterion, hosts in itertools.pairwise(words):
-        if criterion.lower() in (b"host", b"originalhost"):
-            yield from hosts.split(b",")
+    for criterion in criteria(line):
+        if criterion.name in _HOST_CRITERIA and not criterion.is_negated:
+            yield from criterion.argument.split(b",")
 
 
 def runs_commands(document: Document, path: str, reader: Reader) -> bool:
     """Whether there is a ``Match exec``, so that asking ssh runs commands of the user's."""
     matches = (line for _, each in documents(document, path, reader) for line in each.lines if line.keyword == "match")
-    return any(b"exec" in (line.arguments() or ())[:-1] for line in matches)
+    return any(criterion.name == "exec" for line in matches for criterion in criteria(line))
 
 
 def _before_first_section(document: Document) -> int:
