@@ -36,7 +36,7 @@ from collections.abc import Callable
 from ssmssh.background import Background
 from ssmssh.connection import Connection, Service
 from ssmssh.doubling import Doubling
-from ssmssh.errors import ProtocolError, SsmsshError, UsageError
+from ssmssh.errors import DoubledError, ProtocolError, SsmsshError, UsageError
 from ssmssh.farewell import Farewell, ended_by_service, named, unflushed
 from ssmssh.keepalive import Keepalive
 from ssmssh.outage import Outage
@@ -430,9 +430,6 @@ class Session:
     def _raise_reason(self) -> None:
         if self._closed is None:
             return
-        may_be_doubled = self._doubling.explains(time.monotonic())
-        if self._farewell is not None and not (self._has_loss and (may_be_doubled or not self._farewell.is_hasty)):
-            return  # the end was our wish, though the service's word of it may have come before we had left
         error = ended_by_service(
             self._closed.output,
             self._service.description,
@@ -440,7 +437,10 @@ class Session:
             is_shaken=self._is_shaken,
             has_spoken=self._sink.has_written,
             has_loss=self._has_loss,
-            may_be_doubled=may_be_doubled,
+            may_be_doubled=self._doubling.explains(time.monotonic()),
         )
+        farewell = self._farewell
+        if farewell is not None and (not self._has_loss or (farewell.is_hasty and not isinstance(error, DoubledError))):
+            return  # the end was our wish, though the service's word of it may have come before we had left
         if error is not None:
             raise error
