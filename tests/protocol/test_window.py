@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from ssmssh.protocol.window import INCREMENT_BYTES, TARGET_DELAY_SECONDS, Window
+from ssmssh.protocol.window import CEILING_SECONDS, INCREMENT_BYTES, OFFICIAL_RATE, TARGET_DELAY_SECONDS, Window
 
 KIB = 1024
 SIZE = 1144
@@ -19,14 +19,16 @@ class Sender:
         self.window = Window(least_bytes=LEAST, initial_bytes=initial, max_bytes=ceiling)
         self.acknowledged = 0
         self.sent = 0
+        self.now = 100.0
 
     def round(self, seconds: float | None, *, use: float = 1.0) -> int:
         """Keep the window (or a part of it) full until all that is out now is acknowledged; return the window."""
         self._fill(use)
         end = self.sent
+        self.now += seconds or 0.05
         while self.acknowledged < end:
             in_flight = (self.sent - self.acknowledged) * SIZE
-            self.window.acknowledged(self.acknowledged, SIZE, in_flight, self.sent, seconds)
+            self.window.acknowledged(self.acknowledged, SIZE, in_flight, self.sent, seconds, self.now)
             self.acknowledged += 1
             self._fill(use)
         return self.window.size_bytes
@@ -115,35 +117,82 @@ def grown_sender() -> Sender:
     return sender
 
 
-def test_rising_delay_shrinks_the_window_to_what_meets_the_target() -> None:
+def test_a_delay_that_does_not_fall_with_the_window_is_that_of_the_path() -> None:
     sender = grown_sender()
-    for _ in range(3):  # the first begins while the quick round before is still counted
-        sender.round(0.2)
-    size = sender.window.size_bytes
-    tolerated = 0.05 + TARGET_DELAY_SECONDS
-    assert size == pytest.approx(1024 * KIB * tolerated / 0.2, rel=0.01)
-    assert sender.round(0.2) < size
+    sizes = [sender.round(0.2) for _ in range(100)]
+    assert min(sizes) == 512 * KIB
+    assert sum(size < 1024 * KIB for size in sizes) <= 2
+    assert sender.window.fastest_seconds == 0.2
 
 
-def test_growth_after_a_delay_is_additive() -> None:
+def test_a_delay_that_rises_during_a_trial_is_tried_once_more() -> None:
+    """It rises and rises, whatever the window is. That it was cut twice is the end of it, and never below the pace."""
     sender = grown_sender()
-    for _ in range(6):
-        sender.round(1.0)
-    for _ in range(4):  # until no more is out than the window has room for
-        sender.round(0.05)
-    before = sender.window.size_bytes
-    assert before < 512 * KIB
-    assert 0 < sender.round(0.05) - before <= 2.5 * INCREMENT_BYTES
+    while sender.window.size_bytes == 1024 * KIB:
+        sender.round(0.3)
+    sizes = [sender.round(0.3 + 0.3 * number) for number in range(6)]
+    assert min(sizes) == 1.25 * OFFICIAL_RATE * 0.3
+    assert sizes[-1] == 1024 * KIB
 
 
-def test_a_great_delay_halves_it_at_most() -> None:
+def test_a_delay_that_falls_by_more_than_a_cut_explains_was_not_ours() -> None:
     sender = grown_sender()
-    for _ in range(3):
-        sender.round(30.0)
-    assert sender.window.size_bytes == pytest.approx(512 * KIB, rel=0.01)
-    for _ in range(20):
-        sender.round(30.0)
-    assert sender.window.size_bytes == LEAST
+    while sender.window.size_bytes == 1024 * KIB:
+        sender.round(0.3)
+    sizes = [sender.round(0.05) for _ in range(3)]
+    assert sizes[-1] == 1024 * KIB
+    assert sender.window.fastest_seconds == 0.05
+
+
+def test_no_longer_round_trip_than_a_second_is_believed_at_once() -> None:
+    sender = grown_sender()
+    sizes = [sender.round(30.0) for _ in range(4)]
+    assert sizes[-1] == 1024 * KIB
+    assert sender.window.fastest_seconds == 1.0
+
+
+def test_a_path_that_became_a_little_longer_is_known_after_half_a_minute() -> None:
+    sender = grown_sender()
+    for _ in range(5):
+        sender.round(0.05 + 0.5 * TARGET_DELAY_SECONDS, use=0.4)
+    assert sender.window.fastest_seconds == 0.05
+    for _ in range(400):
+        sender.round(0.05 + 0.5 * TARGET_DELAY_SECONDS, use=0.4)
+    assert sender.window.fastest_seconds == pytest.approx(0.1)
+    sender.round(0.02)
+    assert sender.window.fastest_seconds == 0.02
+
+
+def test_a_loss_during_a_trial_counts_from_what_was_before() -> None:
+    sender = grown_sender()
+    while sender.window.size_bytes == 1024 * KIB:
+        sender.round(0.3)
+    sender.window.lost(sender.sent, sender.sent + 1, again=False)
+    assert sender.window.size_bytes == 512 * KIB
+    sender.window.not_lost()
+    assert sender.window.size_bytes == 1024 * KIB
+
+
+def test_what_may_have_been_an_overrun_is_not_reached_again_for_some_minutes() -> None:
+    sender = grown_sender()
+    for half in (512 * KIB, 256 * KIB):
+        sender.window.overrun(sender.window.size_bytes, sender.now)
+        sender.window.restart(sender.sent)
+        assert max(sender.round(0.05) for _ in range(100)) == half
+    sender.now += CEILING_SECONDS
+    assert [sender.round(0.05) for _ in range(20)][-1] == 1024 * KIB
+
+
+def test_a_lost_connection_with_little_on_its_way_was_not_overrun() -> None:
+    sender = grown_sender()
+    sender.window.overrun(16 * KIB, sender.now)
+    assert sender.round(0.05) == 1024 * KIB
+    for _ in range(20):  # and what is on its way at the official pace is not too much
+        sender.window.overrun(40 * KIB, sender.now)
+    assert sender.window.size_bytes == 1024 * KIB
+    sender.window.restart(sender.sent)
+    sender.window.overrun(1024 * KIB, sender.now)  # nothing was measured: it is not the size that was wrong
+    assert [sender.round(0.05) for _ in range(20)][-1] >= 40 * KIB
 
 
 def test_one_slow_round_trip_is_a_standstill_and_no_queue() -> None:
@@ -160,10 +209,8 @@ def test_a_back_off_for_a_loss_that_was_none_is_taken_back() -> None:
     assert sender.window.size_bytes == LEAST
     sender.window.not_lost()
     assert sender.window.size_bytes == 1024 * KIB
-    for _ in range(10):
-        sender.round(30.0)
-    sender.window.not_lost()  # what has shrunk it since was no loss
-    assert sender.window.size_bytes == LEAST
+    sender.window.not_lost()  # that was all
+    assert sender.window.size_bytes == 1024 * KIB
     sender = grown_sender()
     sender.window.lost(sender.sent, sender.sent + 1, again=True)
     sender.window.not_lost()
@@ -178,7 +225,7 @@ def test_a_back_off_for_a_loss_that_was_none_is_taken_back() -> None:
 
 def test_one_slow_acknowledgement_among_quick_ones_is_no_rising_delay() -> None:
     sender = grown_sender()
-    sender.window.acknowledged(sender.acknowledged, SIZE, 1024 * KIB, sender.sent, 3.0)
+    sender.window.acknowledged(sender.acknowledged, SIZE, 1024 * KIB, sender.sent, 3.0, sender.now)
     sender.acknowledged += 1
     assert sender.round(0.05) == 1024 * KIB
 

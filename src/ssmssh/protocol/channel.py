@@ -210,13 +210,14 @@ class DataChannel:
             )
         )
 
-    def disconnected(self, now: float) -> None:  # noqa: ARG002 - every call tells the time
+    def disconnected(self, now: float) -> None:
         """The WebSocket is gone, whatever the reason: nothing is produced until `open` is called again."""
         state_after = self._TABLE[self._state].after_resuming
         if state_after is None:
             return
         self._state_before = state_after
         self._enter(ChannelState.RESUMING)
+        self._sending.window.overrun(self._sending.unacknowledged_bytes, now)
         self._sending.hold()
         self._output.clear()
 

@@ -148,7 +148,7 @@ class SendStream:
             self.round_trip.update(sample)
         else:
             self._note_resend(sent, now)
-        self.window.acknowledged(number, size, in_flight, self.next_number, sample)
+        self.window.acknowledged(number, size, in_flight, self.next_number, sample, now)
         if self._is_backed_off:
             self._end_back_off()
         return True
