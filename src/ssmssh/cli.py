@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from ssmssh import __version__
-from ssmssh.errors import ExitStatus, SsmsshError
+from ssmssh.errors import ExitStatus, SsmsshError, UsageError
 
 COMMANDS = {
     "install-config": "Write or update the block in ~/.ssh/config.",
@@ -35,6 +35,8 @@ class Commands(click.Group):
         """Import a command; None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "sandbox" and sys.platform == "win32":
+            raise UsageError("The sandbox needs Linux or macOS", "run it in WSL")
         name = cmd_name.replace("-", "_")
         command = getattr(importlib.import_module(f"ssmssh.commands.{name}"), name)
         if not isinstance(command, click.Command):

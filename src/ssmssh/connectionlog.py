@@ -23,6 +23,7 @@ from collections import deque
 from pathlib import Path
 
 from ssmssh import settings
+from ssmssh.descriptors import CAN_POLL_PIPES
 from ssmssh.errors import FileError
 
 MAX_RECORDS = 200
@@ -179,7 +180,7 @@ def print_if_possible(line: str) -> None:
     A pipe that has room takes PIPE_BUF bytes without waiting (POSIX): 512 at least, 4096 on Linux.
     """
     try:
-        if sys.platform == "win32":  # which cannot tell; ssh there reads what its ProxyCommand prints
+        if not CAN_POLL_PIPES:  # Windows, which cannot tell; ssh there reads what its ProxyCommand prints
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
             return

@@ -50,7 +50,9 @@ def has_writer(fd: int) -> bool:
 
 def has_reader(fd: int) -> bool:
     """Whether somebody may still read; tells without writing. Without `CAN_POLL_PIPES` True: a write will tell."""
-    return not CAN_POLL_PIPES or not _poll(fd, select.POLLOUT) & (select.POLLHUP | select.POLLERR)
+    if not CAN_POLL_PIPES:
+        return True
+    return not _poll(fd, select.POLLOUT) & (select.POLLHUP | select.POLLERR)
 
 
 def writer_at_once(fd: int) -> Callable[[bytes], int]:
@@ -58,16 +60,17 @@ def writer_at_once(fd: int) -> Callable[[bytes], int]:
 
     It raises OSError when nobody will read any more. For what may block whatever is asked of it, it writes nothing.
     """
-    if CAN_POLL_PIPES:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISSOCK(mode):
-            return partial(_write_to_socket, fd)
-        if stat.S_ISFIFO(mode) and not _is_stderr(fd):  # a line of the log could fill it between look and write
-            return partial(_write_to_pipe, fd)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISSOCK(mode):
+        return partial(_write_to_socket, fd)
+    if stat.S_ISFIFO(mode) and not _is_stderr(fd):  # a line of the log could fill it between look and write
+        return partial(_write_to_pipe, fd)
     return _write_nothing
 
 
 def _write_to_pipe(fd: int, data: bytes) -> int:
+    if not CAN_POLL_PIPES:
+        return 0
     for start in range(0, len(data), select.PIPE_BUF):
         if not _poll(fd, select.POLLOUT):  # POLLERR as well: then the write tells that the reader is gone
             return start
@@ -79,6 +82,8 @@ def _write_to_pipe(fd: int, data: bytes) -> int:
 
 
 def _write_to_socket(fd: int, data: bytes) -> int:
+    if not CAN_POLL_PIPES:
+        return 0
     sock = socket.socket(fileno=fd)
     try:
         return sock.send(data, socket.MSG_DONTWAIT)
@@ -94,6 +99,8 @@ def _write_nothing(_data: bytes) -> int:
 
 def _poll(fd: int, events: int) -> int:
     """Which of `events` are there now, and which of those that are always told (POLLERR, POLLHUP, POLLNVAL)."""
+    if not CAN_POLL_PIPES:
+        return 0
     poll = select.poll()
     poll.register(fd, events)
     found = poll.poll(0)

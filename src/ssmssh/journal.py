@@ -11,7 +11,8 @@ A later run ends what was left behind, but only what is certainly its own to end
 computer (another one that shares the home directory has another boot id, and locks do not always cross
 a network), of the same profile, region and endpoint. It takes the file's lock first, so that two runs do not
 both end the same session, and reads nothing from a file that others could have written. Whatever is older than
-any session that its process left behind can be is removed, whoever's it was and whatever is in it.
+any session that its process left behind can be is removed, whoever's it was and whatever is in it. Where there are no
+locks (`ssmssh.ownfiles`) nothing is noted, and sessions that are left behind idle out.
 
 The files hold no token. Whatever fails here is logged and costs nothing else.
 """
@@ -28,13 +29,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ssmssh.ownfiles import CAN_LOCK, NO_SURPRISES, is_own, lock
 from ssmssh.settings import make_directory
-
-CAN_LOCK = os.name == "posix"
-"""Elsewhere nothing is noted, and sessions that are left behind idle out."""
-
-if CAN_LOCK:
-    import fcntl
 
 MAX_STALE = 10
 """Sessions that one run ends for others: a second or two of calls in the background, one for each connection that was
@@ -104,7 +100,7 @@ class Journal:
             descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             entry = Entry(path, descriptor, session_id)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(descriptor)
                 os.write(descriptor, text.encode())
                 unnamed.rename(path)
             except OSError:
@@ -137,7 +133,7 @@ class Journal:
         """Note that this owner cannot end its sessions for now, for all its runs."""
         try:
             make_directory(self._directory)
-            os.close(os.open(self._resting, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600))
+            os.close(os.open(self._resting, os.O_WRONLY | os.O_CREAT | NO_SURPRISES, 0o600))
             os.utime(self._resting, follow_symlinks=False)
         except OSError as error:
             _log.warning("that is not noted in %s: %s", self._directory, error.strerror)
@@ -157,10 +153,10 @@ class Journal:
 
     def _take(self, path: Path) -> Entry | None:
         """The session of a file whose process is gone. None where the file is too old; it is removed."""
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDWR | NO_SURPRISES)
         entry = Entry(path, descriptor, "")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: its process lives
+            lock(descriptor)  # BlockingIOError: its process lives
             status = os.fstat(descriptor)
             if not _is_private(status) or not os.path.samestat(status, path.lstat()):
                 raise ValueError("not ours, or just removed by another run")
@@ -210,4 +206,4 @@ def _is_old(status: os.stat_result) -> bool:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return stat.S_ISREG(status.st_mode) and is_own(status)

@@ -119,9 +119,11 @@ def take_standard_streams() -> tuple[int, int]:
 
 def forbid_core_dumps() -> None:
     """Keep credentials and tokens out of core files (POSIX)."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
+    if sys.platform == "win32":
+        return
+    import resource
 
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 

@@ -30,6 +30,7 @@ import botocore
 from botocore.loaders import Loader
 
 from ssmssh import __version__
+from ssmssh.ownfiles import CAN_TELL_OWNER, NO_SURPRISES, is_own
 from ssmssh.settings import make_directory
 
 OPERATIONS = ("StartSession", "ResumeSession", "TerminateSession")
@@ -96,7 +97,7 @@ def session_loader(directory: Path | None, data_path: str | None) -> SessionLoad
     Data of the user's own, there or in ``~/.aws/models``, is not looked through here: botocore's loader knows how.
     Where a file's permissions do not say who can write it, nothing is kept.
     """
-    if directory is None or os.name != "posix" or data_path or Path(Loader.CUSTOMER_DATA_PATH).exists():
+    if directory is None or not CAN_TELL_OWNER or data_path or Path(Loader.CUSTOMER_DATA_PATH).exists():
         return None
     return SessionLoader(directory)
 
@@ -220,8 +221,7 @@ def _read_private(path: Path) -> bytes | None:
     """What is behind the checksum, if that is right and nobody else can have written it."""
     if not _is_private(path.parent.lstat(), stat.S_ISDIR):
         return None
-    # A pipe would be waited for without O_NONBLOCK.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | NO_SURPRISES)
     try:
         if not _is_private(os.fstat(descriptor), stat.S_ISREG):
             return None
@@ -233,7 +233,7 @@ def _read_private(path: Path) -> bytes | None:
 
 def _is_private(status: os.stat_result, is_kind: Any) -> bool:
     """Whether it is of the kind, belongs to this user, and can be written by nobody else."""
-    return bool(is_kind(status.st_mode)) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return bool(is_kind(status.st_mode)) and is_own(status)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ def ask_for_mfa_code(question: str, profile: str | None) -> str:
         CredentialsError: There is no terminal, nobody answers, or the answer is not a number.
     """
     try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        terminal = os.open("/dev/tty", os.O_RDWR)
     except OSError:
         raise mfa_needed(profile, "there is no terminal to ask for it") from None
     try:

@@ -1,10 +1,9 @@
 """What the commands on the ssh config share: where the files are, the diff, the questions."""
 
 import contextlib
-import pwd
+import os
 import sys
 from collections.abc import Iterator
-from os import getuid
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +43,15 @@ def common_options(function: Any) -> Any:
 
 def home() -> Path:
     """The home directory in the password database, which ssh goes by; UsageError if there is none."""
+    if sys.platform == "win32":
+        return Path.home()  # there is no such database; ssh goes by the user's profile, too
+    import pwd
+
+    user = os.getuid()
     try:
-        return Path(pwd.getpwuid(getuid()).pw_dir)
+        return Path(pwd.getpwuid(user).pw_dir)
     except KeyError:
-        raise UsageError(f"uid {getuid()} is not in the password database, and ssh serves no such user") from None
+        raise UsageError(f"uid {user} is not in the password database, and ssh serves no such user") from None
 
 
 def is_target(name: str) -> bool:

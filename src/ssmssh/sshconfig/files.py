@@ -9,11 +9,11 @@ Only "not there" counts as an empty file; every other failure to read stops us.
 
 import contextlib
 import errno
-import fcntl
 import glob
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
+from ssmssh.ownfiles import CAN_TELL_OWNER, lock
 
 LOCK_SECONDS = 60.0
 """How long to wait for another run to finish; each holds the lock for a second or two."""
@@ -75,7 +76,7 @@ def check_replaceable(found: Found) -> None:
             f"{found.resolved} is read-only",
             "whatever manages it must change it; 'ssmssh install-config --print' shows the block",
         )
-    if found.status.st_uid != os.geteuid():
+    if CAN_TELL_OWNER and found.status.st_uid != os.geteuid():
         raise FileError(f"{found.resolved} belongs to another user (uid {found.status.st_uid})")
     if found.status.st_nlink > 1:
         raise FileError(
@@ -136,7 +137,7 @@ def locked(directory: Path) -> Iterator[None]:
     path = directory / "config.lock"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise _failed("open", path, error) from None
     try:
@@ -172,7 +173,7 @@ def wait_for_lock(descriptor: int, path: Path) -> None:
     patience = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
         except BlockingIOError:
             if time.monotonic() > patience:
                 raise FileError(f"another ssmssh has held {path} for a minute") from None
@@ -208,17 +209,20 @@ def _write_and_rename(target: Path, data: bytes, old: Found | None = None) -> No
 
 
 def _carry_over(old: Path, status: os.stat_result, descriptor: int) -> None:
-    """Give the new file the group, mode and extended attributes of the old one."""
+    """Give the new file the group, mode and extended attributes of the old one, where there are such."""
+    if not CAN_TELL_OWNER:
+        return
     if os.fstat(descriptor).st_gid != status.st_gid:
         # It may be a group that we are no member of; that matters only if the group may do something.
         with contextlib.nullcontext() if status.st_mode & stat.S_IRWXG else contextlib.suppress(PermissionError):
             os.fchown(descriptor, -1, status.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    for name in os.listxattr(old) if hasattr(os, "listxattr") else ():
-        # The system gives out these two kinds itself, and lets only root do it.
-        lenient = name.startswith(("security.", "trusted."))
-        with contextlib.suppress(OSError) if lenient else contextlib.nullcontext():
-            os.setxattr(descriptor, name, os.getxattr(old, name))
+    if sys.platform == "linux":  # Python knows those of no other system
+        for name in os.listxattr(old):
+            # The system gives out these two kinds itself, and lets only root do it.
+            lenient = name.startswith(("security.", "trusted."))
+            with contextlib.suppress(OSError) if lenient else contextlib.nullcontext():
+                os.setxattr(descriptor, name, os.getxattr(old, name))
 
 
 def _check_unchanged(found: Found) -> None:
@@ -228,7 +232,9 @@ def _check_unchanged(found: Found) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    if sys.platform == "win32":  # where a directory is no file
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -229,7 +230,7 @@ def _call(
             ) from None
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # ssh, or what its Match exec commands left behind
+                _kill(process)
     if process.returncode != 0:
         raise RefusedError(refusal.reason(complaint, config))
     answer: dict[str, list[str]] = {}
@@ -241,3 +242,11 @@ def _call(
 
 def _unescaped(found: re.Match[bytes]) -> bytes:
     return b"\\" if found[1] == b"\\" else bytes([int(found[1], 8)])
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill ssh and what its Match exec commands left behind; on Windows, where there are no groups, ssh alone."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)

@@ -34,6 +34,9 @@ _ATTEMPT_SECONDS = 0.25
 # Addresses tried at most, so that a resolver's answer cannot make us open sockets without end.
 _MAX_ADDRESSES = 8
 
+# What `connect_ex` says of an attempt that has begun; the last is Windows' word for it.
+_UNDER_WAY = (0, errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS))
+
 
 class Address(NamedTuple):
     """One address of a service, as `socket.getaddrinfo` gives it."""
@@ -163,7 +166,7 @@ def _start_attempt(selector: selectors.BaseSelector, address: Address) -> int:
         return error.errno or errno.EIO
     sock.setblocking(False)
     refused = sock.connect_ex(address.sockaddr)
-    if refused not in (0, errno.EINPROGRESS):
+    if refused not in _UNDER_WAY:
         sock.close()
         return refused
     selector.register(sock, selectors.EVENT_WRITE, sock)
