@@ -1,10 +1,12 @@
 """What is wrong with a region, a CA bundle or a proxy setting is told as what it is, whoever is asked first."""
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, Client
 
 PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIDUZ\n-----END PRIVATE KEY-----\n"
@@ -51,3 +53,47 @@ def test_a_region_that_there_is_not(client: Client, profile: str) -> None:
     said = fail(client, "--profile", profile, "--region", "nowhere-1", status=2, variables={})
     assert "the endpoint is of another region than nowhere-1: check --region" in said
     assert "clock" not in said
+
+
+SECRET = "S3cretPart1234"
+
+UNUSABLE_PROXIES = (
+    f"http://jane:{SECRET}#1@127.0.0.1:{{port}}",
+    f"http://jane:{SECRET}/@127.0.0.1:{{port}}",
+    f"http://jane:{SECRET}?1@127.0.0.1:{{port}}",
+    f"http://jane:{SECRET}\\1@127.0.0.1:{{port}}",
+    f"http://jane:{SECRET}@127.0.0.1:{{port}} ",
+    f"http://jane:{SECRET}\u00e9@127.0.0.1:{{port}}",
+    f"jane:{SECRET}@127.0.0.1:none",
+)
+
+
+@pytest.mark.parametrize("value", UNUSABLE_PROXIES)
+def test_a_proxy_whose_url_can_be_misread(client: Client, sandbox: Sandbox, value: str) -> None:
+    """Its password stands nowhere, also with everything logged; nothing is tried again, and nobody is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = value.format(port=listener.getsockname()[1])
+        variables = {"HTTPS_PROXY": url, "https_proxy": url, "NO_PROXY": "", "no_proxy": ""}
+        done = client.run("ssmssh-proxy", "-v", EC2_HOST, "22", status=2, variables=variables)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert b"The URL in HTTPS_PROXY is not that of an HTTP proxy" in done.stderr
+    assert b"attempt" not in done.stderr
+    logs = [path.read_bytes() for path in (sandbox.directory / "ssmssh" / "log").glob("*.log")]
+    assert logs
+    for text in (done.stdout, done.stderr, *logs):
+        assert SECRET.lower().encode() not in text.lower()
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "SSMSSH_ENDPOINT_URL"])
+def test_nothing_is_sent_to_an_endpoint_that_is_not_encrypted(client: Client, name: str) -> None:
+    """127.1 leads to this computer and is not written as an address of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.1:{listener.getsockname()[1]}"
+        variables = {"SSMSSH_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_SSM": "", name: url}
+        done = client.run("ssmssh-proxy", EC2_HOST, "22", status=2, variables=variables)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert f"The endpoint '{url}' is not encrypted; use https".encode() in done.stderr

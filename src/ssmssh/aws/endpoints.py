@@ -36,6 +36,8 @@ _URL = re.compile(
 )
 """No user information, fragment, backslash, blank, control or non-ASCII character; ``rest`` is path and query."""
 
+_WRITE = "write https://HOST[:PORT]"
+
 _STREAM_SERVICE = "ssmmessages"
 """The first word of the stream's host; AWS names variants of a service with a hyphen: ``ssmmessages-fips``."""
 
@@ -182,8 +184,10 @@ def _parse(url: str) -> _Url | None:
 
 def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> _Url:
     parsed = _parse(url.lower())
+    if parsed is None and "@" in url:  # nothing of it is shown
+        raise UsageError(f"{setting} seems to hold a user or a password, which endpoints do not take", _WRITE)
     if parsed is None or parsed.scheme not in schemes:
-        raise UsageError(f"{setting}{_shown(url)} is not a URL of an endpoint", "write https://HOST[:PORT]")
+        raise UsageError(f"{setting}{_shown(url)} is not a URL of an endpoint", _WRITE)
     if parsed.scheme in {"http", "ws"} and not parsed.is_loopback:
         raise UsageError(f"{setting}{_shown(url)} is not encrypted", "use https; http is for loopback only")
     return parsed
