@@ -29,7 +29,7 @@ from benchmarks.bed import OWN, Bed, Usage, bed
 from benchmarks.start import BARE, NO_AGENT, to_end, to_open
 
 _DELAY_SECONDS = 0.02
-_ALL = "ssmssh.proxy, ssmssh.session"
+_ALL = "ssmssh.proxy, ssmssh.session.session"
 _IMPORT = "import gc, os; gc.disable(); import {}; os._exit(0)"
 
 

@@ -48,7 +48,7 @@ def log_to(path: Path | str | None, *, echo: bool = False) -> ConnectionLog:
 
 def test_a_healthy_connection_leaves_nothing(home: Path) -> None:
     ConnectionLog().install()
-    logging.getLogger("ssmssh.session").info("all is well")
+    logging.getLogger("ssmssh.session.session").info("all is well")
     assert list(home.iterdir()) == []
 
 
@@ -56,7 +56,7 @@ def test_a_failure_leaves_the_last_records_in_a_private_file(home: Path) -> None
     log = ConnectionLog()
     log.install()
     for number in range(MAX_RECORDS + 50):
-        logging.getLogger("ssmssh.session").debug("record %d", number)
+        logging.getLogger("ssmssh.session.session").debug("record %d", number)
     path = log.save()
     assert path is not None
     assert path.parent == home / "log"

@@ -19,7 +19,7 @@ SOURCES = sorted(
 
 
 def test_the_sources_are_found() -> None:
-    assert ROOT / "src" / "ssmssh" / "session.py" in SOURCES
+    assert ROOT / "src" / "ssmssh" / "session" / "session.py" in SOURCES
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -56,7 +56,7 @@ reader, writer = os.pipe()
 assert descriptors.has_reader(writer) and descriptors.has_writer(reader) and descriptors.is_writable(writer)
 assert not descriptors.is_readable(reader, 0)
 assert descriptors.writer_at_once(writer)(b"x") == 0
-streams = modules["ssmssh.streams"]
+streams = modules["ssmssh.session.streams"]
 wakeup = streams.Wakeup()
 pump = streams.OutputPump(writer, wakeup)
 pump.start()
@@ -70,7 +70,7 @@ pump.put_first_line("too late")
 def test_files_that_cannot_be_locked(tmp_path: Path) -> None:
     program = """
 directory = Path.cwd()
-journal = modules["ssmssh.journal"]
+journal = modules["ssmssh.session.journal"]
 owner = journal.Owner(*["x"] * len(journal.Owner.__slots__))
 assert journal.Journal(directory, owner).record("a-session") is None
 with modules["ssmssh.sshconfig.files"].locked(directory):

@@ -23,13 +23,13 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, UsageError
-from ssmssh.streams import InputPump, OutputPump, Wakeup
+from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 
 if TYPE_CHECKING:
     import argparse
 
-    from ssmssh.connection import Service
     from ssmssh.connectionlog import ConnectionLog
+    from ssmssh.session.remote import RemoteSession
 
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str], source: InputPump, sink: OutputPump, wakeup: W
             options = parse_arguments(arguments)
             _direct_log(log, options)
             service = _prepare(options)
-            from ssmssh.attempts import Attempts
+            from ssmssh.session.attempts import Attempts
 
             source.start()
             sink.start()
@@ -190,15 +190,15 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     return parser.parse_args(arguments)
 
 
-def _prepare(options: "argparse.Namespace") -> "Service":
+def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
     from ssmssh import settings, trust
 
     bundle = trust.likely_bundle(settings.ca_bundle())
     early = trust.EarlyContext(bundle) if bundle else None
     from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
-    from ssmssh.connection import Service, SessionRequest
-    from ssmssh.patience import PATIENCE_SECONDS
+    from ssmssh.session.patience import PATIENCE_SECONDS
+    from ssmssh.session.remote import RemoteSession, SessionRequest
     from ssmssh.target import parse_target
 
     environment = settings.from_environment()
@@ -228,7 +228,9 @@ def _prepare(options: "argparse.Namespace") -> "Service":
         data_cache=cache_directory,
         role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
-    return Service(aws_settings, request, state_directory / "sessions", on_open=_collect_garbage_again, early_tls=early)
+    return RemoteSession(
+        aws_settings, request, state_directory / "sessions", on_open=_collect_garbage_again, early_tls=early
+    )
 
 
 def _collect_garbage_again() -> None:

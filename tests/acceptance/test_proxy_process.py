@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from ssmssh.streams import OUTPUT_QUEUE_BYTES
+from ssmssh.session.streams import OUTPUT_QUEUE_BYTES
 from tests.acceptance.clients import (
     EC2_HOST,
     PATIENCE_SECONDS,
@@ -248,7 +248,7 @@ def test_what_a_proxy_that_has_worked_has_loaded(client: Client) -> None:
     assert digest(client.run("ssh", "-o", command, EC2_HOST, "cat", stdin=data).stdout) == digest(data)
     wait_until(path.exists, "the end of the proxy")  # ssh does not wait for it
     loaded = set(path.read_text().splitlines())
-    assert {"ssmssh.session", "ssmssh.websocket", "botocore.session"} <= loaded
+    assert {"ssmssh.session.session", "ssmssh.websocket", "botocore.session"} <= loaded
     assert loaded.isdisjoint(HEAVY)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh.aws.client import AwsClient, AwsSettings, profile_names
-from ssmssh.aws.sessions import terminate_session
+from ssmssh.aws.ssm import terminate_session
 from ssmssh.errors import FileError, NetworkError, UsageError
 from tests.aws.api import SECRET_KEY, Api, ok
 
@@ -203,12 +203,12 @@ def test_repr_shows_no_secret(keys: None) -> None:
 def test_only_botocore_is_imported(keys: None, api: Api) -> None:
     program = """
 import sys
-from ssmssh.aws import endpoints, proxies, sessions, signing
+from ssmssh.aws import endpoints, proxies, ssm, signing
 from ssmssh.aws.client import AwsClient, AwsSettings, known_partitions, profile_names
 from ssmssh.target import parse_target
 parse_target("i-0123456789abcdef0.eu-west-1", is_region=known_partitions().is_region, profile_names=profile_names)
 client = AwsClient(AwsSettings(region="eu-west-1", endpoint_url=sys.argv[1]))
-started = sessions.start_session(
+started = ssm.start_session(
     client, "i-0123456789abcdef0", document_name=None, parameters={}, reason=None, patience_seconds=8.0
 )
 url = endpoints.check_stream_url(started.stream_url, client)

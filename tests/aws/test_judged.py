@@ -1,6 +1,6 @@
 """Nothing is resolved, connected to or sent before it is judged, for whatever names the address and whoever is asked.
 
-With the wiring of the program: `Service` shares its TLS context with the clients, and asks for credentials first.
+With the wiring of the program: `RemoteSession` shares its TLS context with the clients, and asks for credentials first.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from botocore.tokens import SSOTokenProvider
 
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.handlers import SERVICES
-from ssmssh.connection import Service, SessionRequest
 from ssmssh.errors import AccessDeniedError, UsageError
+from ssmssh.session.remote import RemoteSession, SessionRequest
 from ssmssh.websocket import tls_context
 from tests.aws.api import Api, refusal
 from tests.aws.test_handlers import CALLS
@@ -60,7 +60,7 @@ def elsewhere(request: pytest.FixtureRequest, network: list[str]) -> Iterator[st
 
 def start(tmp_path: Path, **settings: Any) -> None:
     request = SessionRequest("i-0123456789abcdef0", "AWS-StartSSHSession", {}, None, patience_seconds=10.0)
-    Service(AwsSettings(**settings), request, tmp_path / "sessions").start()
+    RemoteSession(AwsSettings(**settings), request, tmp_path / "sessions").start()
 
 
 def test_the_watch_sees_what_it_is_to_see(network: list[str], keys: None, api: Api, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.sessions import start_session
+from ssmssh.aws.ssm import start_session
 from ssmssh.errors import NetworkError
 from ssmssh.websocket import tls_context
 from tests.aws.api import STARTED, Api, ok, serve

@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session, get_cert_path
 
 from ssmssh.aws import client as client_module
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.sessions import start_session, terminate_session
+from ssmssh.aws.ssm import start_session, terminate_session
 from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, ApiSession
 from ssmssh.errors import NetworkError, ProtocolError, TargetError
 from ssmssh.websocket import tls_context

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ssmssh.aws.client import AwsSettings
-from ssmssh.connection import Service, SessionRequest
 from ssmssh.errors import ProtocolError
+from ssmssh.session.remote import RemoteSession, SessionRequest
 from tests.aws.api import STARTED, Answer, Api, ok, refusal
 
 TARGET = "i-0123456789abcdef0"
@@ -29,10 +29,10 @@ NOT_TERMINATED = {
 }
 
 
-def make_service(api: Api, tmp_path: Path) -> Service:
+def make_service(api: Api, tmp_path: Path) -> RemoteSession:
     settings = AwsSettings(region="eu-west-1", endpoint_url=api.url)
     request = SessionRequest(TARGET, "AWS-StartSSHSession", {"portNumber": ["22"]}, None, patience_seconds=5.0)
-    return Service(settings, request, tmp_path / "journal")
+    return RemoteSession(settings, request, tmp_path / "journal")
 
 
 @pytest.mark.usefixtures("keys")

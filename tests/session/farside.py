@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
-from ssmssh.connection import Connection
 from ssmssh.errors import SessionEndedError, SsmsshError
 from ssmssh.protocol.message import AgentMessage, MessageType
 from ssmssh.protocol.payloads import build_channel_closed
+from ssmssh.session.remote import Connection
 from ssmssh.websocket import WebSocketClosed
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class WebSocket:
             self._world.websocket = None
 
 
-class Service:
-    """StartSession and the rest, as `ssmssh.connection.Service` gives them."""
+class RemoteSession:
+    """StartSession and the rest, as `ssmssh.session.remote.RemoteSession` gives them."""
 
     description = "i-1 in eu-west-1"
     port = "port 22"
 
-    def __init__(self, world: World, before: Service | None = None, pause_seconds: float = 0.0) -> None:
+    def __init__(self, world: World, before: RemoteSession | None = None, pause_seconds: float = 0.0) -> None:
         self._world = world
         self.before = before
         """The one whose session came to nothing, if there was one."""
@@ -139,8 +139,8 @@ class Service:
             websocket.send_down(_channel_closed(output))
             self._world.after(DELAY_SECONDS * 2, lambda: websocket.cut(1000))
 
-    def another(self, pause_seconds: float) -> Service:
-        self._world.service = Service(self._world, self, pause_seconds)
+    def another(self, pause_seconds: float) -> RemoteSession:
+        self._world.service = RemoteSession(self._world, self, pause_seconds)
         return self._world.service
 
     def terminate(self) -> None:

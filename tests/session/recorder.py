@@ -30,7 +30,7 @@ def tell_and_leave(status: int) -> NoReturn:
 os._exit = tell_and_leave
 
 from ssmssh.proxy import main  # noqa: E402 - after everything that it must not see
-from ssmssh.session import Session  # noqa: E402
+from ssmssh.session.session import Session  # noqa: E402
 
 (directory / "turns").write_bytes(bytes(8))
 with (directory / "turns").open("r+b") as file:

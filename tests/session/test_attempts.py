@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmssh.attempts import KEPT_BYTES
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
-from ssmssh.patience import ATTEMPT_HANDSHAKE_SECONDS, ATTEMPT_PORT_SECONDS, NOTICE_SECONDS
-from ssmssh.session import TERMINATE_SECONDS
+from ssmssh.session.attempts import KEPT_BYTES
+from ssmssh.session.patience import ATTEMPT_HANDSHAKE_SECONDS, ATTEMPT_PORT_SECONDS, NOTICE_SECONDS
+from ssmssh.session.session import TERMINATE_SECONDS
 from tests.protocol.support import examples
 from tests.session.world import EPOCH, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.session.farside import Service
+    from tests.session.farside import RemoteSession
 
 BANNER = [b"SSH-2.0-there\r\n"]
 HELLO = b"SSH-2.0-here\r\n"
@@ -35,9 +35,9 @@ def waiting(seconds: float, *, tells_at_once: bool = False, opens_after: float =
     return world
 
 
-def services(world: World) -> Iterator[Service]:
+def services(world: World) -> Iterator[RemoteSession]:
     """From the last to the first."""
-    service: Service | None = world.service
+    service: RemoteSession | None = world.service
     while service is not None:
         yield service
         service = service.before

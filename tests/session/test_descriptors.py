@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.descriptors import has_reader, has_writer, writer_at_once
-from ssmssh.streams import AT_ONCE_BYTES, OutputPump, Wakeup
+from ssmssh.session.streams import AT_ONCE_BYTES, OutputPump, Wakeup
 
 Ends = tuple[int, int]
 

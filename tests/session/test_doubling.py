@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ssmssh.doubling import SUSPICIOUS_SECONDS, Doubling
 from ssmssh.protocol.message import MessageType, encode, random_message_id
+from ssmssh.session.doubling import SUSPICIOUS_SECONDS, Doubling
 from tests.acceptance.clients import Client
 from tests.session.observed import ObservedProxy
 from tests.session.rogueagent import ANSWER_SECONDS, RogueAgent, rogue_session

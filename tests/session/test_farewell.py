@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, TargetError
-from ssmssh.farewell import (
+from ssmssh.protocol.channel import DataChannel
+from ssmssh.session.farewell import (
     FLUSH_SECONDS,
     HASTY_FLUSH_SECONDS,
     LONGEST_HASTY_FLUSH_SECONDS,
@@ -13,7 +14,6 @@ from ssmssh.farewell import (
     ended_by_service,
     unflushed,
 )
-from ssmssh.protocol.channel import DataChannel
 
 TARGET = "i-1 in eu-west-1 with profile prod"
 STATISTICS = replace(

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
-from ssmssh.aws import sessions
+from ssmssh.aws import ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import ProtocolError, SsmsshError
-from ssmssh.farewell import ended_by_service
 from ssmssh.protocol import payloads
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import ChannelClosed
 from ssmssh.protocol.message import AgentMessage, MessageError, MessageType, PayloadType, parse
+from ssmssh.session.farewell import ended_by_service
 from ssmssh.websocket import WebSocket, WebSocketClosed
 from ssmssh.websocket.client import MAX_MESSAGE_BYTES
 from ssmssh.websocket.http import read_excerpt, read_head
@@ -314,17 +314,17 @@ def test_answers_of_the_api(aws: AwsClient, api: RogueApi, answer: bytes, status
 
 
 def start(aws: AwsClient) -> StartedSession:
-    return sessions.start_session(
+    return ssm.start_session(
         aws, "i-0123456789abcdef0", document_name="D", parameters={}, reason=None, patience_seconds=0
     )
 
 
 def resume(aws: AwsClient) -> StartedSession | None:
-    return sessions.resume_session(aws, "a-session", "wss://example.com/")
+    return ssm.resume_session(aws, "a-session", "wss://example.com/")
 
 
 def terminate(aws: AwsClient) -> None:
-    sessions.terminate_session(aws, "a-session")
+    ssm.terminate_session(aws, "a-session")
 
 
 @given(st.text(max_size=2000), st.booleans(), st.booleans(), st.booleans())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssmssh.keepalive import (
+from ssmssh.session.keepalive import (
     ANSWER_SECONDS,
     FIRST_PING_SECONDS,
     LONGEST_URGENT_PONG_SECONDS,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ssmssh.journal import boot_id
 from ssmssh.sandbox import Sandbox, SessionReport
+from ssmssh.session.journal import boot_id
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, Terminal, wait_until
 from tests.session.observed import ObservedProxy
 

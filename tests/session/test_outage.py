@@ -3,7 +3,7 @@
 import pytest
 
 from ssmssh.errors import AccessDeniedError, CredentialsError, NetworkError, SessionEndedError, SsmsshError
-from ssmssh.outage import DELAY_SECONDS, MAX_DENIED, MAX_FRUITLESS, RESUME_SECONDS, Outage
+from ssmssh.session.outage import DELAY_SECONDS, MAX_DENIED, MAX_FRUITLESS, RESUME_SECONDS, Outage
 from ssmssh.websocket import WebSocketClosed
 
 BYE = WebSocketClosed(1000, "Bye")

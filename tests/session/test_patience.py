@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from ssmssh.errors import NetworkError, TargetError
-from ssmssh.patience import (
+from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.statistics import Statistics
+from ssmssh.session.patience import (
     ATTEMPT_HANDSHAKE_SECONDS,
     ATTEMPT_PORT_SECONDS,
     NOTICE_SECONDS,
@@ -14,8 +16,6 @@ from ssmssh.patience import (
     START_SECONDS,
     Patience,
 )
-from ssmssh.protocol.channel import DataChannel
-from ssmssh.protocol.statistics import Statistics
 
 NOTHING = DataChannel(client_id="", wall_clock_offset_seconds=0).statistics
 SENT = replace(NOTHING, unacknowledged_messages=1)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.journal import MAX_STALE, REST_SECONDS, Journal, Owner, boot_id
-from ssmssh.reaping import end_stale_sessions
+from ssmssh.session.journal import MAX_STALE, REST_SECONDS, Journal, Owner, boot_id
+from ssmssh.session.reaping import end_stale_sessions
 from tests.aws.api import ACCESS_KEY, SECRET_KEY, Answer, Api, ok, refusal, serve
 
 LEFT_BEHIND = 400

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from ssmssh.streams import OUTPUT_QUEUE_BYTES
+from ssmssh.session.streams import OUTPUT_QUEUE_BYTES
 from tests.acceptance.clients import Client, digest, payload, wait_until
 from tests.session.observed import ObservedProxy
 

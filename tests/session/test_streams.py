@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ssmssh.streams import (
+from ssmssh.session.streams import (
     INPUT_QUEUE_BYTES,
     OUTPUT_QUEUE_BYTES,
     READ_BYTES,

@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 import pytest
 
-from ssmssh.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
-from ssmssh.keepalive import LOOK_SECONDS, PING_SECONDS, PONG_SECONDS, URGENT_PONG_SECONDS
-from ssmssh.outage import RESUME_SECONDS
-from ssmssh.patience import NOTICE_SECONDS, PORT_SECONDS, START_SECONDS
 from ssmssh.protocol.message import MessageType
-from ssmssh.session import HELD_BACK_BYTES
+from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
+from ssmssh.session.keepalive import LOOK_SECONDS, PING_SECONDS, PONG_SECONDS, URGENT_PONG_SECONDS
+from ssmssh.session.outage import RESUME_SECONDS
+from ssmssh.session.patience import NOTICE_SECONDS, PORT_SECONDS, START_SECONDS
+from ssmssh.session.session import HELD_BACK_BYTES
 from tests.protocol.agent import Agent
 from tests.protocol.support import agent_message
 from tests.session.farside import PATIENCE_SECONDS, WebSocket

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
-from ssmssh.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
-from ssmssh.outage import RESUME_SECONDS
-from ssmssh.patience import NOTICE_SECONDS, PORT_SECONDS
-from ssmssh.session import DRAIN_SECONDS, TERMINATE_SECONDS
+from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
+from ssmssh.session.outage import RESUME_SECONDS
+from ssmssh.session.patience import NOTICE_SECONDS, PORT_SECONDS
+from ssmssh.session.session import DRAIN_SECONDS, TERMINATE_SECONDS
 from tests.protocol.agent import Agent
 from tests.session.farside import PATIENCE_SECONDS, WebSocket
 from tests.session.world import CALL_SECONDS, EPOCH, World

@@ -15,12 +15,12 @@ from random import Random
 from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 
-from ssmssh.attempts import Attempts
 from ssmssh.errors import SsmsshError
-from ssmssh.keepalive import Keepalive
-from ssmssh.outage import Outage
+from ssmssh.session.attempts import Attempts
+from ssmssh.session.keepalive import Keepalive
+from ssmssh.session.outage import Outage
 from tests.protocol.agent import Agent
-from tests.session.farside import DELAY_SECONDS, Service, WebSocket
+from tests.session.farside import DELAY_SECONDS, RemoteSession, WebSocket
 from tests.session.nearside import Sink, Source, Wakeup
 
 DIAL_SECONDS = 0.01
@@ -61,7 +61,7 @@ class World:
         self.agent_is_gone = False
         self.source = Source(self)
         self.sink = Sink(self)
-        self.service = Service(self)
+        self.service = RemoteSession(self)
         self.websocket: WebSocket | None = None
         self._selector = Selector(self)
         self._slept_seconds = 1_700_000_000.0
@@ -80,7 +80,7 @@ class World:
     def time(self) -> float:
         return self.now + self._slept_seconds
 
-    def begin(self, service: Service) -> None:
+    def begin(self, service: RemoteSession) -> None:
         """A session has been started."""
         is_closed = self.now < self.port_opens_at
         if is_closed or service.before is not None:
@@ -116,12 +116,12 @@ class World:
     def run(self) -> SsmsshError | None:
         """Run a session to its end; the error that it ended with."""
         with (
-            patch("ssmssh.session.time", self),
-            patch("ssmssh.attempts.time", self),
-            patch("ssmssh.attempts.random", self.random),
-            patch("ssmssh.session.Keepalive", lambda: Keepalive(self.time)),
-            patch("ssmssh.session.Outage", lambda describe: Outage(describe, self.random.uniform)),
-            patch("ssmssh.session.Background", lambda name, call, _: Background(self, name, call)),
+            patch("ssmssh.session.session.time", self),
+            patch("ssmssh.session.attempts.time", self),
+            patch("ssmssh.session.attempts.random", self.random),
+            patch("ssmssh.session.session.Keepalive", lambda: Keepalive(self.time)),
+            patch("ssmssh.session.session.Outage", lambda describe: Outage(describe, self.random.uniform)),
+            patch("ssmssh.session.session.Background", lambda name, call, _: Background(self, name, call)),
             patch("selectors.DefaultSelector", lambda: self._selector),
         ):
             sessions = Attempts(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 RESUMING_SECONDS = 100
-"""For how long the proxy tries (`ssmssh.outage.RESUME_SECONDS`, which is on a higher floor)."""
+"""For how long the proxy tries (`ssmssh.session.outage.RESUME_SECONDS`, which is on a higher floor)."""
 
 
 def objection(settings: Mapping[str, list[str]]) -> str:

@@ -20,8 +20,8 @@ from ssmssh.errors import (
     SsmsshError,
     UsageError,
 )
-from ssmssh.patience import nothing_answers
 from ssmssh.protocol.statistics import Statistics
+from ssmssh.session.patience import nothing_answers
 
 FLUSH_SECONDS = 10.0
 """Without an acknowledgement, for what was written before the end of input."""
@@ -95,7 +95,7 @@ def ended_by_service(
         is_shaken: Whether the handshake was complete.
         has_spoken: Whether something came from the port before.
         has_loss: Whether something is known to be missing, here or there.
-        may_be_doubled: Whether the agent may have written a message twice (`ssmssh.doubling`).
+        may_be_doubled: Whether the agent may have written a message twice (`ssmssh.session.doubling`).
     """
     output = output[:_LONGEST_OUTPUT]
     if is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):

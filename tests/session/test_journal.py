@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ssmssh import journal
-from ssmssh.journal import MAX_AGE_SECONDS, MAX_STALE, REST_SECONDS, Entry, Journal, Owner, boot_id
+from ssmssh.session import journal
+from ssmssh.session.journal import MAX_AGE_SECONDS, MAX_STALE, REST_SECONDS, Entry, Journal, Owner, boot_id
 
 OWNER = Owner(profile="prod", region="eu-west-1", endpoint_url="https://ssm.eu-west-1.amazonaws.com", boot_id=boot_id())
 
@@ -50,7 +50,7 @@ def test_a_live_session_is_never_taken(directory: Path) -> None:
 def test_what_a_killed_process_leaves_is_found_once(directory: Path) -> None:
     script = (
         "import sys, pathlib, dataclasses\n"
-        "from ssmssh.journal import *\n"
+        "from ssmssh.session.journal import *\n"
         "owner = Owner('prod', 'eu-west-1', 'https://ssm.eu-west-1.amazonaws.com', boot_id())\n"
         "entry = Journal(pathlib.Path(sys.argv[1]), owner).record('killed-1')\n"
         "print('ready', flush=True)\n"

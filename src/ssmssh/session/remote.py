@@ -1,6 +1,6 @@
 """The service's side of one session: start it, open its WebSocket, resume it, end it.
 
-Everything here blocks, and is called from a thread of its own (`ssmssh.background`). Each call ends by
+Everything here blocks, and is called from a thread of its own (`ssmssh.session.background`). Each call ends by
 itself: the API calls have time-outs and a bounded number of attempts, the opening of the WebSocket has
 one deadline for names, TCP, proxy, TLS and upgrade together. `abandon` makes it end sooner.
 
@@ -19,13 +19,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh import __version__
-from ssmssh.aws import endpoints, proxies, sessions, signing
+from ssmssh.aws import endpoints, proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
-from ssmssh.journal import Entry, Journal, Owner, boot_id
-from ssmssh.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
-from ssmssh.reaping import end_stale_sessions
+from ssmssh.session.journal import Entry, Journal, Owner, boot_id
+from ssmssh.session.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
+from ssmssh.session.reaping import end_stale_sessions
 from ssmssh.trust import EarlyContext
 from ssmssh.websocket import EarlyDial, WebSocket, tls_context
 
@@ -69,7 +69,7 @@ class Connection(NamedTuple):
         return f"Connection({self.websocket!r})"
 
 
-class Service:
+class RemoteSession:
     """One session, as the service sees it. Blocks; use from one thread at a time.
 
     Args:
@@ -116,9 +116,9 @@ class Service:
         """Whether somebody knows that the target will answer, and waits for it."""
         return self._request.waits_for_target
 
-    def another(self, pause_seconds: float) -> "Service":
+    def another(self, pause_seconds: float) -> "RemoteSession":
         """One for another session: of the same caller, within the same patience, after a pause; for after `start`."""
-        other = Service(self._settings, self._request, self._journal_directory, self._on_open)
+        other = RemoteSession(self._settings, self._request, self._journal_directory, self._on_open)
         other._client, other._tls = self._client, self._tls
         other.answers_by = self.answers_by
         other._pause_seconds = pause_seconds
@@ -172,7 +172,7 @@ class Service:
         client, session_id = self._client, self.session_id
         if client is None or session_id is None:
             raise AssertionError("resume() follows start()")
-        started = sessions.resume_session(client, session_id, self._stream_url)
+        started = ssm.resume_session(client, session_id, self._stream_url)
         if started is None:
             raise SessionEndedError(
                 f"The service no longer holds the session with {self.description}",
@@ -189,7 +189,7 @@ class Service:
         if self._client is None or self.session_id is None:
             return
         try:
-            sessions.terminate_session(self._client, self.session_id)
+            ssm.terminate_session(self._client, self.session_id)
         except SsmsshError as error:
             _log.warning("session %s is left open: %s", self.session_id, error)
         else:
@@ -221,7 +221,7 @@ class Service:
 
     def _start_session(self, client: AwsClient) -> StartedSession:
         request = self._request
-        return sessions.start_session(
+        return ssm.start_session(
             client,
             request.target,
             document_name=request.document_name,

@@ -1,7 +1,7 @@
 """Sessions with one target, one after the other, until the port of one has spoken: what ``--wait`` does.
 
 A machine that starts is there bit by bit. While its agent is not connected StartSession is refused, and asked again
-(`ssmssh.aws.sessions`). Then there are sessions, but their port is closed, the agent is restarted once more, or a front
+(`ssmssh.aws.ssm`). Then there are sessions, but their port is closed, the agent is restarted once more, or a front
 end breaks off: an agent tries its port once, so such a session has come to nothing. It is ended, and after a pause
 another one started, as long as is waited.
 
@@ -16,11 +16,11 @@ import random
 import time
 from collections.abc import Callable
 
-from ssmssh.connection import Service
 from ssmssh.errors import NetworkError, SessionEndedError, SsmsshError, TargetError
-from ssmssh.patience import ATTEMPT_PAUSE_SECONDS, RESERVED_SECONDS
-from ssmssh.session import Session
-from ssmssh.streams import InputPump, OutputPump, Wakeup
+from ssmssh.session.patience import ATTEMPT_PAUSE_SECONDS, RESERVED_SECONDS
+from ssmssh.session.remote import RemoteSession
+from ssmssh.session.session import Session
+from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 
 KEPT_BYTES = 64 * 1024
 """Of input, for another session: an ssh client has said less than 4 KiB when it hears the server for the first time."""
@@ -39,7 +39,7 @@ class Attempts:
 
     def __init__(
         self,
-        service: Service,
+        service: RemoteSession,
         source: InputPump,
         sink: OutputPump,
         wakeup: Wakeup,

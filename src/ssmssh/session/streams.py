@@ -8,8 +8,8 @@ blocks in their stead:
     stdin --read--> InputPump  --take-->  loop  --put-->  OutputPump --write--> stdout
                         \______ Wakeup ______/  \______ Wakeup ______/
 
-What is small goes to stdout from the loop itself, if stdout takes it at once (see `ssmssh.descriptors`): an agent
-sends a kilobyte each millisecond, and to hand each one over to a thread costs nearly as much as all the rest.
+What is small goes to stdout from the loop itself, if stdout takes it at once (see `ssmssh.descriptors`): an
+agent sends a kilobyte each millisecond, and to hand each one over to a thread costs nearly as much as all the rest.
 
 Both queues are bounded. A full input queue stops the reading thread, so that the pipe fills and the local
 program waits. A full output queue is for the loop to see (`OutputPump.is_full`): it then stops reading the

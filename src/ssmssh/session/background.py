@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ssmssh.streams import Wakeup
+from ssmssh.session.streams import Wakeup
 
 T = TypeVar("T")
 

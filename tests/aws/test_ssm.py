@@ -10,7 +10,7 @@ import pytest
 
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.sessions import resume_session, start_session, terminate_session
+from ssmssh.aws.ssm import resume_session, start_session, terminate_session
 from ssmssh.errors import (
     AccessDeniedError,
     CredentialsError,

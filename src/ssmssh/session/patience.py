@@ -14,8 +14,8 @@ The port's time runs from the first bytes on that were sent to it, unless it has
 to it dies without a word, and the service may say so only after a minute. A port that acknowledges what it is sent, or
 to which nothing was sent, may be silent for ever: that is between it and the local program.
 
-An agent tries the port once. So who waits is given another session when one came to nothing (`ssmssh.attempts`), and
-the sooner that is known the better; who does not wait has this one only.
+An agent tries the port once. So who waits is given another session when one came to nothing
+(`ssmssh.session.attempts`), and the sooner that is known the better; who does not wait has this one only.
 """
 
 import math
@@ -45,7 +45,7 @@ ATTEMPT_HANDSHAKE_SECONDS = 30.0
 """An agent gives a handshake up after 15 s, and is a while in coming on a machine that has just started."""
 
 ATTEMPT_PORT_SECONDS = 6.0
-"""More than it takes to find out that the connection, not the port, is dead (`ssmssh.keepalive`: 5 s)."""
+"""More than it takes to find out that the connection, not the port, is dead (`ssmssh.session.keepalive`: 5 s)."""
 
 ATTEMPT_PAUSE_SECONDS = (1.0, 5.0)
 """Before another session, first and longest; it doubles. Each costs the machine a process, and the account a line in

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ssmssh.aws.client import AwsSettings
-from ssmssh.connection import OPEN_ATTEMPTS, Connection, Service, SessionRequest
 from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, TargetError
+from ssmssh.session.remote import OPEN_ATTEMPTS, Connection, RemoteSession, SessionRequest
 from tests.aws.api import ACCESS_KEY, SECRET_KEY, STARTED, Answer, Api, ok, refusal, serve
 from tests.session.websocket.server import PATIENCE_SECONDS, Peer, Pki, Server, make_pki, read_request
 from tests.session.websocket.test_proxy import pump
@@ -80,10 +80,10 @@ def service(
     tmp_path: Path,
     on_open: Callable[[], None] = lambda: None,
     request: SessionRequest = REQUEST,
-) -> Service:
+) -> RemoteSession:
     stream_url = f"https://localhost:{stream.port}" if stream else None
     settings = AwsSettings(region="eu-west-1", endpoint_url=api.url, stream_endpoint_url=stream_url)
-    return Service(settings, request, tmp_path / "sessions", on_open)
+    return RemoteSession(settings, request, tmp_path / "sessions", on_open)
 
 
 def once_somebody_is_there(stream: "Stream | Unwanted", answer: Answer) -> Answer:
@@ -229,7 +229,7 @@ def test_another_host_than_the_likely_one(
             monkeypatch.setenv("AWS_CA_BUNDLE", str(trusted))
             answer = ok({**STARTED, "StreamUrl": f"wss://{HOSTS[2]}/v1/data-channel/x?role=publish_subscribe"})
             api.answers.append(once_somebody_is_there(likely, answer))
-            connection = Service(AwsSettings(region="eu-west-1"), REQUEST, tmp_path / "sessions").start()
+            connection = RemoteSession(AwsSettings(region="eu-west-1"), REQUEST, tmp_path / "sessions").start()
             likely.join()  # it sees its end while the session goes on
             assert likely.received == [b""]  # and has got a TLS handshake, nothing more
             assert actual.connections == 1

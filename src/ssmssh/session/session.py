@@ -33,18 +33,18 @@ import time
 import uuid
 from collections.abc import Callable
 
-from ssmssh.background import Background
-from ssmssh.connection import Connection, Service
-from ssmssh.doubling import Doubling
 from ssmssh.errors import DoubledError, ProtocolError, SsmsshError, UsageError
-from ssmssh.farewell import Farewell, ended_by_service, named, unflushed
-from ssmssh.keepalive import Keepalive
-from ssmssh.outage import Outage
-from ssmssh.patience import Patience
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.payloads import SessionType
-from ssmssh.streams import InputPump, OutputPump, Wakeup
+from ssmssh.session.background import Background
+from ssmssh.session.doubling import Doubling
+from ssmssh.session.farewell import Farewell, ended_by_service, named, unflushed
+from ssmssh.session.keepalive import Keepalive
+from ssmssh.session.outage import Outage
+from ssmssh.session.patience import Patience
+from ssmssh.session.remote import Connection, RemoteSession
+from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 from ssmssh.websocket import WebSocket, WebSocketClosed
 
 TERMINATE_SECONDS = 2.0
@@ -80,7 +80,7 @@ class Session:
 
     def __init__(
         self,
-        service: Service,
+        service: RemoteSession,
         source: InputPump,
         sink: OutputPump,
         wakeup: Wakeup,
@@ -216,7 +216,7 @@ class Session:
     # -- the connection ---------------------------------------------------------------------------------
 
     def _take_connection(self, now: float) -> bool:
-        """Take over what `Service.start` or `Service.resume` has brought about; whether there was something."""
+        """Take over what `RemoteSession.start` or `.resume` has brought about; whether there was something."""
         if self._connecting is None or not self._connecting.is_done:
             return False
         connecting, self._connecting = self._connecting, None
@@ -312,6 +312,7 @@ class Session:
                 self._closed = event
                 self._has_loss = self._is_something_lost()
             case Paused() | Resumed():
+                _log.debug("%s", event)
                 self._doubling.interrupted(now, self._channel.statistics.unacknowledged_messages)
             case _:
                 _log.debug("%s", event)

@@ -2,24 +2,24 @@
 
 Nobody waits for that, and it must be in nobody's way: a caller without ``ssm:TerminateSession`` would be refused
 for each of hundreds of entries at each connection, and a service that throttles has better things to do. So a run ends
-a few, stops at the first that it cannot end, and leaves the rest in peace for a while (`ssmssh.journal`).
+a few, stops at the first that it cannot end, and leaves the rest in peace for a while (`ssmssh.session.journal`).
 """
 
 import logging
 from typing import TYPE_CHECKING
 
-from ssmssh.aws.sessions import terminate_session
+from ssmssh.aws.ssm import terminate_session
 from ssmssh.errors import SsmsshError
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
-    from ssmssh.journal import Journal
+    from ssmssh.session.journal import Journal
 
 _log = logging.getLogger(__name__)
 
 
 def end_stale_sessions(client: "AwsClient", journal: "Journal") -> None:
-    """End up to `ssmssh.journal.MAX_STALE` sessions of the journal's owner; blocks, raises nothing of the service's.
+    """End up to `journal.MAX_STALE` sessions of the journal's owner; blocks, raises nothing of the service's.
 
     Args:
         client: Of the same profile, region and endpoint as the journal's owner.
