@@ -202,8 +202,8 @@ def _acknowledgement_by_json() -> bytes:
 
 def _open_channel() -> DataChannel:
     """A data channel that an agent of the oldest kind has opened: by output, which has the number 0."""
-    channel = DataChannel(client_id="", wall_clock_offset_seconds=0.0)
-    channel.open("", 0.0)
+    channel = DataChannel(client_id="")
+    channel.open("", 0.0, 0.0)
     channel.receive(_data(0), 0.0)
     return channel
 

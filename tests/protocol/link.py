@@ -16,7 +16,7 @@ from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeComplet
 from ssmssh.protocol.message import MessageType, PayloadType, parse
 from ssmssh.protocol.sending import RESEND_BURST_BYTES
 from tests.protocol.agent import Agent
-from tests.protocol.support import TOKEN, agent_message, wire
+from tests.protocol.support import TOKEN, UNIX_TIME, agent_message, wire
 
 PATIENCE_SECONDS = 1800.0
 """Virtual ones, after which a transfer counts as stuck."""
@@ -30,7 +30,7 @@ class Break:
     seconds: float
     kind: str
     """`cut`: the client loses its connection. `pause`: the client is told to pause, and nothing passes, for the agent
-    is away. `notice`: the client is told to pause, but everything passes."""
+    is away. `notice`: the client is told to pause, but everything passes. `mute`: so, and nobody tells of the end."""
     agent_pauses: bool = False
     """The service tells the agent to pause meanwhile."""
 
@@ -82,7 +82,7 @@ class Link:
         self._breaks = sorted(schedule.breaks, key=lambda each: each.at, reverse=True)
         self._broken: Break | None = None
         self._is_open = False
-        channel.open(TOKEN, 0.0)
+        channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
 
     def transfer(self) -> Log:
         """Run until both sides have everything, then end the session in good order."""
@@ -145,7 +145,7 @@ class Link:
         return output
 
     def _send(self, to: str, message: bytes) -> None:
-        is_blocked = self._broken is not None and self._broken.kind != "notice"
+        is_blocked = self._broken is not None and self._broken.kind not in ("notice", "mute")
         if is_blocked or self._random.random() < self._schedule.loss:
             return
         copies = 2 if self._random.random() < self._schedule.duplication else 1
@@ -195,7 +195,7 @@ class Link:
 
     def _break(self, broken: Break) -> None:
         self._broken = Break(self.now, broken.seconds, broken.kind, broken.agent_pauses)
-        if broken.kind != "notice":
+        if broken.kind not in ("notice", "mute"):
             self._travelling.clear()
         if broken.kind == "cut":
             self.channel.disconnected(self.now)
@@ -206,7 +206,7 @@ class Link:
     def _mend(self, broken: Break) -> None:
         self._broken = None
         if broken.kind == "cut":
-            self.channel.open(TOKEN, self.now)
-        else:
+            self.channel.open(TOKEN, self.now, UNIX_TIME + self.now)
+        elif broken.kind != "mute":
             self._to_client(agent_message(MessageType.START_PUBLICATION))
         self.agent.is_paused = False

@@ -84,13 +84,13 @@ def handshake_complete(customer_message: str = "") -> bytes:
 
 def connecting_channel(**options: Any) -> DataChannel:
     options.setdefault("expected_session_type", SessionType.PORT)
-    return DataChannel(client_id="a-client", wall_clock_offset_seconds=UNIX_TIME, **options)
+    return DataChannel(client_id="a-client", **options)
 
 
 def open_channel(*, agent_version: str = "3.3.0.0", **options: Any) -> DataChannel:
     """A channel that is OPEN at time 1.0: its handshake took 20 ms, and nothing is unacknowledged."""
     channel = connecting_channel(**options)
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     request = handshake_request(agent_version=agent_version)
     assert channel.receive(output(0, request, PayloadType.HANDSHAKE_REQUEST), 0.98) == []
     channel.receive(acknowledge(0), 1.0)

@@ -10,7 +10,7 @@ from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState
 from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.protocol.handshake import CLIENT_VERSION
-from ssmssh.protocol.limits import Limits
+from ssmssh.protocol.limits import DEFAULT_PAYLOAD_BYTES, Limits
 from ssmssh.protocol.message import AgentMessage, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import (
     ProcessedAction,
@@ -24,6 +24,7 @@ from ssmssh.protocol.payloads import (
 from tests.protocol.support import (
     MESSAGES,
     TOKEN,
+    UNIX_TIME,
     acknowledge,
     agent_message,
     connecting_channel,
@@ -52,7 +53,7 @@ def data_of(messages: list[AgentMessage]) -> bytes:
 
 def test_the_opening_text() -> None:
     channel = connecting_channel()
-    text = channel.open(TOKEN, 0.0)
+    text = channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     assert list(json.loads(text)) == ["MessageSchemaVersion", "RequestId", "TokenValue", "ClientId", "ClientVersion"]
     message = parse_open_data_channel(text)
     assert (message.token, message.client_id, message.client_version) == (TOKEN, "a-client", CLIENT_VERSION)
@@ -61,9 +62,9 @@ def test_the_opening_text() -> None:
 
 def test_each_opening_has_its_own_request_id_and_the_same_client_id() -> None:
     channel = connecting_channel()
-    first = parse_open_data_channel(channel.open(TOKEN, 0.0))
+    first = parse_open_data_channel(channel.open(TOKEN, 0.0, UNIX_TIME + 0.0))
     channel.disconnected(1.0)
-    second = parse_open_data_channel(channel.open("another-token", 2.0))
+    second = parse_open_data_channel(channel.open("another-token", 2.0, UNIX_TIME + 2.0))
     assert first.request_id != second.request_id
     assert first.client_id == second.client_id
     assert second.token == "another-token"
@@ -71,7 +72,7 @@ def test_each_opening_has_its_own_request_id_and_the_same_client_id() -> None:
 
 def test_a_handshake_from_the_vectors() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     assert channel.receive(wire("TV2"), 0.1) == []
     messages = taken(channel)
     assert kinds(messages) == [ACKNOWLEDGE, RESPONSE]
@@ -88,7 +89,7 @@ def test_a_handshake_from_the_vectors() -> None:
 
 def test_nothing_but_the_handshake_goes_out_before_it_is_complete() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     assert channel.send_capacity() == 0
     channel.receive(output(0, handshake_request(), PayloadType.HANDSHAKE_REQUEST), 0.1)
     assert channel.send_capacity() == 0
@@ -101,7 +102,7 @@ def test_nothing_but_the_handshake_goes_out_before_it_is_complete() -> None:
 
 def test_the_parts_of_a_handshake_in_the_wrong_order() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     assert channel.receive(output(2, b"banner"), 0.1) == []
     assert channel.receive(output(1, handshake_complete(), PayloadType.HANDSHAKE_COMPLETE), 0.1) == []
     events = channel.receive(output(0, handshake_request(), PayloadType.HANDSHAKE_REQUEST), 0.1)
@@ -121,7 +122,7 @@ def test_a_refused_handshake_is_answered_and_ends_the_channel(
     request_payload: bytes, kind: type[SsmsshError], sentence: str
 ) -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     with pytest.raises(kind, match=sentence):
         channel.receive(output(0, request_payload, PayloadType.HANDSHAKE_REQUEST), 0.1)
     assert channel.state is ChannelState.CLOSED
@@ -133,7 +134,7 @@ def test_a_refused_handshake_is_answered_and_ends_the_channel(
 
 def test_an_unsupported_action_is_left_to_the_agent() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     request = handshake_request("Port", RequestedAction("KMSEncryption", {}))
     assert channel.receive(output(0, request, PayloadType.HANDSHAKE_REQUEST), 0.1) == []
     _, response = taken(channel)
@@ -152,7 +153,7 @@ def test_an_unsupported_action_is_left_to_the_agent() -> None:
 )
 def test_a_handshake_that_cannot_go_on_ends_the_channel(payload: bytes, payload_type: PayloadType) -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     with pytest.raises(ProtocolError):
         channel.receive(output(0, payload, payload_type), 0.1)
     assert channel.state is ChannelState.CLOSED
@@ -160,7 +161,7 @@ def test_a_handshake_that_cannot_go_on_ends_the_channel(payload: bytes, payload_
 
 def test_a_completion_that_cannot_be_read() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     channel.receive(output(0, handshake_request(), PayloadType.HANDSHAKE_REQUEST), 0.1)
     with pytest.raises(ProtocolError, match="cannot be read"):
         channel.receive(output(1, b"[]", PayloadType.HANDSHAKE_COMPLETE), 0.1)
@@ -168,7 +169,7 @@ def test_a_completion_that_cannot_be_read() -> None:
 
 def test_a_shell_without_a_handshake() -> None:
     channel = connecting_channel(expected_session_type=SessionType.STANDARD_STREAM)
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     events = channel.receive(output(0, b"$ "), 1.5)
     assert events == [
         HandshakeCompleted("", SessionType.STANDARD_STREAM, {}, ""),
@@ -342,19 +343,54 @@ def test_data_that_the_agent_is_not_ready_for_is_resent_soon_and_alone() -> None
 # -- pause and resume ------------------------------------------------------------------------------------
 
 
-def test_nothing_is_sent_or_resent_in_a_pause() -> None:
+def test_in_a_pause_one_message_is_sent_again_now_and_then() -> None:
     channel = open_channel()
     channel.send(b"data", 2.0)
-    (message,) = channel.take_output()
+    channel.send(b"more", 2.0)
+    message, more = channel.take_output()
     assert channel.receive(agent_message("pause_publication"), 2.1) == [Paused()]
     assert channel.send_capacity() == 0
+    due = 2.1
+    for _ in range(40):
+        assert 1.0 <= (channel.next_deadline() or 0.0) - due <= 2.0
+        due = channel.next_deadline() or 0.0
+        channel.handle_timeout(due - 0.01)
+        assert channel.take_output() == []
+        channel.handle_timeout(due)
+        assert channel.take_output() == [message]
+    assert channel.receive(agent_message("start_publication"), due) == [Resumed()]
+    assert channel.next_deadline() == due
+    channel.handle_timeout(due)
+    assert channel.take_output() == [message, more]
+
+
+def test_a_pause_without_an_end_does_not_swallow_a_key() -> None:
+    """The official client knows no pauses, so nobody would notice a service that never tells a client of the end."""
+    channel = open_channel()
+    channel.receive(agent_message("pause_publication"), 2.0)
     assert channel.next_deadline() is None
-    channel.handle_timeout(60.0)
+    assert channel.send_capacity() == DEFAULT_PAYLOAD_BYTES
+    channel.send(b"k", 60.0)
     assert channel.take_output() == []
-    assert channel.receive(agent_message("start_publication"), 60.0) == [Resumed()]
-    assert channel.next_deadline() == 60.0
+    assert channel.send_capacity() == 0
+    assert (channel.next_deadline() or 99.0) <= 60.0
     channel.handle_timeout(60.0)
-    assert channel.take_output() == [message]
+    (key,) = taken(channel)
+    assert key.payload == b"k"
+    assert channel.receive(acknowledge(key.sequence_number), 60.1) == [Resumed()]
+    assert channel.is_flushed
+    assert channel.state is ChannelState.OPEN
+    assert channel.next_deadline() is None
+
+
+def test_messages_are_dated_by_the_clock_of_the_last_opening() -> None:
+    """A suspended machine's clock runs on, but not the time that is told."""
+    channel = open_channel()
+    channel.disconnected(2.0)
+    channel.open(TOKEN, 3.0, UNIX_TIME + 7203.0)
+    channel.send(b"x", 4.0)
+    (message,) = taken(channel)
+    assert message.created_date_ms == (UNIX_TIME + 7204.0) * 1000
 
 
 def test_after_a_lost_connection_the_counters_go_on_and_the_same_bytes_come_again() -> None:
@@ -367,7 +403,7 @@ def test_after_a_lost_connection_the_counters_go_on_and_the_same_bytes_come_agai
     channel.disconnected(3.0)
     assert channel.take_output() == []  # the acknowledgement of what was received is lost with the connection
     assert channel.next_deadline() is None
-    channel.open(TOKEN, 9.0)
+    channel.open(TOKEN, 9.0, UNIX_TIME + 9.0)
     assert channel.next_deadline() == 9.0
     channel.handle_timeout(9.0)
     assert channel.take_output() == [two]
@@ -380,11 +416,11 @@ def test_after_a_lost_connection_the_counters_go_on_and_the_same_bytes_come_agai
 
 def test_a_handshake_goes_on_after_a_lost_connection() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     channel.receive(output(0, handshake_request(), PayloadType.HANDSHAKE_REQUEST), 0.1)
     _, response = channel.take_output()
     channel.disconnected(0.2)
-    channel.open(TOKEN, 1.0)
+    channel.open(TOKEN, 1.0, UNIX_TIME + 1.0)
     channel.handle_timeout(1.0)
     assert channel.take_output() == [response]
     channel.receive(output(1, handshake_complete(), PayloadType.HANDSHAKE_COMPLETE), 1.1)
@@ -493,7 +529,7 @@ def test_whatever_a_far_side_says_the_channel_holds(
 ) -> None:
     channel = open_channel() if begins_open else connecting_channel(expected_session_type=None)
     if not begins_open:
-        channel.open(TOKEN, 0.0)
+        channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     now = 1.0
     for kind, number, payload_type, payload in messages:
         now += 0.01
@@ -512,6 +548,6 @@ def test_whatever_a_far_side_says_the_channel_holds(
 
 def test_no_secret_is_kept_or_shown() -> None:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     assert TOKEN not in repr(vars(channel))
     assert TOKEN not in repr(channel.statistics)

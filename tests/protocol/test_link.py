@@ -46,7 +46,7 @@ breaks = st.lists(
         Break,
         at=st.floats(0.0, 3.0),
         seconds=st.floats(0.001, 20.0),
-        kind=st.sampled_from(["cut", "pause", "notice"]),
+        kind=st.sampled_from(["cut", "pause", "notice", "mute"]),
         agent_pauses=st.booleans(),
     ),
     max_size=4,

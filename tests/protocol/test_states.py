@@ -17,6 +17,7 @@ from ssmssh.protocol.events import (
 from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType, parse
 from tests.protocol.support import (
     TOKEN,
+    UNIX_TIME,
     acknowledge,
     agent_message,
     connecting_channel,
@@ -39,7 +40,7 @@ def connecting() -> DataChannel:
 
 def handshake() -> DataChannel:
     channel = connecting_channel()
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     return channel
 
 
@@ -241,7 +242,7 @@ def test_content_where_data_is_taken(state: ChannelState, payload_type: PayloadT
 def test_content_in_the_handshake(payload_type: PayloadType) -> None:
     """A plain shell is expected here, so that output may come first."""
     channel = connecting_channel(expected_session_type=None)
-    channel.open(TOKEN, 0.0)
+    channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     payload, _ = CONTENT[payload_type]
     request = output(0, handshake_request("Standard_Stream"), PayloadType.HANDSHAKE_REQUEST)
     number = 0
@@ -277,10 +278,10 @@ def test_open(state: ChannelState) -> None:
     expected = CALLS[state][0]
     if expected is None:
         with pytest.raises(ValueError, match=state.value):
-            channel.open(TOKEN, NOW)
+            channel.open(TOKEN, NOW, UNIX_TIME + NOW)
         assert channel.state is state
     else:
-        assert TOKEN in channel.open(TOKEN, NOW)
+        assert TOKEN in channel.open(TOKEN, NOW, UNIX_TIME + NOW)
         assert channel.state is expected
 
 
@@ -309,7 +310,7 @@ def test_close(state: ChannelState) -> None:
 def test_where_a_channel_goes_on_after_a_lost_connection(state: ChannelState) -> None:
     channel = MAKERS[state]()
     channel.disconnected(NOW)
-    channel.open(TOKEN, NOW + 1)
+    channel.open(TOKEN, NOW + 1, UNIX_TIME + NOW + 1)
     assert channel.state is (S.OPEN if state is S.PAUSED else state)
 
 
@@ -323,7 +324,7 @@ def test_close_while_the_connection_is_lost(state: ChannelState) -> None:
         return
     assert channel.take_output() == []
     states = [channel.state]
-    channel.open(TOKEN, NOW + 1)
+    channel.open(TOKEN, NOW + 1, UNIX_TIME + NOW + 1)
     assert [*states, channel.state] == [S.RESUMING, S.CLOSING]
     channel.handle_timeout(NOW + 1)
     assert kinds(taken(channel)) == [("input_stream_data", PayloadType.OUTPUT), ("input_stream_data", PayloadType.FLAG)]
@@ -354,7 +355,7 @@ def test_only_an_open_channel_takes_data(state: ChannelState) -> None:
 def test_time_may_pass_in_every_state(state: ChannelState) -> None:
     """Only where something may be sent is there a deadline, and a resend at it."""
     channel = MAKERS[state]()
-    resends = state in (S.OPEN, S.CLOSING)
+    resends = state in (S.OPEN, S.PAUSED, S.CLOSING)
     assert (channel.next_deadline() is not None) is resends
     channel.handle_timeout(NOW + 60)
     assert bool(channel.take_output()) is resends

@@ -17,7 +17,7 @@ from ssmssh.session.farewell import (
 
 TARGET = "i-1 in eu-west-1 with profile prod"
 STATISTICS = replace(
-    DataChannel(client_id="", wall_clock_offset_seconds=0).statistics,
+    DataChannel(client_id="").statistics,
     unacknowledged_messages=3,
     unacknowledged_bytes=3000,
 )

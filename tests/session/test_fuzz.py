@@ -124,10 +124,10 @@ step = st.one_of(
 @often
 @given(st.lists(step, max_size=60), st.booleans())
 def test_the_data_channel_in_all_its_states(steps: list[tuple[object, ...]], is_shaken: bool) -> None:
-    channel = DataChannel(client_id="c", wall_clock_offset_seconds=1e9)
+    channel = DataChannel(client_id="c")
     now = 1.0
     if is_shaken:
-        channel.open("token", now)
+        channel.open("token", now, 1e9 + now)
         for message in MESSAGES[:2]:
             channel.receive(message, now)
     produced = 0
@@ -152,7 +152,7 @@ def take(channel: DataChannel, each: tuple[object, ...], now: float) -> None:
         case "bytes", bytes(data):
             channel.receive(data, now)
         case "open", *_ if channel.state in (ChannelState.CONNECTING, ChannelState.RESUMING):
-            channel.open("token", now)
+            channel.open("token", now, 1e9 + now)
         case "disconnected", *_:
             channel.disconnected(now)
         case "close", *_:
@@ -330,8 +330,8 @@ def terminate(aws: AwsClient) -> None:
 @given(st.text(max_size=2000), st.booleans(), st.booleans(), st.booleans())
 def test_last_words(output: str, is_shaken: bool, has_spoken: bool, has_loss: bool) -> None:
     """Of the service, which may be anything, in a line for a person."""
-    channel = DataChannel(client_id="c", wall_clock_offset_seconds=1e9)
-    channel.open("token", 1.0)
+    channel = DataChannel(client_id="c")
+    channel.open("token", 1.0, 1e9 + 1.0)
     payload = payloads.build_channel_closed(message_id=bytes(16), session_id="s", created_date_ms=1, output=output)
     message = AgentMessage(MessageType.CHANNEL_CLOSED, 0, 0, payload, bytes(16), 1, header_length=112)
     (closed,) = channel.receive(message.serialize(), 2.0)

@@ -17,7 +17,7 @@ from ssmssh.session.patience import (
     Patience,
 )
 
-NOTHING = DataChannel(client_id="", wall_clock_offset_seconds=0).statistics
+NOTHING = DataChannel(client_id="").statistics
 SENT = replace(NOTHING, unacknowledged_messages=1)
 ANSWERS_BY = 1009.5
 

@@ -182,8 +182,8 @@ def test_representations_are_silent() -> None:
 
     opening = OpenDataChannelInput(token=TOKEN, client_id="c", request_id="r", client_version="1.2.3.4")
     started = StartedSession("session", TOKEN, f"wss://ssmmessages/?token={TOKEN}")
-    channel = DataChannel(client_id="c", wall_clock_offset_seconds=0)
-    channel.open(TOKEN, 0)
+    channel = DataChannel(client_id="c")
+    channel.open(TOKEN, 0, 0)
     for thing in (opening, started, channel, channel.statistics):
         assert TOKEN not in repr(thing)
         assert TOKEN not in str(thing)

@@ -1,15 +1,15 @@
 """The client's side of a data channel: the parts joined, and the states they go through.
 
 A channel is CONNECTING until `open` gives the text that goes first on a new WebSocket. Then it is in the HANDSHAKE:
-the agent asks, we answer, and nothing else is sent, because the agent acknowledges data that comes too early and throws
-it away. When the agent completes the handshake (or, for a plain shell, skips it and sends output) the channel is OPEN,
-and data goes both ways. While the service says that the far side is away the channel is PAUSED: nothing is sent again
-and no new data is taken; the service's word, or anything from the agent, ends that. When the WebSocket is lost in
-any of these states, the channel is RESUMING until `open` is called again, with the counters and buffers of
-before; it goes on where it was, but no longer paused. `close` leads to CLOSING: no new data is taken, the agent
-is told to end the session behind everything sent before, what is unacknowledged is resent also in a pause,
-and what the agent still has to say is received. The channel is CLOSED when the service says so, when the far
-side made it impossible to go on, or when `close` is called before anything could have been said.
+the agent asks, we answer, and nothing else is sent, because the agent acknowledges data that comes too early and
+throws it away. When the agent completes the handshake (or, for a plain shell, skips it and sends output) the channel
+is OPEN, and data goes both ways. While the service says that the far side is away the channel is PAUSED: only one
+message is sent, or sent again, now and then; the service's word, or anything from the agent, ends that. When the
+WebSocket is lost in any of these states, the channel is RESUMING until `open` is called again, with the counters and
+buffers of before; it goes on where it was, but no longer paused. `close` leads to CLOSING: no new data is taken, the
+agent is told to end the session behind everything sent before, what is unacknowledged is resent also in a pause, and
+what the agent still has to say is received. The channel is CLOSED when the service says so, when the far side made it
+impossible to go on, or when `close` is called before anything could have been said.
 
 One table, `_TABLE`, holds every pair of a state and a message or a call:
 
@@ -27,8 +27,8 @@ CLOSING      the same as HANDSHAKE                             error       RESUM
 CLOSED       none                                              error       --                  --
 ===========  ================================================  ==========  ==================  ==============
 
-`send`, `send_flag` and `send_size` are possible in OPEN only, as far as `send_capacity` says; elsewhere it is 0
-and they raise ValueError. Everything else can be called at any time.
+`send`, `send_flag` and `send_size` are possible as far as `send_capacity` says: in OPEN, and in PAUSED for one message
+if none is unacknowledged; elsewhere it is 0 and they raise ValueError. Everything else can be called at any time.
 
 Messages while RESUMING are remains of the lost connection. Data among them could not be acknowledged any more,
 so it is left to be sent again.
@@ -68,7 +68,7 @@ from ssmssh.protocol.payloads import (
     parse_flag,
 )
 from ssmssh.protocol.receiving import ReceiveStream
-from ssmssh.protocol.sending import SendStream
+from ssmssh.protocol.sending import PROBE_SECONDS, SendStream
 from ssmssh.protocol.statistics import Statistics
 from ssmssh.protocol.window import Window
 
@@ -111,7 +111,6 @@ class DataChannel:
 
     Args:
         client_id: A UUID, the same for every connection of this channel.
-        wall_clock_offset_seconds: What makes Unix time out of `now`.
         expected_session_type: Refuse a session of another type; None takes every type.
         payload_bytes: How much data one message carries at most.
         limits: Bounds on what is held.
@@ -122,14 +121,13 @@ class DataChannel:
         self,
         *,
         client_id: str,
-        wall_clock_offset_seconds: float,
         expected_session_type: SessionType | None = None,
         payload_bytes: int = DEFAULT_PAYLOAD_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         new_message_id: Callable[[], bytes] = random_message_id,
     ) -> None:
         self._client_id = client_id
-        self._wall_clock_offset = wall_clock_offset_seconds
+        self._wall_clock_offset = 0.0
         self._payload_bytes = payload_bytes
         self._new_message_id = new_message_id
         self._enter(ChannelState.CONNECTING)
@@ -189,10 +187,12 @@ class DataChannel:
 
     # -- the connection ---------------------------------------------------------------------------------
 
-    def open(self, token: str, now: float) -> str:
+    def open(self, token: str, now: float, unix_time: float) -> str:
         """Begin to use a new WebSocket; return the text frame that must be the first thing sent on it.
 
         The text holds the token, a secret. What was unacknowledged on the WebSocket before is due at once.
+        `unix_time` is what messages are dated by; it is asked for each time because it runs on in a suspended
+        machine, where `now` stands still, and may be set.
 
         Raises:
             ValueError: A WebSocket is in use, or the channel is closed.
@@ -200,6 +200,7 @@ class DataChannel:
         if not self._TABLE[self._state].can_open:
             raise ValueError(f"a channel that is {self._state.value} cannot be opened")
         self._enter(self._state_before)
+        self._wall_clock_offset = unix_time - now
         self._sending.release(now)
         return build_open_data_channel(
             OpenDataChannelInput(
@@ -247,7 +248,9 @@ class DataChannel:
     # -- sending ----------------------------------------------------------------------------------------
 
     def send_capacity(self) -> int:
-        """Return how many bytes `send` takes now: 0 unless the channel is OPEN and the window has room."""
+        """Return how many bytes `send` takes now, as far as the window has room; see the module's text."""
+        if self._state is ChannelState.PAUSED and self.is_flushed:
+            return self._payload_bytes
         if self._state is not ChannelState.OPEN:
             return 0
         return self._sending.capacity(self._payload_bytes)
@@ -394,9 +397,9 @@ class DataChannel:
         except MessageError:  # the end all the same, as for the official client
             events.append(ChannelClosed(""))
 
-    def _pause(self, _message: AgentMessage, _now: float, events: list[Event]) -> None:
+    def _pause(self, _message: AgentMessage, now: float, events: list[Event]) -> None:
         self._enter(ChannelState.PAUSED)
-        self._sending.hold()
+        self._sending.hold(probe_at=now + PROBE_SECONDS)
         events.append(Paused())
 
     def _start(self, message: AgentMessage, now: float, events: list[Event]) -> None:

@@ -18,7 +18,9 @@ took, until one of them is acknowledged without a resend.
 connected the port, and leaves what arrives in between unacknowledged ("handler not ready"). It takes up what comes
 behind it, so one message sent again soon is all that is needed. This is no sign of loss, and measures nothing.
 
-**Holding.** While nothing can be sent (no connection, or the far side is paused) messages are only stored.
+**Holding.** While nothing can be sent (no connection, or the far side is paused) messages are only stored. In a pause
+the oldest one is sent all the same, every `PROBE_SECONDS`: the official client knows no pauses, so nobody would notice
+a service that tells clients of their beginning and never of their end. Any answer ends the pause.
 Afterwards everything unacknowledged is due at once, in bursts as above, and the window begins anew.
 
 A resend hands out the same bytes object again, for it must be the same message: same id, same date.
@@ -44,6 +46,9 @@ RESEND_INTERVAL_SECONDS: Final = 0.02
 
 FIRST_MESSAGE_SECONDS: Final = 0.03
 """What the first message waits beyond a round trip: the agent has dialled a port of its own machine by then."""
+
+PROBE_SECONDS: Final = 1.5
+"""Between the single messages that are sent in a pause. The official client sends seven hundred in a second."""
 
 # The queues: the first message, sent once; messages sent once; messages sent again, by the number of doublings.
 _FIRST_QUEUE: Final = 0
@@ -97,6 +102,7 @@ class SendStream:
         self._first_number: int | None = None
         self._acknowledged_resends: set[int] = set()
         self._is_held = False
+        self._probe_at = math.inf
         self._is_backed_off = False
         self._burst_at = -math.inf
         self._not_before = -math.inf
@@ -155,8 +161,10 @@ class SendStream:
 
     def next_deadline(self) -> float | None:
         """Return when to call `handle_timeout`; None if there is nothing to wait for."""
-        if self._is_held or not self.unacknowledged:
+        if not self.unacknowledged:
             return None
+        if self._is_held:
+            return self._probe_at if self._probe_at < math.inf else None
         due = [
             next(iter(queue.values())).sent_at + self._timeout(index)
             for index, queue in enumerate(self._queues)
@@ -167,7 +175,11 @@ class SendStream:
     def handle_timeout(self, now: float) -> list[bytes]:
         """Return the messages to be sent again now; none if it is too early."""
         messages: list[bytes] = []
-        if self._is_held or not self.unacknowledged or now < self._not_before:
+        if not self.unacknowledged:
+            return messages
+        if self._is_held:
+            return self._probe(now)
+        if now < self._not_before:
             return messages
         budget = RESEND_BURST_BYTES
         # From the most doubled on, where the oldest messages are: all else waits for those on the far side.
@@ -185,9 +197,10 @@ class SendStream:
             self._end_burst(now, is_full=False)
         return messages
 
-    def hold(self) -> None:
-        """Stop sending; `send` only stores from now on."""
+    def hold(self, probe_at: float = math.inf) -> None:
+        """Stop sending; `send` only stores from now on. From `probe_at` on the oldest is sent now and then."""
         self._is_held = True
+        self._probe_at = probe_at
 
     def release(self, now: float) -> None:
         """Go on sending: everything unacknowledged is due now, oldest first."""
@@ -204,6 +217,14 @@ class SendStream:
         self._is_backed_off = False
         self._full_bursts = 0
         self._not_before = now
+
+    def _probe(self, now: float) -> list[bytes]:
+        """In a pause: the oldest message, if it is time; it is no sign of loss, and measures nothing."""
+        if now < self._probe_at:
+            return []
+        self._probe_at = now + PROBE_SECONDS
+        self.resent += 1
+        return [next(iter(self.unacknowledged.values())).message]
 
     def _timeout(self, queue: int) -> float:
         if queue >= _RESENT_QUEUE:

@@ -102,7 +102,6 @@ class Session:
         now = time.monotonic()
         self._channel = DataChannel(
             client_id=str(uuid.uuid4()),
-            wall_clock_offset_seconds=time.time() - now,
             expected_session_type=SessionType.PORT,
         )
         self._patience = Patience(
@@ -236,7 +235,7 @@ class Session:
         self._acknowledged_before = self._channel.statistics.acknowledged
         self._has_passed_on = False
         self._websocket = connection.websocket
-        connection.websocket.send_text(self._channel.open(connection.token, now))
+        connection.websocket.send_text(self._channel.open(connection.token, now, time.time()))
         self._keepalive.restart(now)
         self._patience.connected(now)
         return True
