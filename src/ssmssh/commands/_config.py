@@ -54,6 +54,18 @@ def home() -> Path:
         raise UsageError(f"uid {user} is not in the password database, and ssh serves no such user") from None
 
 
+def local_user() -> str:
+    """The name that ssh logs in as when nothing else is said; raises as `home`."""
+    if sys.platform == "win32":
+        import getpass
+
+        return getpass.getuser()
+    import pwd
+
+    home()
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def is_target(name: str) -> bool:
     """Whether the proxy takes a host name: an instance id, perhaps with a region and a profile that AWS knows."""
     if not judge.is_instance(name.partition(".")[0]):

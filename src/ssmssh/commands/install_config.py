@@ -20,7 +20,7 @@ from ssmssh.target import parse_target
 _USERS = ("ec2-user", "ubuntu", "admin", "none")
 
 _USER_HINT = (
-    "Hint: no --user was given, so ssh will log in with your local user name. "
+    "Hint: no --user was given, so ssh will log in with your local user name, {}. "
     "AMIs of Amazon Linux use --user ec2-user, Ubuntu's --user ubuntu, Debian's --user admin."
 )
 
@@ -89,7 +89,9 @@ def install_config(
         click.echo(install.block(job, where).decode(), nl=False)
         return ExitStatus.DONE
     if text.options.user is None:
-        job = job._replace(options=_ask_for_user(options, can_ask=not (yes or dry_run or check)))
+        job = job._replace(
+            options=_ask_for_user(options, install.logins(job, where), can_ask=not (yes or dry_run or check))
+        )
     status = _config.run(
         job,
         where,
@@ -154,13 +156,25 @@ def _doubts(text: BlockText) -> Iterator[str]:
                     yield f"--{name} {chosen} will not be used for i-*.{each}: the word in the host name wins"
 
 
-def _ask_for_user(options: BlockOptions, *, can_ask: bool) -> BlockOptions:
-    """The options with the user that a person names, or as they are and with a hint if there is nobody to ask."""
+def _ask_for_user(options: BlockOptions, logins: dict[str, str], *, can_ask: bool) -> BlockOptions:
+    """The options with the user that a person names, or as they are and with a hint if there is nobody to ask.
+
+    `logins` are the users that ssh logs in as without one in the block: lines of the user's may name them.
+    """
+    local = _config.local_user()
+    chosen = [user for user in dict.fromkeys(logins.values()) if user != local]
     if not (can_ask and _config.is_terminal()):
-        click.echo(_USER_HINT, err=True)
+        for user in chosen:
+            hosts = ", ".join(host for host in logins if logins[host] == user)
+            click.echo(visible(f"Note: your ssh config has ssh log in as {user} ({hosts})."), err=True)
+        if not chosen:
+            click.echo(visible(_USER_HINT.format(local)), err=True)
         return options
     with _config.asking():
         answer = click.prompt(
-            f"User to log in as ({', '.join(_USERS)}, or another)", default=_USERS[0], err=True, show_default=True
+            f"User to log in as ({', '.join(_USERS)}, or another)",
+            default=chosen[0] if chosen else _USERS[0],
+            err=True,
+            show_default=True,
         )
     return options.changed_by(BlockOptions(user="" if answer == "none" else answer))

@@ -1,14 +1,17 @@
 """``ssmssh show-config``: what ssh does for a host, and why."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from ssmssh.commands import _config
-from ssmssh.errors import ExitStatus
+from ssmssh.errors import ExitStatus, SsmsshError
+from ssmssh.sshconfig import aliases, install, script
+from ssmssh.sshconfig.block import BlockOptions
 from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.patterns import SAMPLE_IDS
-from ssmssh.sshconfig.show import Setting, report
+from ssmssh.sshconfig.show import Setting, host_of, report
 
 
 @click.command("show-config")
@@ -34,9 +37,25 @@ def show_config(*, host: str, config_file: Path | None) -> int:
         )
     text = visible(f"Note: {found.trouble}.") if found.trouble else "The proxy is there and runs."
     click.echo(text, err=bool(found.trouble))
+    if found.instance:
+        click.echo(visible(f"Note: {_way_to(host_of(host), found.instance, config_file)}."), err=True)
     if found.doubt:
         click.echo(f"Note: {found.doubt}.", err=True)
     return ExitStatus.UNEXPECTED if found.trouble else ExitStatus.DONE
+
+
+def _way_to(name: str, instance: str, config_file: Path | None) -> str:
+    """Why no block answers for a name that leads to an instance, and how one will, which is tried first."""
+    why = f"{name} is {instance} in your ssh config, but ssh compares what is typed, and no block answers for {name}"
+    where = _config.place(config_file)
+    try:
+        job = install.Installation("", BlockOptions(), reset=False, script=script.find(), is_target=_config.is_target)
+        patterns = install.intended(job, where).patterns
+        install.preview(job._replace(options=BlockOptions(host_pattern=(*patterns, name))), where)
+    except SsmsshError:
+        return why
+    file = f"--config-file {shlex.quote(str(config_file))} " if config_file else ""
+    return f"{why}; run: ssmssh install-config {file}{aliases.patterns_with(patterns, [name])}"
 
 
 def _origin(setting: Setting, host: str, *, is_told: bool) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import files, hints, judge, readable, sharing, verify
+from ssmssh.sshconfig import aliases, files, hints, inforce, judge, readable, sharing, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
-from ssmssh.sshconfig.patterns import list_matches, probes, sample
+from ssmssh.sshconfig.patterns import list_matches, matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, names_of, plan_install, plan_uninstall, remembered
 from ssmssh.sshconfig.position import Reader, included_by, runs_commands
 from ssmssh.sshconfig.staging import Config
@@ -114,10 +114,33 @@ class Installation(NamedTuple):
         plan = plan_install(current, text, reader)
         plan = plan._replace(notes=(*plan.notes, *_includer(place)))
         hosts = probes(text.patterns)
-        named = (host for host in hosts if host in text.patterns or judge.is_instance(host.partition(".")[0]))
+        named = {*_instances(text.patterns), *(host for host in hosts if host in text.patterns)}
         plan = plan._replace(notes=(*plan.notes, *_check_readable(ssh, place, plan, deadline)))
         ours = verify.Ours({host: text.deciding() for host in hosts}, frozenset(named), self.is_target)
-        return plan, _prove(ssh, place, plan, ours, reader, deadline)
+        doubt = _prove(ssh, place, plan, ours, reader, deadline)
+        if ssh and plan.changes:
+            plan = plan._replace(notes=(*plan.notes, *self._notes(ssh, place, plan, text, reader, deadline)))
+        return plan, doubt
+
+    def _notes(
+        self, ssh: str, place: Place, plan: Plan, text: BlockText, reader: Reader, deadline: float
+    ) -> Iterator[str]:
+        """What a change means for lines of the user's: those without effect, and hosts that are left out."""
+        before, after = _configs(place, plan)
+        hosts = _instances(text.patterns)
+        # To ask takes long for a large file, and is worth it only where a pattern of theirs is about our hosts.
+        special = [pattern for pattern in plan.theirs if pattern.strip("*")]
+        concerned = [host for host in hosts if any(matches(pattern, host) for pattern in special)]
+        yield from inforce.overruled(ssh, plan.before, before, text.deciding(), concerned, deadline)
+        main = Document(plan.before.main or b"")
+        names = aliases.unanswered(ssh, main, plan.before.main_path, reader, after, self.is_target, deadline)
+        if names and hosts and "hostname" not in text.deciding():
+            listed = ", ".join(names)
+            option = aliases.patterns_with(text.patterns, names)
+            yield (
+                f"{listed} lead{'' if len(names) > 1 else 's'} to an instance, but ssh compares what is typed, so the "
+                f"block does not answer for it; with {option} it does"
+            )
 
 
 class Removal(NamedTuple):
@@ -188,6 +211,21 @@ def intended(job: Installation, place: Place) -> BlockText:
     return job.text(place, _read(place)[0])
 
 
+def logins(job: Installation, place: Place) -> dict[str, str]:
+    """Whom ssh would log in as on hosts of ours, were the job done; empty where that cannot be told.
+
+    Blocks for at most `verify.PROOF_SECONDS`; raises as `preview`.
+    """
+    ssh = verify.find_ssh()
+    if ssh is None:
+        return {}
+    current, _ = _read(place)
+    text = job.text(place, current)
+    plan = plan_install(current, text, _reader(place, current))
+    _, after = _configs(place, plan)
+    return inforce.users(ssh, after, _instances(text.patterns), time.monotonic() + verify.PROOF_SECONDS)
+
+
 def names(place: Place) -> tuple[str, ...]:
     """The names of the blocks there are; the one without a name has an empty one."""
     return names_of(_read(place)[0])
@@ -233,17 +271,25 @@ def _foreign_hosts(plan: Plan) -> Sequence[str]:
 def _prove(
     ssh: str | None, place: Place, plan: Plan, ours: verify.Ours, reader: Reader, deadline: float | None = None
 ) -> str:
-    main, path = plan.before.main or b"", plan.before.main_path
-    before = Config(main, plan.before.own, plan.before.own_path, place.config == place.users)
     theirs = _foreign_hosts(plan) if plan.changes else ()
-    doubt = verify.prove(ssh, before, _after(place, plan), ours, theirs, deadline)
-    if ssh and not doubt and runs_commands(Document(main), path, reader):
+    doubt = verify.prove(ssh, *_configs(place, plan), ours, theirs, deadline)
+    if ssh and not doubt and runs_commands(Document(plan.before.main or b""), plan.before.main_path, reader):
         return "to prove this, ssh has run the Match exec commands of your ssh config"
     return doubt
 
 
-def _after(place: Place, plan: Plan) -> Config:
-    return Config(plan.main or b"", plan.own, plan.before.own_path, place.config == place.users)
+def _configs(place: Place, plan: Plan) -> tuple[Config, Config]:
+    """The files before and after, for ssh."""
+    before, has_system = plan.before, place.config == place.users
+    return (
+        Config(before.main or b"", before.own, before.own_path, has_system),
+        Config(plan.main or b"", plan.own, before.own_path, has_system),
+    )
+
+
+def _instances(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Those of the hosts that stand for the patterns that begin with an instance id."""
+    return tuple(host for host in probes(patterns) if judge.is_instance(host.partition(".")[0]))
 
 
 def _check_readable(ssh: str | None, place: Place, plan: Plan, deadline: float) -> Iterator[str]:
@@ -257,7 +303,7 @@ def _check_readable(ssh: str | None, place: Place, plan: Plan, deadline: float) 
         if found is not None:
             sentence, hint = found
             if path == place.own or path == place.users:
-                raise verify.ProofError(sentence, _after(place, plan), hint=hint)
+                raise verify.ProofError(sentence, _configs(place, plan)[1], hint=hint)
             yield f"{sentence} when another file includes it; {hint or 'with -F it does'}"
 
 

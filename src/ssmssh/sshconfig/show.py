@@ -68,7 +68,7 @@ def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_
     except (verify.UnansweredError, verify.RefusedError) as error:
         raise FileError(f"ssh cannot tell what it does for {host}: {error}") from None
     settings, is_told = _explained(ssh, host, values, explain.sources(messages), deadline)
-    name = _host_of(host)
+    name = host_of(host)
     trouble = _trouble(values.get("proxycommand", [""])[0])
     objection = judge.objection(name, values, is_target, judge_name=True)
     target = values.get("hostname", [name])[0]
@@ -100,7 +100,7 @@ def _explained(
     return tuple(settings), is_told
 
 
-def _host_of(typed: str) -> str:
+def host_of(typed: str) -> str:
     """The host in what can be typed: ``host``, ``user@host``, ``ssh://user@host:port``."""
     if typed.lower().startswith("ssh://"):
         return typed[len("ssh://") :].rpartition("@")[2].split("/")[0].split(":")[0]
