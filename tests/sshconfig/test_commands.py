@@ -237,7 +237,7 @@ def test_the_help_has_examples_and_they_work(home: Home) -> None:
 
 def test_a_key_that_is_not_there_yet_is_mentioned(home: Home) -> None:
     home.write(b"Host web\n", {"key": b"", "my key": b""})
-    for name in (home.directory / "none", "~/.ssh/none of that name", "%d/none of that name"):
+    for name in (home.directory / "none", "~/.ssh/none of that name", "%d/none of that name", "~nobody-here/id"):
         said = home.install("--user", "x", "--identity-file", str(name)).stderr
         assert f"Note: there is no file {name} yet; ssh will not offer that key until there is.\n" in said
     for name in (home.directory / "key", home.directory / "my key"):
@@ -342,6 +342,7 @@ def test_names_do_not_act_on_the_terminal(home: Home) -> None:
     assert "c\\x1b[31m\\udcff" in result.stderr
 
 
+@pytest.mark.alone
 def test_bytecode_that_is_missing_is_made(home: Home) -> None:
     compiled = Path(importlib.util.cache_from_source(main_module.__file__))
     compiled.unlink(missing_ok=True)
@@ -351,6 +352,7 @@ def test_bytecode_that_is_missing_is_made(home: Home) -> None:
     assert compiled.exists()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("main", [b"@", b"Include @/hosts\nHost web\n"])
 def test_ten_thousand_hosts_cost_less_than_a_second(home: Home, main: bytes) -> None:
     """CPU time of this process and of all that ssh takes; it was 0.4 s when measured."""
@@ -361,6 +363,7 @@ def test_ten_thousand_hosts_cost_less_than_a_second(home: Home, main: bytes) -> 
     assert home.config.read_bytes() == before
 
 
+@pytest.mark.alone
 def test_a_file_of_empty_lines_costs_no_more(home: Home) -> None:
     home.write(b"\n" * 1_000_000)
     assert cpu_seconds(lambda: home.install("--user", "ec2-user", "--host-pattern", "x*")) < 3

@@ -103,6 +103,33 @@ def test_a_block_that_was_put_into_a_section_stays_there_and_that_is_said() -> N
     assert "in the section that begins with '# BEGIN ANSIBLE MANAGED BLOCK'" in again.notes[0]
 
 
+def test_a_check_explains_what_to_do_about_a_program_that_wants_to_be_first(home: Home) -> None:
+    def first_again() -> None:
+        section = b"# START shop\nHost *\n  ProxyJump gate\n# END shop\n"
+        home.config.write_bytes(section + home.config.read_bytes().replace(section, b""))
+
+    home.write(b"Host work\n")
+    home.install("--user", "x")
+    for _ in range(2):
+        first_again()
+        home.install()
+        assert home.run("install-config", "--check").return_value == 0
+    first_again()
+    checked = home.run("install-config", "--check")
+    assert checked.return_value == 1
+    assert (
+        "Let it write a file of its own, and end yours with the lines 'Host *' and 'Include' with its name"
+        in checked.stderr
+    )
+    section, rest = home.config.read_bytes().split(b"# END shop\n")
+    (home.directory / "shop").write_bytes(section)  # as it says
+    (home.directory / "shop").chmod(0o600)
+    home.config.write_bytes(rest + f"Host *\nInclude {home.directory}/shop\n".encode())
+    assert home.run("install-config", "--check").return_value == 0
+    assert "proxyjump" not in home.ssh(OURS[0])
+    assert home.ssh("web")["proxyjump"] == ["gate"]
+
+
 ACTIONS = st.one_of(
     st.tuples(st.sampled_from(["append", "prepend"]), st.sampled_from(sorted(SECTIONS))),
     st.tuples(st.sampled_from(["inline", "include", "remove"]), st.sampled_from(["", "prod"])),

@@ -127,8 +127,6 @@ def test_interrupted_nothing_is_changed(home: Home) -> None:
     terminal.process.send_signal(signal.SIGINT)
     terminal.answer("", "y")  # should the signal come just before Python reads, this wakes it up
     assert terminal.end() == 130
-    assert re.search(r"(?:\^C|y)?\r\nssmssh: interrupted\r\n\Z", terminal.shown), terminal.shown
-    assert "]: ssmssh" not in terminal.shown
     assert home.config.read_bytes() == OLD
 
 

@@ -86,7 +86,7 @@ def path_for_ssh(name: str) -> Path:
     for beginning in ("~/", "%d/"):
         if name.startswith(beginning):
             return home() / name.removeprefix(beginning)
-    return Path(name)
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where there is no such user
 
 
 def place(config_file: Path | None) -> install.Place:

@@ -36,9 +36,9 @@ from ssmssh.sshconfig.position import (
 )
 
 _ADVICE = (
-    "that is at least the third time; if a program puts those lines there, it will do so again. Let it write a file "
-    "of its own and name that in an Include line below the block, let its section leave out our hosts "
-    "(Host * !i-* !mi-*), or run 'ssmssh install-config --yes' after it"
+    "that is at least the third time; if a program puts those lines there, it will do so again. Let it write a file of "
+    "its own, and end yours with the lines 'Host *' and 'Include' with its name; or let its section leave our hosts "
+    "out (Host * !i-* !mi-*); or run 'ssmssh install-config --yes' after it"
 )
 
 
