@@ -60,6 +60,14 @@ class EarlyContext:
             self._context = make_context(self._bundle)
 
 
+def user_path(text: str) -> Path:
+    """A path as a user writes it, ``~`` as urllib3 takes it: that of a user who is not there is part of a name."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def likely_bundle(configured: str | None) -> Path | None:
     """The bundle that botocore will ask for, unless a profile names another one; None if there is none to be seen.
 
@@ -67,7 +75,7 @@ def likely_bundle(configured: str | None) -> Path | None:
         configured: What the environment says.
     """
     if configured:
-        return Path(configured).expanduser()
+        return user_path(configured)
     for package in ("certifi", "botocore"):  # as botocore.httpsession.where looks for it
         spec = find_spec(package)
         if spec is not None and spec.origin:

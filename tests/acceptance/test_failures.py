@@ -107,7 +107,7 @@ def test_a_certificate_that_nobody_vouches_for(client: Client) -> None:
         ("access-denied", 5, "ssm:StartSession"),
         ("forbidden", 5, "403"),
         ("invalid-document", 2, "InvalidDocument"),
-        ("expired-credentials", 3, "aws sso login"),
+        ("expired-credentials", 3, "renew the keys of the profile default"),
     ],
 )
 def test_a_refused_start(client: Client, sandbox: Sandbox, fault: str, status: int, words: str) -> None:

@@ -94,9 +94,9 @@ def test_profile_names(configure: Callable[[str], None], home: Path) -> None:
 @pytest.mark.parametrize("text", ["[profile x\nregion", "no section = 1\n[", "[a]\n[a]\nx"])
 def test_a_configuration_that_cannot_be_parsed(configure: Callable[[str], None], text: str) -> None:
     configure(text)
-    with pytest.raises(UsageError, match="Unable to parse config file"):
+    with pytest.raises(UsageError, match=r"\.aws/config cannot be used: line [12]: "):
         profile_names()
-    with pytest.raises(UsageError, match="Unable to parse config file"):
+    with pytest.raises(UsageError, match=r"\.aws/config cannot be used: line [12]: "):
         AwsClient(AwsSettings(region="eu-west-1"))
 
 

@@ -91,8 +91,12 @@ def test_what_is_not_given_is_not_sent(client: AwsClient, api: Api) -> None:
             AccessDeniedError,
             "HTTP 403: Server authentication failed",
         ),
-        (refusal("ExpiredTokenException", "The security token is expired"), CredentialsError, "log in again"),
-        (refusal("UnrecognizedClientException", "invalid"), CredentialsError, "keys"),
+        (
+            refusal("ExpiredTokenException", "The security token is expired"),
+            CredentialsError,
+            "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
+        ),
+        (refusal("UnrecognizedClientException", "invalid"), CredentialsError, "renew AWS_ACCESS_KEY_ID"),
         (
             refusal("InvalidSignatureException", "Signature expired: 2024 is now earlier than 2025"),
             CredentialsError,

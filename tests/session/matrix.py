@@ -104,7 +104,7 @@ ROWS = (
     Row("not allowed", ("access-denied",), (5,), ("ssm:StartSession",)),
     Row("refused by a policy of the endpoint", ("forbidden",), (5,), ("403",)),
     Row("no such document", ("invalid-document",), (2,), ("InvalidDocument",)),
-    Row("credentials have expired", ("expired-credentials",), (3,), ("aws sso login",)),
+    Row("credentials have expired", ("expired-credentials",), (3,), ("renew the keys of the profile default",)),
     Row("nothing listens on the port", ("port-closed:seconds=1",), (4,), ("Nothing answers on port 2",)),
     Row("nothing listens, told at once", ("port-closed:seconds=0",), (4,), ("Nothing answers on port 2",)),
     Row("the SSH server dies", ("sshd-dies:bytes=80000",), (0, 7, *SIGNALS), ("before everything had arrived",)),

@@ -8,30 +8,30 @@ wait a minute, five times).
 
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.config import Config
 from botocore.configprovider import ConfiguredEndpointProvider
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 from botocore.session import Session
 
 from ssmssh import __version__
 from ssmssh.aws.answers import check_form
-from ssmssh.aws.caches import share_with_aws_cli
+from ssmssh.aws.credentials import Ask, equip, explain, get_credentials
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
-from ssmssh.aws.errors import UNREADABLE, Context, mapped, quote
+from ssmssh.aws.errors import CONFIGURATION_ERRORS, Context, mapped, quote
 from ssmssh.aws.handlers import register_handlers
-from ssmssh.aws.helpers import watch_helpers
 from ssmssh.aws.loader import session_loader
-from ssmssh.aws.proxies import judge_metadata_proxy
+from ssmssh.aws.origins import Origin
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
 from ssmssh.aws.transport import Sender
-from ssmssh.errors import FileError, UsageError
+from ssmssh.aws.variables import configuring, take_empty_profile_as_unset, unusable_setting
+from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.target import excerpt, suggest
+from ssmssh.trust import user_path
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -92,23 +92,32 @@ class AwsClient:
         self.settings = settings
         self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
         self._sender = Sender((CONNECT_SECONDS, READ_SECONDS))
-        self._session = new_session(settings.profile, settings.region, self._sender)
+        self._session = self._new_session()
         self.profile: str | None = None
-        with mapped(Context("read the AWS configuration", profile=settings.profile)):
+        self._origin: Origin | None = None
+        context = Context("read the AWS configuration", profile=settings.profile)
+        with configuring(context, self._new_session):
             self.profile = self._session.profile
-            self._check_profile()
+            names = self._session.available_profiles
+        self._check_profile(names)
+        with configuring(context, self._new_session):
             region = self._session.get_config_variable("region")
-            self.ca_bundle: str | None = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
+            bundle = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
+            self.ca_bundle: str | None = str(user_path(bundle)) if bundle else None
             endpoint_url = settings.endpoint_url or _configured_endpoint_url(self._session)
         if endpoint_url:
             check_endpoint_url(endpoint_url)  # `Sender` does it, too, but by then credentials have been got
         if not region:
+            from ssmssh.aws.files import reason_in_files
+
+            profile = f" for the profile {self.profile}" if self.profile else ""
             raise UsageError(
-                f"No region is set{f' for the profile {self.profile}' if self.profile else ''}",
-                "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure",
+                f"No region is set{profile}{reason_in_files(self._session)}",
+                "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure"
+                f"{Context('', profile=self.profile).profile_option}",
             )
-        if not _REGION.fullmatch(region):
-            sentence = f"{excerpt(region)} is not the name of a region"
+        if not isinstance(region, str) or not _REGION.fullmatch(region):  # it may be an indented block
+            sentence = f"{excerpt(str(region))} is not the name of a region"
             raise UsageError(
                 sentence, "names are like eu-west-1: correct --region, AWS_REGION or the AWS configuration"
             )
@@ -120,15 +129,14 @@ class AwsClient:
         self.region: str = region
         self._sender.verify = self.ca_bundle or True
         self._ssm: Any = None  # botocore makes the class at run time
-        with mapped(self.context("read the AWS configuration")):
-            self._equip(ask=ask_for_mfa_code)
+        self._equip(ask=ask_for_mfa_code)
 
     def __repr__(self) -> str:
         return f"AwsClient(region={self.region!r}, profile={self.profile!r})"
 
     def context(self, what: str, target: str | None = None, document_name: str | None = None) -> Context:
         """What an error is to say besides its reason."""
-        return Context(what, self.region, self.profile, target, document_name)
+        return Context(what, self.region, self.profile, target, document_name, self._origin)
 
     def credentials(self) -> "ReadOnlyCredentials":
         """The caller's credentials, refreshed if they are about to expire.
@@ -140,19 +148,8 @@ class AwsClient:
             CredentialsError: None are found, or they cannot be obtained; the hint says how to log in.
             SsmsshError: A service that was asked for them refused, or was not reached.
         """
-        with mapped(self.context("get credentials")):
-            try:
-                credentials = self._session.get_credentials()
-                if credentials is None:
-                    raise NoCredentialsError
-                return credentials.get_frozen_credentials()
-            except (BotoCoreError, ClientError):
-                raise  # some of these are also of the kinds below
-            except OSError as error:  # a helper cannot be run, or a token file read; the text names it
-                raise CredentialRetrievalError(provider="a helper or file", error_msg=str(error)) from None
-            except UNREADABLE as error:  # its content is not what it should be, and may be repeated in the text
-                reason = f"content that cannot be used ({type(error).__name__})"
-                raise CredentialRetrievalError(provider="a helper or file", error_msg=reason) from None
+        frozen, self._origin = get_credentials(self._session, self._credentials_context)
+        return frozen
 
     @property
     def ssm(self) -> Any:
@@ -164,7 +161,7 @@ class AwsClient:
         """
         if self._ssm is None:
             self.credentials()
-            with mapped(self.context("use the ssm API")):
+            with configuring(self.context("use the ssm API"), self._new_session):
                 try:
                     self._ssm = self._session.create_client(
                         "ssm",
@@ -173,7 +170,8 @@ class AwsClient:
                         config=Config(retries={"total_max_attempts": 1}),
                     )
                 except ValueError as error:
-                    raise UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url") from None
+                    is_of_the_endpoint = UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url")
+                    raise (unusable_setting(self._new_session) or is_of_the_endpoint) from None
             self.region = self._ssm.meta.region_name
         return self._ssm
 
@@ -203,31 +201,45 @@ class AwsClient:
         self._session = new_session(self.settings.profile, self.region, self._sender)
         self._ssm = None
         with mapped(self.context("read the AWS configuration")):
-            self._check_profile()
-            self._equip(ask=_do_not_ask)
+            names = self._session.available_profiles
+        self._check_profile(names)
+        self._equip(ask=_do_not_ask)
 
-    def _check_profile(self) -> None:
-        names = self._session.available_profiles
+    @property
+    def _credentials_context(self) -> Context:
+        return Context("get credentials", self.region, self.profile)
+
+    def _new_session(self) -> Session:
+        return new_session(self.settings.profile, self.settings.region, self._sender)
+
+    def _check_profile(self, names: Collection[str]) -> None:
         if self.profile is not None and self.profile not in names:
-            sentence = f"The profile {excerpt(self.profile)} is not in the AWS configuration"
-            raise UsageError(sentence, suggest(self.profile, names))
+            from ssmssh.aws.files import lost_profile, reason_in_files
 
-    def _equip(self, ask: Callable[[str, str | None], str]) -> None:
-        """Complete the session: the data loader, the credentials' shared cache, `ask` as prompt for an MFA code."""
-        loader = session_loader(self.settings.data_cache, self._session.get_config_variable("data_path"))
-        if loader is not None:
-            self._session.register_component("data_loader", loader)
-        chain = self._session.get_component("credential_provider")
-        share_with_aws_cli(chain, self.settings.role_cache)
-        watch_helpers(chain)
-        judge_metadata_proxy(chain)
-        # botocore has no public way to replace the prompt; its own falls back to standard input.
-        chain.get_provider("assume-role")._prompter = lambda question: ask(question, self.profile)  # noqa: SLF001
+            sentence = f"The profile {excerpt(self.profile)} is not in the AWS configuration"
+            raise lost_profile(self._session, self.profile) or UsageError(
+                f"{sentence}{reason_in_files(self._session)}", suggest(self.profile, names)
+            )
+
+    def _equip(self, ask: Ask) -> None:
+        """Complete the session: the data loader, and the providers of credentials."""
+        context = self._credentials_context
+
+        def explained(error: Exception, origin: Origin) -> SsmsshError:
+            is_of_a_setting = isinstance(error, CONFIGURATION_ERRORS)
+            return (unusable_setting(self._new_session) if is_of_a_setting else None) or explain(error, origin, context)
+
+        with configuring(context, self._new_session):
+            loader = session_loader(self.settings.data_cache, self._session.get_config_variable("data_path"))
+            if loader is not None:
+                self._session.register_component("data_loader", loader)
+            equip(self._session, self.profile, self.settings.role_cache, ask, explained)
 
 
 def new_session(profile: str | None, region: str | None, sender: Sender) -> Session:
     """Make a session that calls AWS, by way of `sender`: the one place where that is done. Reads nothing yet."""
     session = Session(profile=profile, include_builtin_handlers=False)
+    take_empty_profile_as_unset(session)
     register_handlers(session)
     if region:
         session.set_config_variable("region", region)  # of the session, for the services asked for credentials too

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from ssmssh.aws.origins import Origin, Trouble
 from ssmssh.errors import (
     AccessDeniedError,
     CredentialsError,
@@ -47,7 +48,7 @@ NETWORK_ERRORS = (boto.HTTPClientError, boto.ConnectionError)
 """Everything botocore raises when no complete answer came back."""
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RuntimeError)
-"""What botocore lets through when an answer, or a helper's output, is not what it expects."""
+"""What botocore lets through when an answer, a setting or a helper's output is not what it expects."""
 
 FOREIGN_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError, *UNREADABLE)
 """All that a call of botocore's may raise for reasons outside this program."""
@@ -70,13 +71,17 @@ _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on res
 
 
 class Context(NamedTuple):
-    """What was being done when an exception came; `what` completes "Cannot ...". None where it does not apply."""
+    """What was being done when an exception came; `what` completes "Cannot ...". None where it does not apply.
+
+    `origin` is where the caller's credentials come from, or should have come from.
+    """
 
     what: str
     region: str | None = None
     profile: str | None = None
     target: str | None = None
     document_name: str | None = None
+    origin: Origin | None = None
 
     def sentence(self, reason: str) -> str:
         """One sentence of all that is known and `reason`."""
@@ -112,7 +117,12 @@ def map_error(error: Exception, context: Context) -> SsmsshError:
     """
     if isinstance(error, boto.ClientError):
         return _map_client_error(error, context)
-    for types, cls, hint in _BOTOCORE:
+    if isinstance(error, boto.ConfigParseError):
+        from ssmssh.aws.files import fault_of  # like what follows a failure elsewhere: most connections need it not
+
+        if fault := fault_of(str(error.kwargs["path"])):
+            return fault
+    for types, cls, hint, _ in _BOTOCORE:
         if isinstance(error, types):
             return cls(context.sentence(_reason(error)), _fill(hint, context))
     return SsmsshError(context.sentence(f"{type(error).__name__}: {_reason(error)}"))
@@ -147,33 +157,51 @@ _CHECK_CLOCK = "check this computer's clock, then the secret key"
 _CHECK_REGION = (
     "the endpoint is of another region than {region}: check --region, the host's words and any endpoint setting"
 )
+_ADVANCED = (
+    "sessions with hybrid nodes need the advanced-instances tier: aws ssm update-service-setting --setting-id "
+    "/ssm/managed-instance/activation-tier --setting-value advanced{option}{region_option}"
+)
+CORRECT = "correct the AWS configuration (~/.aws/config, AWS_* variables)"
 NOT_AWS = "something else than AWS has answered: check proxy and endpoint"
 _TRY_AGAIN = "AWS is at fault or busy: try again in a moment"
 
-_CODES: tuple[tuple[frozenset[str], type[SsmsshError], str], ...] = (
-    (frozenset({"TargetNotConnected", "InvalidInstanceId", "InvalidTarget"}), TargetError, _CHECK_TARGET),
-    (frozenset({"InvalidDocument", "InvalidDocumentVersion", "InvalidDocumentContent"}), UsageError, _CHECK_DOCUMENT),
+_CODES: tuple[tuple[frozenset[str], type[SsmsshError], str, Trouble | None], ...] = (
+    (frozenset({"TargetNotConnected", "InvalidInstanceId", "InvalidTarget"}), TargetError, _CHECK_TARGET, None),
     (
-        frozenset({"InvalidParameters", "ValidationException", "ValidationError", "BadRequest", "BadRequestException"}),
+        frozenset({"InvalidDocument", "InvalidDocumentVersion", "InvalidDocumentContent"}),
+        UsageError,
+        _CHECK_DOCUMENT,
+        None,
+    ),
+    (
+        frozenset({
+            "InvalidParameters", "ValidationException", "ValidationError", "BadRequest", "BadRequestException",
+            "InvalidRequestException", "ResourceNotFoundException",
+        }),
         UsageError,
         _CHECK_PARAMETERS,
+        Trouble.REJECTED,
     ),
-    (THROTTLING_CODES, NetworkError, _TRY_AGAIN),
-    (SERVICE_FAULT_CODES, NetworkError, _TRY_AGAIN),
-    (frozenset({"DoesNotExistException"}), SessionEndedError, "the session has ended; connect again"),
+    (THROTTLING_CODES, NetworkError, _TRY_AGAIN, None),
+    (SERVICE_FAULT_CODES, NetworkError, _TRY_AGAIN, None),
+    (frozenset({"DoesNotExistException"}), SessionEndedError, "the session has ended; connect again", None),
     (
-        frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "ForbiddenException", "403"}),
+        frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "ForbiddenException"}),
         AccessDeniedError,
         _ASK_FOR_ACCESS,
+        Trouble.DENIED,
     ),
-    (frozenset({"ExpiredTokenException", "ExpiredToken", "401"}), CredentialsError, _LOG_IN_AGAIN),
+    (frozenset({"403"}), AccessDeniedError, _ASK_FOR_ACCESS, Trouble.FOREIGN),
+    (frozenset({"ExpiredTokenException", "ExpiredToken", "401"}), CredentialsError, _LOG_IN_AGAIN, Trouble.EXPIRED),
     (
         frozenset({
             "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "OptInRequired",
             "MissingAuthenticationToken", "MissingAuthenticationTokenException", "AuthFailure",
+            "InvalidIdentityToken", "IDPRejectedClaim",
         }),
         CredentialsError,
         _CHECK_KEYS,
+        Trouble.REFUSED,
     ),
     (
         frozenset({
@@ -182,36 +210,54 @@ _CODES: tuple[tuple[frozenset[str], type[SsmsshError], str], ...] = (
         }),
         CredentialsError,
         _CHECK_CLOCK,
+        None,
     ),
 )  # fmt: skip
 
-_BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...] = (
+CONFIGURATION_ERRORS = (
+    boto.InvalidConfigError, boto.ConfigParseError, boto.ConfigNotFound, boto.ProfileNotFound,
+    boto.UnknownCredentialError, boto.InvalidRetryConfigurationError, boto.InvalidDefaultsMode,
+    boto.InvalidIMDSEndpointError, boto.InvalidIMDSEndpointModeError, boto.InvalidSTSRegionalEndpointsConfigError,
+    boto.InvalidChecksumConfigError, boto.InvalidProxiesConfigError,
+)  # fmt: skip
+"""What botocore raises for a setting of AWS's that it cannot use."""
+
+_BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str, Trouble | None], ...] = (
     (
         (boto.NoCredentialsError,),
         CredentialsError,
-        "log in (aws sso login, aws login, aws configure), or name a profile with --profile",
+        "log in (aws sso login{option}, aws login{option}, aws configure{option}), or name another profile (--profile)",
+        None,
     ),
-    ((boto.PartialCredentialsError,), CredentialsError, "complete the keys of the profile"),
-    ((boto.SSOError, boto.TokenRetrievalError), CredentialsError, _LOG_IN_SSO),
-    ((boto.LoginError,), CredentialsError, _LOG_IN),
+    ((boto.PartialCredentialsError,), CredentialsError, "complete the keys of the profile", Trouble.UNUSABLE),
+    ((boto.SSOError, boto.TokenRetrievalError), CredentialsError, _LOG_IN_SSO, Trouble.EXPIRED),
+    ((boto.LoginError,), CredentialsError, _LOG_IN, Trouble.EXPIRED),
     (
-        (boto.CredentialRetrievalError,),
+        (boto.CredentialRetrievalError, boto.MetadataRetrievalError),
         CredentialsError,
-        "run the profile's credential_process by hand, or look at the file it names",
+        "look at what gives the credentials of the profile",
+        Trouble.UNUSABLE,
     ),
+    ((boto.MissingDependencyException, boto.RefreshWithMFAUnsupportedError), CredentialsError, _LOG_IN_AGAIN, None),
     (
-        (boto.MetadataRetrievalError, boto.MissingDependencyException, boto.RefreshWithMFAUnsupportedError),
-        CredentialsError,
-        _LOG_IN_AGAIN,
+        (boto.SSLError,),
+        NetworkError,
+        "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle",
+        None,
+    ),
+    ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY", None),
+    (
+        NETWORK_ERRORS,
+        NetworkError,
+        "check the network, any endpoint setting, and that there is a region {region}",
+        Trouble.UNREACHABLE,
     ),
     (
         (boto.InvalidIMDSEndpointError,),
         UsageError,
         "correct AWS_EC2_METADATA_SERVICE_ENDPOINT or ec2_metadata_service_endpoint",
+        None,
     ),
-    ((boto.SSLError,), NetworkError, "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle"),
-    ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY"),
-    (NETWORK_ERRORS, NetworkError, "check the network, any endpoint setting, and that there is a region {region}"),
     (
         (
             boto.ParamValidationError, boto.ValidationError, boto.NoRegionError, boto.BaseEndpointResolverError,
@@ -219,15 +265,20 @@ _BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str], ...
         ),
         UsageError,
         "check the region, the options and any endpoint setting",
+        Trouble.REJECTED,
     ),
-    (
-        (boto.InvalidConfigError, boto.ConfigParseError, boto.ConfigNotFound, boto.ProfileNotFound,
-         boto.UnknownCredentialError, boto.InvalidRetryConfigurationError, boto.InvalidDefaultsMode),
-        UsageError,
-        "correct the AWS configuration (~/.aws/config, AWS_* variables)",
-    ),
-    ((ResponseParserError, *UNREADABLE), ProtocolError, NOT_AWS),
+    (CONFIGURATION_ERRORS, UsageError, CORRECT, None),
+    ((ResponseParserError,), ProtocolError, NOT_AWS, Trouble.FOREIGN),
+    (UNREADABLE, ProtocolError, NOT_AWS, Trouble.UNUSABLE),
 )  # fmt: skip
+
+
+def trouble_of(error: Exception) -> Trouble | None:
+    """What `error` says about the credentials it was met with, or while these were looked for; None if nothing."""
+    if isinstance(error, boto.ClientError):
+        code = error_code(error)
+        return next((trouble for codes, _, _, trouble in _CODES if code in codes), None)
+    return next((trouble for types, _, _, trouble in _BOTOCORE if isinstance(error, types)), None)
 
 
 def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
@@ -238,11 +289,17 @@ def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
     reason = f"{label}: {message}" if message else label
     if _WRONG_REGION in message:
         return UsageError(context.sentence(reason), _fill(_CHECK_REGION, context))
-    for codes, cls, hint in _CODES:
+    for codes, cls, hint, trouble in _CODES:
         if code in codes:
             denied = _DENIED.search(message) if cls is AccessDeniedError else None
             on = f" on {denied['resource']}" if denied and denied["resource"] else ""
             next_step = f"ask for {denied['action']}{on}" if denied else _fill(hint, context)
+            if cls is CredentialsError and context.origin and trouble:
+                from ssmssh.aws.advice import advise
+
+                next_step = advise(context.origin, trouble, context.profile) or next_step
+            elif code.startswith("BadRequest") and (context.target or "").startswith("mi-"):
+                next_step = _fill(_ADVANCED, context)
             return cls(context.sentence(reason), next_step)
     if code.isdecimal() or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return NetworkError(context.sentence(reason), "check proxy and endpoint, then try again")
@@ -276,4 +333,5 @@ def _fill(hint: str, context: Context) -> str:
         option=context.profile_option,
         document=context.document_name or "of the account",
         region=context.region or "of that name",
+        region_option=f" --region {context.region}" if context.region else "",
     )

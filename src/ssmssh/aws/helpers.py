@@ -58,9 +58,23 @@ def end_helpers() -> None:
             process.kill()
 
 
+class _Helper(subprocess.Popen[bytes]):
+    """One that fails and says nothing is given the words that botocore will quote as its own."""
+
+    def communicate(self, input: bytes | None = None, timeout: float | None = None) -> Any:  # noqa: A002 - Popen's name
+        """As Popen's; botocore decodes what the helper has said as UTF-8, which it need not be."""
+        output, errors = super().communicate(input, timeout)
+        said = errors.decode(errors="replace").strip()
+        if self.returncode and not said:
+            number = abs(self.returncode)
+            said = f"it was ended by signal {number}" if self.returncode < 0 else f"it ended with status {number}"
+            said += " and has not said why"
+        return output, said.encode()
+
+
 def _start(arguments: list[str], **settings: Any) -> "subprocess.Popen[bytes]":
     with _starting:
         _running[:] = [process for process in _running if process.poll() is None]
-        process = subprocess.Popen(arguments, **settings)
+        process = _Helper(arguments, **settings)
         _running.append(process)
     return process

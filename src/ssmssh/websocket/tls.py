@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 
 from ssmssh.errors import FileError, NetworkError
-from ssmssh.trust import EarlyContext, make_context
+from ssmssh.trust import EarlyContext, make_context, user_path
 from ssmssh.websocket.transport import tls_reason
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
@@ -32,7 +32,7 @@ def tls_context(ca_bundle: str | None, early: EarlyContext | None = None) -> ssl
     """
     from botocore.httpsession import get_cert_path  # noqa: PLC0415  # late: not needed when a context is given
 
-    path = Path(ca_bundle or str(get_cert_path(True))).expanduser()
+    path = user_path(ca_bundle or str(get_cert_path(True)))
     try:
         context = (early.take(path) if early else None) or make_context(path)
     except OSError as error:  # ssl.SSLError is one
