@@ -317,7 +317,7 @@ def test_after_two_rounds_against_a_program_that_wants_to_be_first_it_is_said_wh
     for _ in range(2):
         plan = install(files, include=include)
         assert "at least the third time" in plan.notes[1]
-        assert "leave out our hosts (Host * !i-* !mi-*)" in plan.notes[1]
+        assert "leave our hosts out (Host * !i-* !mi-*)" in plan.notes[1]
         files = after(plan)._replace(main=first_again(plan.main or b""))
     assert plan_uninstall(files, "", READER).main == first_again(b"Host work\n")
 
