@@ -121,3 +121,28 @@ def test_a_file_that_is_included_twice_counts_where_it_comes_first(home: Home) -
 def test_a_line_that_takes_variables_away_does_not_mislead(home: Home) -> None:
     home.write(b"User me\nSendEnv -*\n")
     assert lines_of(report("i-0", home.config))["User"] == [1]
+
+
+@pytest.mark.usefixtures("each_ssh")
+def test_a_value_that_two_lines_give_is_of_the_first(home: Home) -> None:
+    home.write(b"IdentityFile a\nHost i-*\n  IdentityFile b\n  identityfile=a\n  IdentityFile c\n")
+    assert lines_of(report("i-0", home.config))["IdentityFile"] == [1, 3, 5]
+
+
+@pytest.mark.usefixtures("each_ssh")
+def test_what_was_typed_is_no_line(home: Home) -> None:
+    home.write(b"Host i-*\n  User me\n")
+    shown = home.run("show-config", "bob@i-0123456789abcdef0").stdout
+    assert "User          bob  (as typed)" in shown
+    assert (
+        f"User          me  (line 2 of {home.config})" in home.run("show-config", "ssh://i-0123456789abcdef0:22").stdout
+    )
+
+
+@pytest.mark.usefixtures("each_ssh")
+def test_control_characters_do_not_act_on_the_terminal(home: Home) -> None:
+    home.write(b"Include @/d/*\n", {"d/\x1b[2J\xe9\\": b"Host i-*\n  ProxyCommand x\x1b[31m\n"})
+    shown = home.run("show-config", "i-0").output
+    assert "x\\x1b[31m" in shown
+    assert "\x1b" not in shown
+    assert f"(line 2 of {home.directory}/d/\\x1b[2J\xe9\\)" in shown
