@@ -34,8 +34,8 @@ def test_on_a_terminal_enter_keeps_it(home: Home) -> None:
 def test_lines_that_lose_their_effect_are_named(home: Home) -> None:
     home.write(OWN)
     shown = home.install("--user", "ec2-user").stderr
-    assert f"Note: line 2 of {home.config} (User) has no effect for these hosts" in shown
-    assert f"Note: line 3 of {home.config} (ProxyCommand) has no effect for these hosts" in shown
+    assert f"Note: line 2 of {home.config} (User) has no effect for instances any more" in shown
+    assert f"Note: line 3 of {home.config} (ProxyCommand) has no effect for instances any more" in shown
     assert "no effect" not in home.install("--user", "admin").stderr
 
 
@@ -57,4 +57,4 @@ def test_lines_that_go_on_are_not(home: Home, main: bytes) -> None:
 def test_a_jump_that_is_overruled_is_named(home: Home) -> None:
     home.write(b"Include @/hosts\n", {"hosts": b"\nHost i-* mi-*\n  ProxyJump gate\n"})
     shown = home.install("--user", "me").stderr
-    assert f"line 3 of {home.directory}/hosts (ProxyJump) has no effect for these hosts" in shown
+    assert f"line 3 of {home.directory}/hosts (ProxyJump) has no effect for instances any more" in shown

@@ -59,7 +59,7 @@ def overruled(
             document = {current.main_path: main, current.own_path: own}.get(path)
             if document is None or document.owner(sighting.line.start) is None:
                 where = Sighting(path, sighting.line)
-                yield f"{where} ({spelling(where.line)}) has no effect for these hosts: the block decides that"
+                yield f"{where} ({spelling(where.line)}) has no effect for instances any more: the block decides that"
 
 
 def _ask(ssh: str, host: str, copy: Path, deadline: float) -> dict[str, list[str]]:
