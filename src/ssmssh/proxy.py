@@ -196,6 +196,9 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
 
     bundle = trust.likely_bundle(settings.ca_bundle())
     early = trust.EarlyContext(bundle) if bundle else None
+    from ssmssh.aws.login import forbid_library
+
+    forbid_library()
     from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
     from ssmssh.session.patience import PATIENCE_SECONDS
     from ssmssh.session.remote import RemoteSession, SessionRequest

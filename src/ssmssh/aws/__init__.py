@@ -1,7 +1,7 @@
 """Everything that talks to AWS over HTTPS, and what is decided before a WebSocket is opened.
 
 `client` makes the one botocore session (profile, region, credentials, TLS and proxy settings are AWS's own,
-as for the AWS CLI); `sessions` calls StartSession, ResumeSession and TerminateSession; `signing` signs the
+as for the AWS CLI); `ssm` calls StartSession, ResumeSession and TerminateSession; `signing` signs the
 opening of the WebSocket; `endpoints` decides which addresses may see that signature; `proxies` finds the way
 there; `regions` knows AWS's partitions; `caches` and `terminal` share role and MFA results with the AWS CLI;
 `helpers` ends the programs that give credentials when we end; `errors` turns every foreign exception into one of ours.

@@ -24,6 +24,7 @@ from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import CONFIGURATION_ERRORS, Context, mapped, quote
 from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.loader import session_loader
+from ssmssh.aws.login import allow_library
 from ssmssh.aws.origins import Origin
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
@@ -233,6 +234,7 @@ class AwsClient:
             loader = session_loader(self.settings.data_cache, self._session.get_config_variable("data_path"))
             if loader is not None:
                 self._session.register_component("data_loader", loader)
+            allow_library(self._session.full_config["profiles"], self.profile)
             equip(self._session, self.profile, self.settings.role_cache, ask, explained)
 
 

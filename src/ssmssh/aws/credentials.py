@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, MissingDependencyException, NoCredentialsError
 from botocore.session import Session
 
 from ssmssh.aws.caches import share_with_aws_cli
@@ -103,6 +103,10 @@ def explain(error: Exception, origin: Origin, context: Context) -> SsmsshError:
         told = str(error.kwargs.get("error_msg", "")).partition(" from container metadata: ")[0]
         reason = quote(told).strip() or "it does not say why"
         ours = CredentialsError(context.sentence(f"{describe(origin)} gave none: {reason}"))
+    elif isinstance(error, MissingDependencyException):
+        from ssmssh.aws.login import install_hint
+
+        return CredentialsError(ours.sentence, install_hint())
     is_named = isinstance(ours, AccessDeniedError) and ours.hint.startswith("ask for")
     advice = advise(origin, trouble, context.profile) if trouble and not is_named else None
     kind = CredentialsError if type(ours) is SsmsshError else type(ours)
