@@ -319,8 +319,10 @@ class Session:
     def _is_something_lost(self) -> bool:
         """Whether bytes are known to be missing, in either direction, if the session ends now."""
         statistics = self._channel.statistics
-        flags = int(self._farewell is not None and self._source.is_empty)  # ours, that says it was all
-        is_sent = statistics.unacknowledged_messages <= flags and self._source.is_empty
+        last_words = 0
+        if self._farewell is not None and self._source.is_empty:
+            last_words = 1 + self._farewell.is_hasty  # our flag that says it was all, the goodbye of who has gone
+        is_sent = statistics.unacknowledged_messages <= last_words and self._source.is_empty
         is_received = not statistics.early_messages  # these wait for one before them that will not come
         return not (is_sent and is_received)
 
