@@ -203,8 +203,9 @@ class ServiceSession:
     def client_sends(self, messages: list[bytes]) -> None:
         """Messages for the agent."""
         self.traffic.count_up(messages)
-        self.up.put(messages)
-        self.events.progressed()
+        self.events.progressed()  # before they have arrived: what happens finds them in flight
+        if not self.is_over:
+            self.up.put(messages)
 
     def client_ready(self) -> None:
         """The client reads again."""
