@@ -134,6 +134,7 @@ def test_flags_of_other_lengths() -> None:
         await on.open()
         on.client(wire(1, b"\0\0\2", FLAG), wire(2, b"", FLAG))
         assert on.acknowledged == [1, 2]
+        await on.wait(0.1)
         assert on.service.end is None
         on.client(wire(3, TERMINATE_SESSION + b"more", FLAG))
         await on.wait(0.1)

@@ -19,6 +19,7 @@ DEAFENING = {
     "the largest HeaderLength but three": wire(1, b"abc", header_length=2**32 - 5),
     "117 bytes": wire(1, b"")[:117],
     "119 bytes": wire(1, b"")[:119],
+    "118 bytes and a small HeaderLength": wire(1, b"", header_length=1)[:118],
     "payload type 9": wire(1, b'{"Challenge":"AAAA"}', CHALLENGE_RESPONSE),
     "another successful response": response(number=1),
 }
@@ -150,6 +151,7 @@ def test_numbers_at_any_distance_and_behind() -> None:
         await on.open()
         on.client(wire(2**62, b"far"), wire(-1, b"behind"), wire(0, b"behind"))
         assert on.acknowledged == [2**62, -1, 0]
+        assert on.agent.inbox.duplicates == 2
         await on.wait(0.01)
         assert on.target_got() == b""
 
