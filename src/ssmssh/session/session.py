@@ -229,7 +229,8 @@ class Session:
             return False
         if self._has_started:
             self._outage.resumed(now)
-            self._doubling.interrupted(now, self._channel.statistics.unacknowledged_messages)
+            if self._is_shaken:  # before, nothing of ours comes to the port, not even once
+                self._doubling.interrupted(now, self._channel.statistics.unacknowledged_messages)
             _log.info("resumed after %.1f s", now - self._lost_at)
         self._has_started = True
         self._acknowledged_before = self._channel.statistics.acknowledged
@@ -319,9 +320,8 @@ class Session:
     def _is_something_lost(self) -> bool:
         """Whether bytes are known to be missing, in either direction, if the session ends now."""
         statistics = self._channel.statistics
-        last_words = 0
-        if self._farewell is not None and self._source.is_empty:
-            last_words = 1 + self._farewell.is_hasty  # our flag that says it was all, the goodbye of who has gone
+        # Our flag that says it was all, and the goodbye of who has gone.
+        last_words = 1 + self._farewell.is_hasty if self._farewell is not None and self._source.is_empty else 0
         is_sent = statistics.unacknowledged_messages <= last_words and self._source.is_empty
         is_received = not statistics.early_messages  # these wait for one before them that will not come
         return not (is_sent and is_received)
