@@ -30,18 +30,18 @@ def tell_and_leave(status: int) -> NoReturn:
 os._exit = tell_and_leave
 
 from ssmssh.proxy import main  # noqa: E402 - after everything that it must not see
-from ssmssh.session.session import Session  # noqa: E402
+from ssmssh.session.loop import Loop  # noqa: E402
 
 (directory / "turns").write_bytes(bytes(8))
 with (directory / "turns").open("r+b") as file:
     turns = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
-turn = Session._turn
+turn = Loop.turn
 
 
-def count_and_turn(session: Session) -> None:
+def count_and_turn(loop: Loop) -> None:
     turns[0] += 1
-    turn(session)
+    turn(loop)
 
 
-setattr(Session, "_turn", count_and_turn)  # noqa: B010 - for the type checker
+setattr(Loop, "turn", count_and_turn)  # noqa: B010 - for the type checker
 main()

@@ -13,9 +13,9 @@ import pytest
 from ssmssh.protocol.message import MessageType
 from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
 from ssmssh.session.keepalive import LOOK_SECONDS, PING_SECONDS, PONG_SECONDS, URGENT_PONG_SECONDS
+from ssmssh.session.link import HELD_BACK_BYTES
 from ssmssh.session.outage import RESUME_SECONDS
 from ssmssh.session.patience import NOTICE_SECONDS, PORT_SECONDS, START_SECONDS
-from ssmssh.session.session import HELD_BACK_BYTES
 from tests.protocol.agent import Agent
 from tests.protocol.support import agent_message
 from tests.session.farside import PATIENCE_SECONDS, WebSocket

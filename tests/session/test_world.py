@@ -14,7 +14,8 @@ from ssmssh.errors import NetworkError, SessionEndedError, TargetError
 from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
 from ssmssh.session.outage import RESUME_SECONDS
 from ssmssh.session.patience import NOTICE_SECONDS, PORT_SECONDS
-from ssmssh.session.session import DRAIN_SECONDS, TERMINATE_SECONDS
+from ssmssh.session.session import TERMINATE_SECONDS
+from ssmssh.session.sides.stdio import DRAIN_SECONDS
 from tests.protocol.agent import Agent
 from tests.session.farside import PATIENCE_SECONDS, WebSocket
 from tests.session.world import CALL_SECONDS, EPOCH, World

@@ -117,11 +117,15 @@ class World:
         """Run a session to its end; the error that it ended with."""
         with (
             patch("ssmssh.session.session.time", self),
+            patch("ssmssh.session.link.time", self),
+            patch("ssmssh.session.loop.time", self),
+            patch("ssmssh.session.sides.stdio.time", self),
             patch("ssmssh.session.attempts.time", self),
             patch("ssmssh.session.attempts.random", self.random),
-            patch("ssmssh.session.session.Keepalive", lambda: Keepalive(self.time)),
-            patch("ssmssh.session.session.Outage", lambda describe: Outage(describe, self.random.uniform)),
+            patch("ssmssh.session.link.Keepalive", lambda: Keepalive(self.time)),
+            patch("ssmssh.session.link.Outage", lambda describe: Outage(describe, self.random.uniform)),
             patch("ssmssh.session.session.Background", lambda name, call, _: Background(self, name, call)),
+            patch("ssmssh.session.link.Background", lambda name, call, _: Background(self, name, call)),
             patch("selectors.DefaultSelector", lambda: self._selector),
         ):
             sessions = Attempts(
@@ -222,6 +226,7 @@ class Background:
 
 class Key(NamedTuple):
     fileobj: object
+    data: object
 
 
 class Selector:
@@ -229,17 +234,17 @@ class Selector:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._watched: dict[object, int] = {}
+        self._watched: dict[object, tuple[int, object]] = {}
 
-    def register(self, fileobj: object, events: int) -> None:
+    def register(self, fileobj: object, events: int, data: object = None) -> None:
         assert fileobj not in self._watched
         assert events
-        self._watched[fileobj] = events
+        self._watched[fileobj] = events, data
 
-    def modify(self, fileobj: object, events: int) -> None:
+    def modify(self, fileobj: object, events: int, data: object = None) -> None:
         assert fileobj in self._watched
         assert events
-        self._watched[fileobj] = events
+        self._watched[fileobj] = events, data
 
     def unregister(self, fileobj: object) -> None:
         del self._watched[fileobj]
@@ -253,12 +258,15 @@ class Selector:
         world.turns += 1
         until = math.inf if timeout is None else world.now + timeout
         world.wait(until, lambda: world.woken or bool(self._ready()))
+        ready = self._ready()
+        if world.woken:
+            ready += [(Key(each, None), selectors.EVENT_READ) for each in self._watched if isinstance(each, Wakeup)]
         world.woken = False
-        return self._ready()
+        return ready
 
     def _ready(self) -> list[tuple[Key, int]]:
         return [
-            (Key(fileobj), selectors.EVENT_READ)
-            for fileobj, events in self._watched.items()
+            (Key(fileobj, data), selectors.EVENT_READ)
+            for fileobj, (events, data) in self._watched.items()
             if isinstance(fileobj, WebSocket) and fileobj.is_readable and events & selectors.EVENT_READ
         ]

@@ -20,6 +20,7 @@ from ssmssh.errors import NetworkError, SessionEndedError, SsmsshError, TargetEr
 from ssmssh.session.patience import ATTEMPT_PAUSE_SECONDS, RESERVED_SECONDS
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.session import Session
+from ssmssh.session.sides.stdio import StdioSide
 from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 
 KEPT_BYTES = 64 * 1024
@@ -32,14 +33,14 @@ _log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """The sessions of one local program; the arguments are those of `Session`, `service` the first one's.
+    """The sessions of one local program, `remote` the first one's service side.
 
     `on_wait` is told once what is being waited for.
     """
 
     def __init__(
         self,
-        service: RemoteSession,
+        remote: RemoteSession,
         source: InputPump,
         sink: OutputPump,
         wakeup: Wakeup,
@@ -48,7 +49,7 @@ class Attempts:
         on_failure: Callable[[SsmsshError], None],
         on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._service = service
+        self._remote = remote
         self._source = source
         self._sink = sink
         self._wakeup = wakeup
@@ -61,18 +62,11 @@ class Attempts:
 
     def run(self) -> None:
         """Run sessions, until one has ended that no other follows; returns and raises as `Session.run` does."""
-        if self._service.waits_for_target:
+        if self._remote.waits_for_target:
             self._source.keep(KEPT_BYTES)
         while True:
-            session = Session(
-                self._service,
-                self._source,
-                self._sink,
-                self._wakeup,
-                stop_requested=self._stop_requested,
-                on_failure=self._judge,
-                on_wait=self._tell,
-            )
+            side = StdioSide(self._source, self._sink, self._stop_requested)
+            session = Session(self._remote, side, self._wakeup, on_failure=self._judge, on_wait=self._tell)
             try:
                 session.run()
             except SsmsshError as error:
@@ -82,18 +76,18 @@ class Attempts:
             else:
                 return
             self._source.rewind()
-            self._service = self._service.another(self._pause_seconds)
+            self._remote = self._remote.another(self._pause_seconds)
 
     def _judge(self, error: SsmsshError) -> bool:
         """Whether another session follows the one that is about to end with `error`; else that is told."""
         self._is_followed = False
-        service = self._service
-        if service.waits_for_target and service.session_id is not None and isinstance(error, _COME_TO_NOTHING):
+        remote = self._remote
+        if remote.waits_for_target and remote.session_id is not None and isinstance(error, _COME_TO_NOTHING):
             first, longest = ATTEMPT_PAUSE_SECONDS
             jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             self._pause_seconds = min(first * 2.0 ** min(self._failed, 8), longest) * jitter
             self._failed += 1
-            is_in_time = time.monotonic() + self._pause_seconds + RESERVED_SECONDS < service.answers_by
+            is_in_time = time.monotonic() + self._pause_seconds + RESERVED_SECONDS < remote.answers_by
             is_unheard = self._source.is_kept and not self._sink.has_written
             self._is_followed = is_in_time and is_unheard and not self._stop_requested()
         if not self._is_followed:
