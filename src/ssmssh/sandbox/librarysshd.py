@@ -60,30 +60,6 @@ class LibrarySshd:
         os.umask(umask)
         user = pwd.getpwuid(os.geteuid())
 
-        key_files = [Path(directory) / "authorized_keys", Path(directory) / "home" / ".ssh" / "authorized_keys"]
-
-        class Server(library.SSHServer):  # type: ignore[misc,name-defined]
-            def connection_made(self, conn: "asyncssh.SSHServerConnection") -> None:
-                self._connection = conn
-
-            def begin_auth(self, username: str) -> bool:
-                if username != user.pw_name:
-                    raise library.PermissionDenied("Permission denied: this server is for its own user alone")
-                self._connection.set_authorized_keys([str(path) for path in key_files if path.exists()])
-                return True
-
-            def connection_requested(self, *_: object) -> bool:
-                return True
-
-            def server_requested(self, *_: object) -> bool:
-                return True
-
-            def unix_connection_requested(self, *_: object) -> bool:
-                return True
-
-            def unix_server_requested(self, *_: object) -> bool:
-                return True
-
         class SftpServer(library.SFTPServer):  # type: ignore[misc,name-defined]
             def exit(self) -> None:
                 """Report success at the end: OpenSSH's scp insists on a status, which the library leaves out."""
@@ -93,7 +69,7 @@ class LibrarySshd:
         server: asyncssh.SSHAcceptor = await library.listen(
             "127.0.0.1",
             0,
-            server_factory=Server,
+            server_factory=_server_type(library, user.pw_name, Path(directory)),
             server_host_keys=[str(Path(directory) / "host_key")],
             password_auth=False,
             kbdint_auth=False,
@@ -113,6 +89,35 @@ class LibrarySshd:
     async def stop(self) -> None:
         """End."""
         asyncio.get_running_loop().call_soon(self.stopped.set)
+
+
+def _server_type(library: Any, user_name: str, directory: Path) -> type:
+    """Whom the server lets in, and what those may do: its own user alone, everything."""
+    key_files = [directory / "authorized_keys", directory / "home" / ".ssh" / "authorized_keys"]
+
+    class Server(library.SSHServer):  # type: ignore[misc]
+        def connection_made(self, conn: "asyncssh.SSHServerConnection") -> None:
+            self._connection = conn
+
+        def begin_auth(self, username: str) -> bool:
+            if username != user_name:
+                raise library.PermissionDenied("Permission denied: this server is for its own user alone")
+            self._connection.set_authorized_keys([str(path) for path in key_files if path.exists()])
+            return True
+
+        def connection_requested(self, *_: object) -> bool:
+            return True
+
+        def server_requested(self, *_: object) -> bool:
+            return True
+
+        def unix_connection_requested(self, *_: object) -> bool:
+            return True
+
+        def unix_server_requested(self, *_: object) -> bool:
+            return True
+
+    return Server
 
 
 async def _serve_process(user: pwd.struct_passwd, home: str, process: "asyncssh.SSHServerProcess[bytes]") -> None:
