@@ -15,6 +15,7 @@ ignored when we were started stays ignored, as ssh does it: under ``nohup`` both
 
 import contextlib
 import gc
+import math
 import os
 import signal
 import sys
@@ -38,6 +39,12 @@ MAX_INHERITED = 4096
 """Descriptors below this are closed at the start: more than a busy editor leaks, and still one system call."""
 
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
+
+WINDOW_KIB = (16, 4096)
+"""What ``--window`` takes: ten messages, and the window's own ceiling (`ssmssh.protocol.limits`)."""
+
+RATE_KB = (50, 1_000_000)
+"""What ``--rate`` takes: a screen in a blink, and more than any machine encrypts."""
 
 _PROGRAM = "ssmssh-proxy"
 
@@ -184,6 +191,8 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
         metavar="SECONDS",
         help="how long to wait for an instance that is starting: to connect, to take a session, to open its port",
     )
+    parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
+    parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
@@ -200,12 +209,20 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
 
     forbid_library()
     from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
+    from ssmssh.protocol.limits import DEFAULT_LIMITS
     from ssmssh.session.patience import PATIENCE_SECONDS
     from ssmssh.session.remote import RemoteSession, SessionRequest
     from ssmssh.target import parse_target
 
     environment = settings.from_environment()
-    wait_seconds = _wait_seconds(options.wait or environment.wait)
+    wait_seconds = _number(options.wait or environment.wait, "seconds to wait", 1, MAX_WAIT_SECONDS)
+    window = _number(options.window or environment.window, "KiB for the window", *WINDOW_KIB)
+    rate = _number(options.rate or environment.rate, "kB per second", *RATE_KB)
+    limits = DEFAULT_LIMITS
+    if window is not None:
+        limits = limits._replace(max_window_bytes=int(window * 1024))
+    if rate is not None:
+        limits = limits._replace(max_rate=rate * 1000)
     typed = parse_target(
         options.host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names
     )
@@ -216,6 +233,7 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
         reason=options.reason or environment.reason,
         patience_seconds=wait_seconds or PATIENCE_SECONDS,
         waits_for_target=wait_seconds is not None,
+        limits=limits,
     )
     try:
         cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
@@ -242,17 +260,17 @@ def _collect_garbage_again() -> None:
     gc.enable()
 
 
-def _wait_seconds(text: str | None) -> float | None:
-    """``--wait`` or its variable."""
+def _number(text: str | None, meaning: str, least: float, most: float) -> float | None:
+    """An option or its variable that is a number of something; raises UsageError."""
     if text is None:
         return None
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= MAX_WAIT_SECONDS:
-        raise UsageError(f"{text[:20]!r} is not a number of seconds to wait, from 1 to {MAX_WAIT_SECONDS:.0f}")
-    return seconds
+        number = math.nan
+    if not least <= number <= most:
+        raise UsageError(f"{text[:20]!r} is not a number of {meaning}, from {least:.0f} to {most:.0f}")
+    return number
 
 
 def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:

@@ -22,7 +22,8 @@ class Settings:
     """Settings of the environment; None where it is silent.
 
     `profile`, `region`, `endpoint_url` (for the ``ssm`` API), `stream_endpoint_url` (for ``ssmmessages``),
-    `document_name`, `reason`, `wait` and `log_file` have the meaning of the options of the same names.
+    `document_name`, `reason`, `wait`, `window`, `rate` and `log_file` have the meaning of the options of the same
+    names.
     """
 
     profile: str | None = None
@@ -32,6 +33,8 @@ class Settings:
     document_name: str | None = None
     reason: str | None = None
     wait: str | None = None
+    window: str | None = None
+    rate: str | None = None
     log_file: str | None = None
 
 
@@ -50,6 +53,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         document_name=value("DOCUMENT_NAME"),
         reason=value("REASON"),
         wait=value("WAIT"),
+        window=value("WINDOW"),
+        rate=value("RATE"),
         log_file=value("LOG_FILE"),
     )
 

@@ -58,6 +58,10 @@ def the_line(stdout: bytes, stderr: bytes) -> str:
         ([EC2_HOST, "ssh"], "port"),
         ([EC2_HOST, "22", "--colour"], "--colour"),
         (["--parameter", "name", EC2_HOST, "22"], "NAME=VALUE"),
+        (["--window", "15", EC2_HOST, "22"], "'15' is not a number of KiB for the window, from 16 to 4096"),
+        (["--window", "4097", EC2_HOST, "22"], "4097"),
+        (["--rate", "49", EC2_HOST, "22"], "'49' is not a number of kB per second, from 50"),
+        (["--rate", "fast", EC2_HOST, "22"], "fast"),
         (["web-1", "22"], "web-1"),
         (["i-xyz", "22"], "i-xyz"),
         (["i-0123456789abcdef0;id", "22"], "i-0123456789abcdef0;id"),
@@ -72,6 +76,17 @@ def the_line(stdout: bytes, stderr: bytes) -> str:
 )
 def test_usage(client: Client, arguments: list[str], words: str) -> None:
     assert words in fail(client, *arguments, status=2)
+
+
+@pytest.mark.parametrize("name", ["SSMSSH_WINDOW", "SSMSSH_RATE", "SSMSSH_WAIT"])
+@pytest.mark.parametrize("value", ["nan", "-1", "1e99", "a lot"])
+def test_usage_by_variables(client: Client, name: str, value: str) -> None:
+    assert repr(value) in fail(client, EC2_HOST, "22", status=2, variables={name: value})
+
+
+def test_the_window_is_bounded_as_asked_for(client: Client) -> None:
+    done = client.run("sh", "-c", f"ssmssh-proxy -v --window 16 --rate 50 {EC2_HOST} 22 </dev/null 2>&1; true")
+    assert f"window_bytes={16 * 1024}" in done.stdout.decode(errors="replace")
 
 
 def test_no_region(client: Client) -> None:

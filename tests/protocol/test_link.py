@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ssmssh.protocol.limits import Limits
 from ssmssh.protocol.message import PayloadType
+from ssmssh.protocol.window import LEAST_FLOOR_BYTES
 from tests.protocol.link import Break, Link, Log, Schedule
 from tests.protocol.support import connecting_channel, examples
 
@@ -115,7 +116,8 @@ def test_a_narrow_path_is_filled_and_not_overfilled(rate_bytes: float, delay_sec
     size = int(10 * rate_bytes)
     link, log = run(Schedule(delay_seconds=delay_seconds, rate_bytes=rate_bytes), min(size, 4_000_000), 0)
     settled = log.queueing_seconds[len(log.queueing_seconds) // 2 :]
-    assert sorted(settled)[len(settled) // 2] < 0.3
+    # A delay alone takes nothing from a small window; on the slowest path that one is half a second.
+    assert sorted(settled)[len(settled) // 2] < max(0.3, LEAST_FLOOR_BYTES / rate_bytes)
     # Only on the slowest one does the first window alone take longer than the first time-out.
     assert link.channel.statistics.resent <= (200 if rate_bytes == 30e3 else 2)
     if link.now > 5.0:

@@ -34,6 +34,7 @@ Messages while RESUMING are remains of the lost connection. Data among them coul
 so it is left to be sent again.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar, Final, NamedTuple
@@ -55,6 +56,7 @@ from ssmssh.protocol.message import (
     parse,
     random_message_id,
 )
+from ssmssh.protocol.pace import Pace
 from ssmssh.protocol.payloads import (
     OpenDataChannelInput,
     SessionType,
@@ -136,16 +138,18 @@ class DataChannel:
         self._handshake = Handshake(expected_session_type)
         self._agent_version = ""
         # A few messages must always fit, whatever their size is set to.
-        least = LEAST_MESSAGES * (payload_bytes + MESSAGE_OVERHEAD_BYTES)
+        message_bytes = payload_bytes + MESSAGE_OVERHEAD_BYTES
+        least = LEAST_MESSAGES * message_bytes
         self._sending = SendStream(
             MessageType.INPUT_STREAM_DATA,
             window=Window(
                 least_bytes=least,
-                initial_bytes=max(limits.initial_window_bytes, least),
+                initial_bytes=max(min(limits.initial_window_bytes, limits.max_window_bytes), least),
                 max_bytes=max(limits.max_window_bytes, least),
             ),
             new_message_id=new_message_id,
         )
+        self._pace = Pace(limits.max_rate, message_bytes) if limits.max_rate < math.inf else None
         self._receiving = ReceiveStream(max_early_messages=limits.early_messages, max_early_bytes=limits.early_bytes)
         self._output: list[bytes] = []
         self._received = self._ignored = self._invalid = self._invalid_in_a_row = 0
@@ -253,7 +257,10 @@ class DataChannel:
             return self._payload_bytes
         if self._state is not ChannelState.OPEN:
             return 0
-        return self._sending.capacity(self._payload_bytes)
+        capacity = self._sending.capacity(self._payload_bytes)
+        if self._pace is not None:
+            capacity = min(capacity, self._pace.allowed_messages * self._payload_bytes)
+        return capacity
 
     def send(self, data: bytes | memoryview, now: float) -> None:
         """Send data to the far side's port or terminal; `data` is copied.
@@ -268,6 +275,8 @@ class DataChannel:
             message = send(PayloadType.OUTPUT, view[start : start + size], created, now)
             if message is not None:
                 output.append(message)
+        if self._pace is not None:
+            self._pace.spend(len(view) + MESSAGE_OVERHEAD_BYTES * math.ceil(len(view) / size), now)
 
     def send_flag(self, flag: ControlFlag, now: float) -> None:
         """Send a flag behind the data sent before; raise ValueError if `send_capacity` is less than four."""
@@ -288,11 +297,19 @@ class DataChannel:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None; may change with every other call."""
-        return self._sending.next_deadline()
+        due = self._sending.next_deadline()
+        if self._pace is None or self._state is not ChannelState.OPEN:
+            return due
+        paid = self._pace.next_deadline()
+        return min(due, paid) if due is not None and paid is not None else paid if due is None else due
 
     def handle_timeout(self, now: float) -> None:
-        """Resend what is due; does nothing before the deadline."""
-        self._output.extend(self._sending.handle_timeout(now))
+        """Resend what is due, and let more be sent at the set rate; does nothing before the deadline."""
+        messages = self._sending.handle_timeout(now)
+        self._output.extend(messages)
+        if self._pace is not None:
+            self._pace.spend(sum(map(len, messages)), now)
+            self._pace.handle_timeout(now)
 
     # -- receiving --------------------------------------------------------------------------------------
 

@@ -75,8 +75,7 @@ class Link:
         self._remote = remote
         self._wakeup = wakeup
         self._channel = DataChannel(
-            client_id=str(uuid.uuid4()),
-            expected_session_type=session_type,
+            client_id=str(uuid.uuid4()), expected_session_type=session_type, limits=remote.limits
         )
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: remote.description)

@@ -23,6 +23,7 @@ from ssmssh.aws import endpoints, proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
+from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.journal import Entry, Journal, Owner, boot_id
 from ssmssh.session.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
 from ssmssh.session.reaping import end_stale_sessions
@@ -48,7 +49,7 @@ class SessionRequest(NamedTuple):
 
     `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
     counted from when credentials are there; while it lasts StartSession is tried again where that is worth it.
-    `waits_for_target` says that a target that is not connected is, for as long.
+    `waits_for_target` says that a target that is not connected is, for as long. `limits` are those of the channel.
     """
 
     target: str
@@ -57,6 +58,7 @@ class SessionRequest(NamedTuple):
     reason: str | None
     patience_seconds: float
     waits_for_target: bool = False
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Connection(NamedTuple):
@@ -105,6 +107,11 @@ class RemoteSession:
         self.answers_by = math.inf
         """When patience ends, in monotonic seconds. Nobody knows how long credentials take (a person may be
         asked), so it is infinite until they are there."""
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of the channel's buffers."""
+        return self._request.limits
 
     @property
     def patience_seconds(self) -> float:
