@@ -45,10 +45,13 @@ def used(flows: Sequence[Flow], rate: float, begin: float, end: float) -> float:
 
 
 def assert_well_used(flows: Sequence[Flow], rate: float, begin: float = SETTLED, end: float = SECONDS) -> None:
-    """0.8 of the path in the long run, and in no ten seconds less than the official client, but for a twentieth."""
+    """0.8 of the path in the long run, and in no ten seconds less than the official client, but for a tenth.
+
+    That is what looks at the path itself cost, those of several flows at about the same time.
+    """
     assert used(flows, rate, begin, end) >= 0.8
     while begin + 10.0 <= end:
-        assert used(flows, rate, begin, begin + 10.0) * rate >= 0.95 * min(rate, OFFICIAL_RATE)
+        assert used(flows, rate, begin, begin + 10.0) * rate >= 0.9 * min(rate, OFFICIAL_RATE)
         begin += 10.0
 
 
@@ -112,12 +115,13 @@ def test_a_narrow_path_is_used_for_minutes_with_its_queue_near_the_target(delay:
     assert flow.window.fastest_seconds <= 2 * delay + 0.03
 
 
-def test_a_path_that_becomes_narrow_gets_a_short_queue_soon() -> None:
-    """Whenever it does so: also while the window is just being tried smaller."""
+def test_a_path_that_becomes_narrow_is_not_buried_for_long() -> None:
+    """Whenever it does so: also while the window is just being tried smaller. Then what the trial says is wrong, and a
+    few looks at the path have to put it right; the first round trips are ten times as long as before."""
     for at in (5.0, 5.3, 5.6, 5.9, 6.2):
-        (flow,) = run(step(2e6, 2e5, at), constant(0.02), 50.0)
-        assert used([flow], 2e5, 10.0, 50.0) >= 0.97
-        assert queueing(flow, 40.0) <= 5 * TARGET_DELAY_SECONDS
+        (flow,) = run(step(2e6, 2e5, at), constant(0.02), 80.0)
+        assert used([flow], 2e5, 10.0, 80.0) >= 0.97
+        assert queueing(flow, 65.0) <= 6 * TARGET_DELAY_SECONDS
 
 
 def test_a_path_that_becomes_wide_is_used() -> None:

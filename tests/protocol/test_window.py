@@ -135,6 +135,20 @@ def test_a_delay_that_rises_during_a_trial_is_tried_once_more() -> None:
     assert sizes[-1] == 1024 * KIB
 
 
+def test_a_back_off_that_is_taken_back_during_a_trial_does_not_disturb_it() -> None:
+    sender = grown_sender()
+    sender.window.lost(sender.acknowledged, sender.sent, again=False)
+    while sender.window.size_bytes >= 512 * KIB:
+        sender.round(0.5)
+    tried = sender.window.size_bytes
+    sender.window.not_lost()
+    assert sender.window.size_bytes == tried
+    sender.round(0.5)
+    sender.round(0.5)
+    assert sender.round(0.5) > tried
+    assert sender.window.fastest_seconds == 0.5
+
+
 def test_a_delay_that_falls_by_more_than_a_cut_explains_was_not_ours() -> None:
     sender = grown_sender()
     while sender.window.size_bytes == 1024 * KIB:

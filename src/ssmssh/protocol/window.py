@@ -171,10 +171,10 @@ class Window:
         """A message must be resent; `again` if its last resend was not acknowledged either."""
         if self.fastest_seconds == math.inf:
             return  # nothing was measured yet: it is the time-out that does not fit this path
+        if self._trial is not None:
+            self._take_back(self._trial)  # copies make a queue of their own, and nothing is measured on them
         if not again and number < self._recovery_end:
             return
-        if self._trial is not None:
-            self._take_back(self._trial)
         self._recovery_end = next_number
         half = max(self.size_bytes // 2, self._least)
         if not again:
@@ -186,10 +186,15 @@ class Window:
 
     def not_lost(self) -> None:
         """A resent message was acknowledged twice, so the far side was only slow: take the back-off for loss back."""
-        if self._before_loss is not None:
-            size, threshold = self._before_loss
+        if self._before_loss is None:
+            return
+        size, threshold = self._before_loss
+        self._before_loss = None
+        trial = self._trial
+        if trial is None:
             self.size_bytes, self._threshold = max(self.size_bytes, size), max(self._threshold, threshold)
-            self._before_loss = None
+        else:  # what it is compared with stays; only what it may be followed by changes
+            self._trial = trial._replace(threshold=max(trial.threshold, threshold))
 
     def overrun(self, in_flight: int, now: float) -> None:
         """The connection was lost with so many bytes unacknowledged, perhaps because of them.
