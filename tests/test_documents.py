@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ssmssh import cli, proxy
+from ssmssh import cli, settings
 from ssmssh.errors import ExitStatus
 from ssmssh.sandbox.faults import FAULT_TYPES
 
@@ -80,7 +80,7 @@ def test_modules_of_the_architecture_exist() -> None:
 
 
 def test_the_document_that_the_readme_names_is_the_default() -> None:
-    assert f"`{proxy.DEFAULT_DOCUMENT}`" in README
+    assert f"`{settings.DEFAULT_DOCUMENT}`" in README
 
 
 def test_the_try_out_of_the_readme() -> None:

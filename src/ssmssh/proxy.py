@@ -15,7 +15,6 @@ ignored when we were started stays ignored, as ssh does it: under ``nohup`` both
 
 import contextlib
 import gc
-import math
 import os
 import signal
 import sys
@@ -32,19 +31,8 @@ if TYPE_CHECKING:
     from ssmssh.connectionlog import ConnectionLog
     from ssmssh.session.remote import RemoteSession
 
-MAX_WAIT_SECONDS = 3600.0
-"""What ``--wait`` takes: a machine that has not started after an hour will not."""
-
 MAX_INHERITED = 4096
 """Descriptors below this are closed at the start: more than a busy editor leaks, and still one system call."""
-
-DEFAULT_DOCUMENT = "AWS-StartSSHSession"
-
-WINDOW_KIB = (16, 4096)
-"""What ``--window`` takes: ten messages, and the window's own ceiling (`ssmssh.protocol.limits`)."""
-
-RATE_KB = (50, 1_000_000)
-"""What ``--rate`` takes: a screen in a blink, and more than any machine encrypts."""
 
 _PROGRAM = "ssmssh-proxy"
 
@@ -160,6 +148,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     import argparse
 
     from ssmssh import __version__
+    from ssmssh.settings import DEFAULT_DOCUMENT
 
     def port(text: str) -> int:
         if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
@@ -200,7 +189,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
 
 
 def _prepare(options: "argparse.Namespace") -> "RemoteSession":
-    """Join host words, options and environment, in this order of precedence; no network, no helper yet."""
+    """The service's side of what is asked for; no network, no helper yet."""
     from ssmssh import settings, trust
 
     bundle = trust.likely_bundle(settings.ca_bundle())
@@ -208,49 +197,25 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     from ssmssh.aws.login import forbid_library
 
     forbid_library()
-    from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
-    from ssmssh.protocol.limits import DEFAULT_LIMITS
-    from ssmssh.session.patience import PATIENCE_SECONDS
-    from ssmssh.session.remote import RemoteSession, SessionRequest
-    from ssmssh.target import parse_target
+    from ssmssh.request import parse_parameters, prepare
+    from ssmssh.session.remote import RemoteSession
 
-    environment = settings.from_environment()
-    wait_seconds = _number(options.wait or environment.wait, "seconds to wait", 1, MAX_WAIT_SECONDS)
-    window = _number(options.window or environment.window, "KiB for the window", *WINDOW_KIB)
-    rate = _number(options.rate or environment.rate, "kB per second", *RATE_KB)
-    limits = DEFAULT_LIMITS
-    if window is not None:
-        limits = limits._replace(max_window_bytes=int(window * 1024))
-    if rate is not None:
-        limits = limits._replace(max_rate=rate * 1000)
-    typed = parse_target(
-        options.host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names
-    )
-    request = SessionRequest(
-        target=typed.instance_id,
-        document_name=options.document_name or environment.document_name or DEFAULT_DOCUMENT,
-        parameters={"portNumber": [str(options.port)]} | _parameters(options.parameter),
-        reason=options.reason or environment.reason,
-        patience_seconds=wait_seconds or PATIENCE_SECONDS,
-        waits_for_target=wait_seconds is not None,
-        limits=limits,
-    )
-    try:
-        cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
-    except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
-        raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
-    sandbox = settings.sandbox_directory()
-    aws_settings = AwsSettings(
-        profile=typed.profile or options.profile or environment.profile,
-        region=typed.region or options.region or environment.region or settings.aws_region(),
-        endpoint_url=options.endpoint_url or environment.endpoint_url,
-        stream_endpoint_url=options.stream_endpoint_url or environment.stream_endpoint_url,
-        ca_bundle=settings.requests_ca_bundle(),
-        data_cache=cache_directory,
-        role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
+    request = prepare(
+        options.host,
+        options.port,
+        profile=options.profile,
+        region=options.region,
+        document_name=options.document_name,
+        parameters=parse_parameters(options.parameter),
+        reason=options.reason,
+        endpoint_url=options.endpoint_url,
+        stream_endpoint_url=options.stream_endpoint_url,
+        wait=options.wait,
+        window=options.window,
+        rate=options.rate,
     )
     return RemoteSession(
-        aws_settings, request, state_directory / "sessions", on_open=_collect_garbage_again, early_tls=early
+        request.aws, request.session, request.journal_directory, on_open=_collect_garbage_again, early_tls=early
     )
 
 
@@ -258,30 +223,6 @@ def _collect_garbage_again() -> None:
     """From now on, and without looking at what the start has made ever again: most of it stays."""
     gc.freeze()
     gc.enable()
-
-
-def _number(text: str | None, meaning: str, least: float, most: float) -> float | None:
-    """An option or its variable that is a number of something; raises UsageError."""
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not least <= number <= most:
-        raise UsageError(f"{text[:20]!r} is not a number of {meaning}, from {least:.0f} to {most:.0f}")
-    return number
-
-
-def _parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
-    """``name=value`` options as StartSession wants them: a repeated name makes a longer list."""
-    parameters: dict[str, list[str]] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name or not value:
-            raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
-        parameters.setdefault(name, []).append(value)
-    return parameters
 
 
 def _direct_log(log: "ConnectionLog", options: "argparse.Namespace") -> None:

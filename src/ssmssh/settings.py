@@ -16,6 +16,9 @@ from pathlib import Path
 
 APPLICATION = "ssmssh"
 
+DEFAULT_DOCUMENT = "AWS-StartSSHSession"
+"""The session document, where nobody names one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

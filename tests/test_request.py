@@ -1,0 +1,81 @@
+"""Who asks for what, joined of a host's words, what the caller says and the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from ssmssh.errors import UsageError
+from ssmssh.protocol.limits import DEFAULT_LIMITS
+from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare
+from ssmssh.session.patience import PATIENCE_SECONDS
+from ssmssh.settings import DEFAULT_DOCUMENT
+
+ID = "i-0123456789abcdef0"
+HERE = "eu-west-1"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("PROFILE", "REGION", "ENDPOINT_URL", "STREAM_ENDPOINT_URL", "DOCUMENT_NAME", "REASON", "SANDBOX"):
+        monkeypatch.delenv(f"SSMSSH_{name}", raising=False)
+    for name in ("WAIT", "WINDOW", "RATE"):
+        monkeypatch.delenv(f"SSMSSH_{name}", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.setenv("SSMSSH_HOME", str(tmp_path))
+
+
+def test_nothing_but_a_target(tmp_path: Path) -> None:
+    aws, session, journal_directory = prepare(ID, 22)
+    assert (aws.profile, aws.region, aws.endpoint_url, aws.stream_endpoint_url) == (None, None, None, None)
+    assert (session.target, session.document_name) == (ID, DEFAULT_DOCUMENT)
+    assert session.parameters == {"portNumber": ["22"]}
+    assert (session.patience_seconds, session.waits_for_target) == (PATIENCE_SECONDS, False)
+    assert session.limits is DEFAULT_LIMITS
+    assert journal_directory == tmp_path / "state" / "sessions"
+
+
+def test_who_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word, option, variable, AWS's own variable: each hides those behind it."""
+    found = []
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    found.append(prepare(ID, 22).aws.region)
+    monkeypatch.setenv("SSMSSH_REGION", "eu-west-3")
+    found.append(prepare(ID, 22).aws.region)
+    found.append(prepare(ID, 22, region="eu-west-2").aws.region)
+    found.append(prepare(f"{ID}.{HERE}", 22, region="eu-west-2").aws.region)
+    assert found == ["eu-north-1", "eu-west-3", "eu-west-2", HERE]
+
+
+@pytest.mark.parametrize("value", [90, 90.0, "90", " 9e1 "])
+def test_a_number_or_the_text_of_one(value: float | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSMSSH_WAIT", "5")
+    session = prepare(ID, 22, wait=value, window=value, rate=value).session
+    assert (session.patience_seconds, session.waits_for_target) == (90, True)
+    assert (session.limits.max_window_bytes, session.limits.max_rate) == (90 * 1024, 90_000)
+
+
+def test_an_empty_text_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSMSSH_WAIT", "5")
+    assert prepare(ID, 22, wait="").session.patience_seconds == 5
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "0", "nan", "soon", 2e6])
+@pytest.mark.parametrize("name", ["wait", "window", "rate"])
+def test_numbers_out_of_range(name: str, value: float | str) -> None:
+    least, most = {"wait": (1, MAX_WAIT_SECONDS), "window": WINDOW_KIB, "rate": RATE_KB}[name]
+    with pytest.raises(UsageError, match=f"{value}.* from {least:.0f} to {most:.0f}"):
+        prepare(ID, 22, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("port", [0, -22, 65536])
+def test_ports_that_are_none(port: int) -> None:
+    with pytest.raises(UsageError, match=f"{port} is not a port number"):
+        prepare(ID, port)
+
+
+def test_parameters() -> None:
+    parameters = parse_parameters(["a=1", "b=2=3", "a=4"])
+    assert parameters == {"a": ["1", "4"], "b": ["2=3"]}
+    assert prepare(ID, 22, parameters=parameters).session.parameters == {"portNumber": ["22"], **parameters}
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        parse_parameters(["portNumber"])
