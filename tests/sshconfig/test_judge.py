@@ -69,6 +69,12 @@ def test_a_hint_that_would_not_help_is_not_given(home: Home) -> None:
     assert refusal.hint == "nothing was changed"
 
 
+def test_the_name_in_a_hint_is_the_one_that_was_typed(home: Home) -> None:
+    home.write(b"Host Web\n  User you\n")
+    refusal = refused(home, "--host-pattern", "Web", "--capture")
+    assert "below 'Host Web' in your ssh config" in refusal.hint  # ssh hands out web, but Host web is another host
+
+
 def test_a_name_that_is_no_instance_is_refused(home: Home) -> None:
     home.write(b"Host web\n  User you\n")
     refusal = refused(home, "--name", "web", "--host-pattern", "web", "--capture")
@@ -129,3 +135,20 @@ def test_the_systems_config_has_a_say(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.hint == "add --option 'ProxyUseFdpass no'"
     preview(job._replace(options=BlockOptions(user="me", option=("ProxyUseFdpass no",))), users)
     preview(job, place_of(tmp_path / "alone", tmp_path / "state", tmp_path))
+
+
+def test_commands_of_the_systems_config_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = tmp_path / "ssh_config"
+    monkeypatch.setattr(staging, "SYSTEM_CONFIG", system)
+    ran = tmp_path / "ran"
+    system.write_text(f'Host *\nMatch exec "touch {ran}"\n')
+    system.chmod(0o644)
+    (tmp_path / ".ssh").mkdir()
+    users = place_of(tmp_path / ".ssh" / "config", tmp_path / "state", tmp_path)
+    job = Installation("", BlockOptions(user="me"), reset=False, script="/opt/ssmssh-proxy")
+    _, doubt = preview(job, users)
+    assert ran.exists()
+    assert "has run the Match exec commands" in doubt
+    ran.unlink()
+    _, doubt = preview(job, place_of(tmp_path / "alone", tmp_path / "state", tmp_path))
+    assert (ran.exists(), doubt) == (False, "")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import aliases, files, hints, inforce, judge, readable, sharing, verify
+from ssmssh.sshconfig import aliases, files, hints, inforce, judge, readable, sharing, staging, verify
 from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import list_matches, matches, probes, sample
@@ -273,9 +273,18 @@ def _prove(
 ) -> str:
     theirs = _foreign_hosts(plan) if plan.changes else ()
     doubt = verify.prove(ssh, *_configs(place, plan), ours, theirs, deadline)
-    if ssh and not doubt and runs_commands(Document(plan.before.main or b""), plan.before.main_path, reader):
+    if ssh and not doubt and _runs_commands(place, plan, reader):
         return "to prove this, ssh has run the Match exec commands of your ssh config"
     return doubt
+
+
+def _runs_commands(place: Place, plan: Plan, reader: Reader) -> bool:
+    """Whether the proof has run commands of the config's, or of the system's where ssh reads that, too."""
+    documents = [Document(plan.before.main or b"", plan.before.main_path)]
+    if place.config == place.users:
+        with contextlib.suppress(FileError):  # then ssh cannot read it, either
+            documents.append(Document(files.read(staging.SYSTEM_CONFIG).data or b"", str(staging.SYSTEM_CONFIG)))
+    return any(runs_commands(document, document.name, reader) for document in documents)
 
 
 def _configs(place: Place, plan: Plan) -> tuple[Config, Config]:

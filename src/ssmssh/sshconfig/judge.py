@@ -57,7 +57,7 @@ def objection(host: str, answer: Mapping[str, list[str]], is_target: IsTarget, *
     if fits or not judge_name:
         return None
     if is_kept:
-        hint = f"put 'HostName i-...' below 'Host {name}' in your ssh config, or give --option 'HostName i-...'"
+        hint = f"put 'HostName i-...' below 'Host {host}' in your ssh config, or give --option 'HostName i-...'"
         return Objection(f"ssh would hand {name} to the proxy as it is, which names no instance", "", "", hint)
     return Objection(f"your ssh config turns {host} into {name}, which names no instance", "hostname", KEEP_NAME)
 
