@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from ssmssh.errors import SessionEndedError, SsmsshError
+from ssmssh.protocol.limits import DEFAULT_LIMITS
 from ssmssh.protocol.message import AgentMessage, MessageType
 from ssmssh.protocol.payloads import build_channel_closed
 from ssmssh.session.remote import Connection
@@ -98,6 +99,7 @@ class RemoteSession:
 
     description = "i-1 in eu-west-1"
     port = "port 22"
+    limits = DEFAULT_LIMITS
 
     def __init__(self, world: World, before: RemoteSession | None = None, pause_seconds: float = 0.0) -> None:
         self._world = world

@@ -95,7 +95,8 @@ def ended_by_service(
         is_shaken: Whether the handshake was complete.
         has_spoken: Whether something came from the port before.
         has_loss: Whether something is known to be missing, here or there.
-        may_be_doubled: Whether the agent may have written a message twice (`ssmssh.session.doubling`).
+        may_be_doubled: Whether the agent may have written a message twice (`ssmssh.session.doubling`). Where nothing is
+            missing it has not: ssh ends in the middle of what it says.
     """
     output = output[:_LONGEST_OUTPUT]
     if is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):
@@ -107,7 +108,7 @@ def ended_by_service(
             f"The session with {target} ended before the agent had connected it",
             "check that the SSM Agent there is healthy and up to date",
         )
-    if may_be_doubled:
+    if has_loss and may_be_doubled:
         return DoubledError(
             f"The session with {target} ended shortly after its connection was interrupted: the SSM Agent may have "
             "written a message twice, which ssh takes for corruption",

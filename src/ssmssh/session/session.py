@@ -45,6 +45,10 @@ START_CALL_SECONDS = 9.0
 """For StartSession's answer when nobody waits any more: the session that it tells has to be ended. One call takes no
 longer (`ssmssh.aws.client`: 3 s to connect, 5 s to answer)."""
 
+GOODBYE_MESSAGES = 8
+"""Of a client that has gone, which a far side that has gone as well need not acknowledge: ssh closes its channels and
+says goodbye, a small message each. An upload that is broken off has dozens under way."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -193,8 +197,9 @@ class Session:
         """Whether bytes are known to be missing, in either direction, if the session ends now."""
         statistics = self._link.statistics
         is_taken = not self._side.queued_bytes
-        # Our flag that says it was all, and the goodbye of who has gone.
-        last_words = 1 + self._farewell.is_hasty if self._farewell is not None and is_taken else 0
+        last_words = 0
+        if self._farewell is not None and is_taken:
+            last_words = 1 + GOODBYE_MESSAGES * self._farewell.is_hasty  # the flag that says it was all is ours
         is_sent = statistics.unacknowledged_messages <= last_words and is_taken
         is_received = not statistics.early_messages  # these wait for one before them that will not come
         return not (is_sent and is_received)
