@@ -221,7 +221,16 @@ def test_an_include_line_that_does_its_work_stays_where_it_is() -> None:
     assert not install(files._replace(main=b"User me\n" + INCLUDE + b"Host x\n"), include=True).changes
 
 
-@pytest.mark.parametrize("line", [INCLUDE, b"  " + INCLUDE.replace(b"\n", b" \r\n")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        INCLUDE,
+        b"  " + INCLUDE.replace(b"\n", b" \r\n"),
+        INCLUDE.replace(b"Include", b"\tinclude"),
+        INCLUDE.replace(b"Include ", b"INCLUDE="),
+        INCLUDE.replace(b" ", b' "').replace(b"\n", b'"\n'),
+    ],
+)
 def test_an_include_line_below_a_section_is_found_and_is_only_one(line: bytes) -> None:
     files = after(install(given_files(b"Port 22\n"), include=True))
     below = files._replace(main=b"Host first\n  User me\n" + line + b"Port 22\n")

@@ -5,6 +5,8 @@ what may be said when. It judges by what an agent can know: that an acknowledgem
 message was, is nobody's fault.
 """
 
+import json
+import uuid
 from typing import Protocol
 
 from ssmssh.protocol.message import (
@@ -21,7 +23,6 @@ from ssmssh.protocol.message import (
 from ssmssh.protocol.payloads import (
     ActionStatus,
     ActionType,
-    build_acknowledge,
     parse_acknowledge,
     parse_flag,
     parse_handshake_response,
@@ -82,7 +83,7 @@ class Critic:
         if sent is None:
             return
         meant = parse(sent)
-        if message.payload != build_acknowledge(meant.message_type, meant.message_id, number):
+        if message.payload != _official_acknowledgement(meant):
             self._complain(f"an acknowledgement of message {number} that is not of the official form")
 
     def _judge_stream(self, message: AgentMessage, content: int, *, is_complete: bool) -> None:
@@ -124,3 +125,14 @@ class Critic:
         answers = [(each.action_type, each.status) for each in parse_handshake_response(payload).actions]
         if answers not in [[(ActionType.SESSION_TYPE, status)] for status in ActionStatus]:
             self._complain(f"a HandshakeResponse that answers {answers}")
+
+
+def _official_acknowledgement(meant: AgentMessage) -> bytes:
+    """What the official client says of a message; made here once more, so that a mistake of ours is not its measure."""
+    said = {
+        "AcknowledgedMessageType": meant.message_type,
+        "AcknowledgedMessageId": str(uuid.UUID(bytes=meant.message_id)),
+        "AcknowledgedMessageSequenceNumber": meant.sequence_number,
+        "IsSequentialMessage": True,
+    }
+    return json.dumps(said, separators=(",", ":")).encode()

@@ -35,14 +35,17 @@ def include_line(own_path: str) -> bytes:
         raise UsageError(
             f"{own_path} cannot stand in an Include line that every ssh client reads", "leave out --include"
         )
-    return _text(own_path)
+    return b"Include " + os.fsencode(own_path)
 
 
 def find(document: Document, own_path: str) -> Line | None:
-    """The first line that is our Include line or equal to it, in whatever section."""
-    wanted = _text(own_path)
+    """The first line that is our Include line or means the same, in whatever section.
+
+    A program that lays out a whole file anew may indent it, quote it or write the keyword in another way.
+    """
+    wanted = os.fsencode(own_path)
     lines = (line for line in document.lines if line.keyword == "include") if wanted in document.data else iter(())
-    return next((line for line in lines if document.data[line.start : line.end].strip(b" \t\r\n") == wanted), None)
+    return next((line for line in lines if line.arguments() == (wanted,) and b"#" not in line.rest), None)
 
 
 def include(main: Document, before: Document, after: Document, own_path: str, rival: Rival) -> Included:
@@ -76,10 +79,6 @@ def flagged(document: Document, block: Block, flags: frozenset[str]) -> Document
     newline = b"\r\n" if line.endswith(b"\r\n") else b"\n"
     marker = begin_marker(block.name, flags).encode()
     return document.splice(block.start, block.start + len(line), marker + newline)
-
-
-def _text(own_path: str) -> bytes:
-    return b"Include " + os.fsencode(own_path)
 
 
 def _is_global(document: Document, line: Line) -> bool:
