@@ -106,9 +106,7 @@ class Events:
             "cut": lambda _: session.client.abort() if session.client else None,
             "bye": lambda _: session.client.finish(1000, "Bye") if session.client else None,
             "half-open": lambda _: session.client.silence() if session.client else None,
-            "agent-cut": lambda fault: session.agent_goes_away(
-                fault["away"], double=fault["double"], orderly=bool(fault["orderly"])
-            ),
+            "agent-cut": self._agent_cut,
             "pause": self._pause,
             "garbage": self._garbage,
             "sshd-dies": lambda _: session.agent.kill_server(),
