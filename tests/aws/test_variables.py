@@ -87,6 +87,39 @@ def test_a_wrong_setting_is_named(
     assert not value or value not in said
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "endpoint_url", "region", "ca_bundle", "aws_access_key_id", "aws_session_token", "credential_process",
+        "sso_session", "login_session", "role_arn", "services", "mfa_serial", "retry_mode",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_behind_a_role", [False, True])
+def test_a_block_where_a_single_value_is_wanted(
+    use: Callable[[AwsSettings], str], configure: Callable[[str], None], key: str, is_behind_a_role: bool
+) -> None:
+    """Told before any helper or log-in is asked, also of a profile that another one takes its credentials from."""
+    first = "" if is_behind_a_role else f"{key} =\n  x = y\n"
+    second = f"[profile b]\n{key} =\n  x = y\n" if is_behind_a_role else ""
+    role = "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n" if is_behind_a_role else ""
+    configure(f"[profile a]\n{first}{role}{second}")
+    said = use(AwsSettings(profile="a", region="eu-west-1"))
+    assert said.startswith(f"{key} of the profile {'b' if is_behind_a_role else 'a'} cannot be used: a single value")
+
+
+def test_a_block_of_an_sso_session(use: Callable[[AwsSettings], str], configure: Callable[[str], None]) -> None:
+    configure("[profile a]\nsso_session = s\n[sso-session s]\nsso_region =\n  x = y\n")
+    said = use(AwsSettings(profile="a", region="eu-west-1"))
+    assert said.startswith("sso_region of the sso-session s cannot be used: a single value is wanted")
+
+
+def test_blocks_that_belong_to_a_service_are_taken(
+    use: Callable[[AwsSettings], str], configure: Callable[[str], None]
+) -> None:
+    configure(f"[profile a]\n{PROFILE}s3 =\n  max_concurrent_requests = 20\napi_versions =\n  ec2 = 2015-03-01\n")
+    assert use(AwsSettings(profile="a", region="eu-west-1")) == ""
+
+
 def test_a_setting_of_a_monitor(monkeypatch: pytest.MonkeyPatch, use: Callable[[AwsSettings], str]) -> None:
     monkeypatch.setenv("AWS_CSM_PORT", "abc")
     monkeypatch.setenv("AWS_CSM_ENABLED", "true")

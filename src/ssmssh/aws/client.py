@@ -29,7 +29,7 @@ from ssmssh.aws.origins import Origin
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
 from ssmssh.aws.transport import Sender
-from ssmssh.aws.variables import configuring, take_empty_profile_as_unset, unusable_setting
+from ssmssh.aws.variables import check_single_values, configuring, take_empty_profile_as_unset, unusable_setting
 from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.target import excerpt, suggest
 from ssmssh.trust import user_path
@@ -102,6 +102,7 @@ class AwsClient:
             names = self._session.available_profiles
         self._check_profile(names)
         with configuring(context, self._new_session):
+            check_single_values(self._session)
             region = self._session.get_config_variable("region")
             bundle = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
             self.ca_bundle: str | None = str(user_path(bundle)) if bundle else None
@@ -117,8 +118,8 @@ class AwsClient:
                 "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure"
                 f"{Context('', profile=self.profile).profile_option}",
             )
-        if not isinstance(region, str) or not _REGION.fullmatch(region):  # it may be an indented block
-            sentence = f"{excerpt(str(region))} is not the name of a region"
+        if not _REGION.fullmatch(region):
+            sentence = f"{excerpt(region)} is not the name of a region"
             raise UsageError(
                 sentence, "names are like eu-west-1: correct --region, AWS_REGION or the AWS configuration"
             )

@@ -32,6 +32,16 @@ _MONITORING = "csm_enabled"
 _NESTED = frozenset({"api_versions"})
 """Settings whose value is an indented block."""
 
+_OF_CREDENTIALS = frozenset(
+    {
+        "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "credential_process", "credential_source",
+        "duration_seconds", "endpoint_url", "external_id", "login_session", "mfa_serial", "role_arn",
+        "role_session_name", "services", "source_profile", "sso_account_id", "sso_region", "sso_registration_scopes",
+        "sso_role_name", "sso_session", "sso_start_url", "web_identity_token_file",
+    }
+)  # fmt: skip
+"""What botocore reads from a profile or an sso-session beside the variables of a session."""
+
 _Overrides = dict[str, Any]
 
 
@@ -81,6 +91,38 @@ def _fault(error: Exception, context: Context, make_session: Callable[[], Sessio
     found = unusable_setting(make_session) or silent_fault(make_session())
     # Nothing has been asked that could have answered with nonsense.
     return found or (UsageError(ours.sentence, CORRECT) if isinstance(ours, ProtocolError) else ours)
+
+
+def check_single_values(session: Session) -> None:
+    """Refuse an indented block where a single value is wanted; blocks are for the settings of one service.
+
+    Looks at the profile in use, those it takes its credentials from, and its sso-session. botocore hands a block on as
+    a dict, which fails far from here, or is taken for a helper or a log-in that gave nonsense.
+
+    Raises:
+        UsageError: With the name of the setting, without its value.
+    """
+    configured = session.full_config
+    profiles, name, seen = configured.get("profiles", {}), session.profile or "default", set[str]()
+    while name in profiles and name not in seen:
+        section = profiles[name]
+        _check_section(section, "of the default profile" if name == "default" else f"of the profile {name}")
+        sso_session = section.get("sso_session")
+        _check_section(configured.get("sso_sessions", {}).get(sso_session, {}), f"of the sso-session {sso_session}")
+        seen.add(name)
+        name = section.get("source_profile")
+
+
+def _check_section(section: dict[str, Any], where: str) -> None:
+    for key, value in section.items():
+        if isinstance(value, dict) and (key in _OF_CREDENTIALS or key in _of_sessions()):
+            raise UsageError(f"{key} {where} cannot be used: a single value is wanted", "correct or remove it")
+
+
+def _of_sessions() -> frozenset[str]:
+    """The keys of a profile that set a session's variables."""
+    variables = BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
+    return frozenset(key for name, (keys, *_) in variables if name not in _NESTED for key in _listed(keys))
 
 
 def unusable_setting(make_session: Callable[[], Session]) -> UsageError | None:
