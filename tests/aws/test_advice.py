@@ -306,3 +306,12 @@ def test_a_hybrid_node_on_the_standard_tier(api: Api, keys: None, code: str) -> 
         start_session(
             client, "mi-0123456789abcdef0", document_name=None, parameters={}, reason=None, patience_seconds=1
         )
+
+
+def test_half_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKHALF")
+    said = failure(None)
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY again, both of them" in said
+    assert "renew" not in said
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert AwsClient(AwsSettings(region="eu-west-1")).credentials().access_key == "AKHALF"

@@ -154,3 +154,9 @@ def test_mapped_lets_ours_and_signals_pass() -> None:
 def test_error_code() -> None:
     assert error_code(refused("Throttling")) == "Throttling"
     assert error_code(ValueError()) == ""
+
+
+def test_a_reason_from_the_inside_of_another_ones_repr_is_cut_out_whole() -> None:
+    inner = OSError("Tunnel failed", OSError("Failed to resolve 'p' ([Errno -2] Name or service not known)"))
+    error = boto.ProxyConnectionError(proxy_url="http://p", error=f"a pool: {inner!r}")
+    assert "([Errno -2] Name or service not known));" in str(map_error(error, CONTEXT))

@@ -39,6 +39,7 @@ _SSO_ROLE = "check sso_account_id and sso_role_name of the profile {profile}"
 _LOGIN = "run: aws login{option}"
 _RUN_HELPER = "run that command by hand and see what it prints; it may want a log-in of its own"
 _UNSET = "{unset}"
+_COMPLETE = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY again, both of them; or, to use a profile: unset {names}"
 _ROLE = "check role_arn, source_profile, mfa_serial and duration_seconds of the profile {profile}"
 _ROLE_DENIED = (
     "the role's trust policy must allow the caller, and the caller's policy sts:AssumeRole; check role_arn of the "
@@ -53,7 +54,7 @@ _RENEW = "renew the keys of the profile {profile} in the AWS FILE, with the prog
 _KEYS = "correct the keys: aws configure{option}"
 
 _ADVICE: dict[str, dict[Trouble, str]] = {
-    "env": {Trouble.EXPIRED: _UNSET, Trouble.REFUSED: _UNSET, Trouble.UNUSABLE: _UNSET},
+    "env": {Trouble.EXPIRED: _UNSET, Trouble.REFUSED: _UNSET, Trouble.UNUSABLE: _COMPLETE},
     "custom-process": {
         Trouble.EXPIRED: _RUN_HELPER,
         Trouble.REFUSED: _RUN_HELPER,
@@ -114,10 +115,12 @@ def advise(origin: Origin, trouble: Trouble, profile: str | None) -> str | None:
     if hint is None:
         return None
     environment = settings.read()
+    names = [name for name in VARIABLES if environment.get(name)]
     return hint.format(
         profile=origin.profile,
         option="" if origin.profile == "default" else f" --profile {shlex.quote(origin.profile)}",
-        unset=_unset([name for name in VARIABLES if environment.get(name)], profile),
+        unset=_unset(names, profile),
+        names=" ".join(names),
         token_file=_setting("AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file", origin),
         role_arn=_setting("AWS_ROLE_ARN", "role_arn", origin),
     )

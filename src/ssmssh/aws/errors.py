@@ -323,6 +323,7 @@ def _reason(error: Exception) -> str:
         # These keep the reason (refused, unknown name) out of their text; urllib3's text ends with it.
         inner = error.kwargs.get("error")
         detail = str(inner).rpartition(": ")[2] if type(error) in _WITHOUT_REASON and inner else ""
+        detail = re.sub(r"[\"']\)+$", "", detail)  # what is left of an exception inside another's repr
         return quote(f"{error} ({detail})" if detail else str(error))
     # The text of other exceptions may repeat what could not be parsed.
     return f"the answer cannot be read ({type(error).__name__})"
