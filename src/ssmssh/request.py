@@ -85,21 +85,14 @@ def prepare(
         waits_for_target=wait_seconds is not None,
         limits=limits,
     )
-    try:
-        cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
-    except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
-        raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
-    sandbox = settings.sandbox_directory()
     aws_settings = AwsSettings(
         profile=typed.profile or profile or environment.profile,
         region=typed.region or region or environment.region or settings.aws_region(),
         endpoint_url=endpoint_url or environment.endpoint_url,
         stream_endpoint_url=stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
-        data_cache=cache_directory,
-        role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
-    return Request(aws_settings, request, state_directory / "sessions")
+    return _with_directories(aws_settings, request)
 
 
 def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -111,6 +104,18 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
         parameters.setdefault(name, []).append(value)
     return parameters
+
+
+def _with_directories(aws_settings: AwsSettings, request: SessionRequest) -> Request:
+    """The request with the directories of this user; raises UsageError where there are none."""
+    try:
+        cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
+    except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
+        raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
+    sandbox = settings.sandbox_directory()
+    role_cache = sandbox / "ssmssh" / "cache" / "roles" if sandbox else None
+    aws_settings = aws_settings._replace(data_cache=cache_directory, role_cache=role_cache)
+    return Request(aws_settings, request, state_directory / "sessions")
 
 
 def _limits(window: float | str | None, rate: float | str | None) -> Limits:

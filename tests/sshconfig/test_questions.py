@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -41,8 +42,14 @@ class Terminal:
         os.write(self._master, answer.encode() + b"\n")
 
     def press(self, key: str) -> None:
-        """Press a key, as a control character; the terminal makes a signal or an end of it."""
-        os.write(self._master, key.encode())
+        """Press a key, as a control character, until something comes of it, as a person does.
+
+        A signal between Python's look for signals and its wait for keys is seen with the next key.
+        """
+        for _ in range(20):
+            os.write(self._master, key.encode())
+            if select.select([self._master], [], [], 2.0)[0]:
+                return
 
     def end(self) -> int:
         """Read to the end; the exit status."""
