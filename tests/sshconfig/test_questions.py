@@ -41,18 +41,15 @@ class Terminal:
         self.shown = ""
         os.write(self._master, answer.encode() + b"\n")
 
-    def press(self, key: str) -> None:
-        """Press a key, as a control character, until something comes of it, as a person does.
+    def end(self, pressing: str = "") -> int:
+        """Read to the end; the exit status. A key is pressed until something comes of it, as a person does.
 
-        A signal between Python's look for signals and its wait for keys is seen with the next key.
+        A signal between Python's look for signals and its wait for keys is seen with the next key only.
         """
-        for _ in range(20):
-            os.write(self._master, key.encode())
-            if select.select([self._master], [], [], 2.0)[0]:
-                return
-
-    def end(self) -> int:
-        """Read to the end; the exit status."""
+        while pressing and "interrupted" not in self.shown and self.process.poll() is None:
+            os.write(self._master, pressing.encode())
+            while select.select([self._master], [], [], 1.0)[0] and self._read():
+                pass
         self.read_until(None)
         os.close(self._master)
         return self.process.wait()
@@ -60,14 +57,18 @@ class Terminal:
     def read_until(self, text: str | None) -> None:
         """Read until something is shown, or to the end (None)."""
         while text is None or text not in self.shown:
-            try:
-                data = os.read(self._master, 4096)
-            except OSError:  # Linux: the other end is closed
-                data = b""
-            if not data:
+            if not self._read():
                 assert text is None, f"{text!r} was never asked, but: {self.shown}"
                 return
-            self.shown += data.decode()
+
+    def _read(self) -> bool:
+        """Read what is shown next; whether there was something."""
+        try:
+            data = os.read(self._master, 4096)
+        except OSError:  # Linux: the other end is closed
+            data = b""
+        self.shown += data.decode()
+        return bool(data)
 
 
 def test_user_and_change_are_asked_for(home: Home) -> None:
@@ -145,9 +146,8 @@ def test_ctrl_c_and_ctrl_d_leave_the_line_of_the_question(home: Home) -> None:
     ):
         terminal = Terminal(home, command)
         terminal.read_until(question)
-        terminal.press(key)
-        assert terminal.end() == 130
-        assert re.search(r"\[ec2-user\]: (?:\^C|\^D\x08\x08)?\r\nssmssh: interrupted\r\n\Z", terminal.shown), (
+        assert terminal.end(pressing=key) == 130
+        assert re.search(r"\[ec2-user\]: (?:\^C|\^D\x08\x08)*\r\nssmssh: interrupted\r\n\Z", terminal.shown), (
             terminal.shown
         )
 
