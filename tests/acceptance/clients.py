@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 EC2_HOST = "i-0123456789abcdef0"
 OTHER_HOST = "i-0fedcba9876543210"
@@ -204,6 +204,22 @@ class _Echo(socketserver.BaseRequestHandler):
 class _Server(socketserver.ThreadingTCPServer):
     request_queue_size = 64
 
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Echo)
+        self._connections: set[socket.socket] = set()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request_thread(request, client_address)
+        self._connections.discard(request)
+
+    def server_close(self) -> None:
+        """Also of connections whose clients have been left behind by a test that failed."""
+        for connection in tuple(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""
 
@@ -211,7 +227,7 @@ class _Server(socketserver.ThreadingTCPServer):
 @contextlib.contextmanager
 def echo_server() -> Iterator[int]:
     """A server on loopback that sends back what it gets; its port."""
-    with _Server(("127.0.0.1", 0), _Echo) as server:
+    with _Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="echo")
         thread.start()
         try:

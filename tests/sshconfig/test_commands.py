@@ -1,8 +1,8 @@
 """The commands as a user calls them, on real files, proved by the real ssh."""
 
 import importlib.util
+import itertools
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -352,36 +352,33 @@ def test_bytecode_that_is_missing_is_made(home: Home) -> None:
     assert compiled.exists()
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("main", [b"@", b"Include @/hosts\nHost web\n"])
-def test_ten_thousand_hosts_cost_less_than_a_second(home: Home, main: bytes) -> None:
-    """CPU time of this process and of all that ssh takes; it was 0.4 s when measured."""
-    hosts = b"".join(b"Host h%d g%d*\n    HostName 10.0.0.1\n    User me\n\n" % (n, n) for n in range(10_000))
-    before = home.write(hosts if main == b"@" else main, {"hosts": hosts})
-    assert cpu_seconds(lambda: home.install("--user", "ec2-user")) < 1
-    home.uninstall()
-    assert home.config.read_bytes() == before
+@pytest.mark.parametrize("where", ["main", "included", "empty lines"])
+def test_the_work_grows_with_the_file_and_not_with_its_square(home: Home, where: str) -> None:
+    def work(size: int) -> int:
+        hosts = b"".join(b"Host h%d g%d*\n    HostName 10.0.0.1\n    User me\n\n" % (n, n) for n in range(size))
+        main = {"main": hosts, "included": b"Include @/hosts\nHost web\n", "empty lines": b"\n" * 20 * size}[where]
+        before = home.write(main, {"hosts": hosts})
+        calls = count_calls(lambda: home.install("--user", "ec2-user"))
+        home.uninstall()
+        assert home.config.read_bytes() == before
+        return calls
+
+    few, twice_as_many = work(1_000), work(2_000)
+    assert twice_as_many < 2.1 * few
 
 
-@pytest.mark.alone
-def test_a_file_of_empty_lines_costs_no_more(home: Home) -> None:
-    home.write(b"\n" * 1_000_000)
-    assert cpu_seconds(lambda: home.install("--user", "ec2-user", "--host-pattern", "x*")) < 3
-    assert home.config.read_bytes().startswith(b"\n" * 1_000_000 + b"# >>> ssmssh")
+def count_calls(action: Callable[[], object]) -> int:
+    """How many functions `action` calls, Python's and C's, in a process of its own."""
 
-
-def cpu_seconds(action: Callable[[], object]) -> float:
-    """CPU time of `action`, and of ssh where it starts that, in a process in which coverage is not measured."""
-
-    def measured() -> None:
-        sys.settrace(None)
-        before = resource.getrusage(resource.RUSAGE_SELF)
+    def counted() -> None:
+        calls = itertools.count()
+        sys.setprofile(lambda _frame, event, _argument: next(calls) if event.endswith("call") else None)
         action()
-        ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-        raise Measured(str(sum(u.ru_utime + u.ru_stime for u in ended) - before.ru_utime - before.ru_stime))
+        sys.setprofile(None)
+        raise Counted(str(next(calls)))
 
-    return float(in_child(measured))
+    return int(in_child(counted))
 
 
-class Measured(Exception):  # noqa: N818 - not an error: how the child tells its result
-    """The result of a measurement."""
+class Counted(Exception):  # noqa: N818 - not an error: how the child tells its result
+    """The result of a count."""
