@@ -1,0 +1,61 @@
+"""config: the CPU time that the maintainer of the ssh config takes for files small and large.
+
+``install-config --yes`` writes its block into a config of so many hosts; a second run finds nothing to change, which
+ssh has to prove all the same. All that they start counts, ssh as well, which parses the file at each question. The
+hosts are in the file itself or in one that it includes. ``empty lines`` is a million of them.
+"""
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.bed import Running
+from ssmssh.sandbox.environment import installed_script
+
+_HOST = b"Host h%d g%d*\n    HostName 10.0.0.1\n    User me\n\n"
+
+
+def run(plan: report.Plan) -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        many = plan.count(10_000)
+        included = directory / "included"
+        included.write_bytes(_hosts(many))
+        texts = {
+            "10 hosts": _hosts(10),
+            f"{many} hosts": _hosts(many),
+            f"{many} hosts, included": f"Include {included}\n".encode(),
+            "empty lines": b"\n" * plan.count(1_000_000),
+        }
+        runs = {
+            (what, outcome): functools.partial(_install, directory, written)
+            for what, text in texts.items()
+            for outcome, written in (("written", text), ("nothing to change", None))
+        }
+        samples = report.take_turns(plan, runs)
+    report.show_table(
+        "config",
+        ("", "CPU ms", "/ 10 hosts"),
+        [
+            (f"{what}, {outcome}", report.median(values, 0, 1e-3), report.ratio(values, samples["10 hosts", outcome]))
+            for (what, outcome), values in samples.items()
+        ],
+    )
+
+
+def _hosts(count: int) -> bytes:
+    return b"".join(_HOST % (number, number) for number in range(count))
+
+
+def _install(directory: Path, text: bytes | None) -> float:
+    """CPU seconds of one run of install-config on a file of `text`, or on the file of the run before."""
+    config = directory / "config"
+    if text is not None:
+        config.write_bytes(text)
+        config.chmod(0o600)
+    words = [str(installed_script("ssmssh")), "install-config", "--yes", "--config-file", str(config)]
+    with Running([*words, "--user", "ec2-user"], os.environ, directory) as running:
+        return running.end().cpu_seconds
