@@ -47,6 +47,7 @@ def refusal(code: str, message: str = "no", status: int = 400) -> Answer:
 class Request:
     headers: dict[str, str]
     body: bytes
+    path: str = "/"
 
     @property
     def target(self) -> str:
@@ -73,7 +74,7 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            api.requests.append(Request({k.lower(): v for k, v in self.headers.items()}, body))
+            api.requests.append(Request({k.lower(): v for k, v in self.headers.items()}, body, self.path))
             answer = api.answers.popleft() if len(api.answers) > 1 else api.answers[0]
             answer.after()
             if answer.silent:

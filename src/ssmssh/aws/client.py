@@ -104,7 +104,8 @@ class AwsClient:
         with configuring(context, self._new_session):
             check_single_values(self._session)
             region = self._session.get_config_variable("region")
-            bundle = self._session.get_config_variable("ca_bundle") or settings.ca_bundle
+            bundle = self._session.get_config_variable("ca_bundle")
+            bundle = settings.ca_bundle if bundle is None else bundle  # one that is empty, botocore refuses
             self.ca_bundle: str | None = str(user_path(bundle)) if bundle else None
             endpoint_url = settings.endpoint_url or _configured_endpoint_url(self._session)
         if endpoint_url:
