@@ -35,8 +35,9 @@ from websockets.uri import parse_uri
 
 from benchmarks import report
 from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.expectation import Expectation
 from ssmssh.protocol.message import ACKNOWLEDGE_FLAGS, MessageType, PayloadType, encode, random_message_id
-from ssmssh.protocol.payloads import build_acknowledge
+from ssmssh.protocol.payloads import SessionType, build_acknowledge
 from ssmssh.websocket import WebSocket
 from ssmssh.websocket.frames import build_binary
 from ssmssh.websocket.transport import Transport
@@ -47,6 +48,7 @@ _WARM_UP_BATCHES = 20
 _ROUND_TRIP_SECONDS = 0.01
 _PAYLOAD = os.urandom(1024)
 _ID = random_message_id()
+_SHELL = Expectation(frozenset({SessionType.STANDARD_STREAM}), is_multiplexed=False, hint="")
 _HEADER = struct.Struct(">I32sIQqQ16s32sII")
 
 
@@ -202,7 +204,7 @@ def _acknowledgement_by_json() -> bytes:
 
 def _open_channel() -> DataChannel:
     """A data channel that an agent of the oldest kind has opened: by output, which has the number 0."""
-    channel = DataChannel(client_id="")
+    channel = DataChannel(client_id="", expectation=_SHELL)
     channel.open("", 0.0, 0.0)
     channel.receive(_data(0), 0.0)
     return channel

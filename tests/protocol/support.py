@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.events import HandshakeCompleted
+from ssmssh.protocol.expectation import ONE_CONNECTION, Expectation
 from ssmssh.protocol.message import (
     AgentMessage,
     MessageType,
@@ -32,6 +34,13 @@ MESSAGES: Mapping[str, Mapping[str, Any]] = {vector["name"]: vector for vector i
 
 UNIX_TIME = 1_700_000_000.0
 TOKEN = "a-secret-token"
+
+ANY = Expectation(frozenset(SessionType), is_multiplexed=None, hint="")
+
+
+def any_of(*session_types: SessionType) -> Expectation:
+    """Sessions of these types, for one connection or many."""
+    return replace(ANY, session_types=frozenset(session_types))
 
 
 def examples(count: int) -> settings:
@@ -83,7 +92,7 @@ def handshake_complete(customer_message: str = "") -> bytes:
 
 
 def connecting_channel(**options: Any) -> DataChannel:
-    options.setdefault("expected_session_type", SessionType.PORT)
+    options.setdefault("expectation", ONE_CONNECTION)
     return DataChannel(client_id="a-client", **options)
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState
 from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, Paused, Resumed
-from ssmssh.protocol.handshake import CLIENT_VERSION
 from ssmssh.protocol.limits import DEFAULT_PAYLOAD_BYTES, Limits
 from ssmssh.protocol.message import AgentMessage, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import (
@@ -21,12 +20,15 @@ from ssmssh.protocol.payloads import (
     parse_handshake_response,
     parse_open_data_channel,
 )
+from ssmssh.protocol.versions import CLIENT_VERSION
 from tests.protocol.support import (
+    ANY,
     MESSAGES,
     TOKEN,
     UNIX_TIME,
     acknowledge,
     agent_message,
+    any_of,
     connecting_channel,
     examples,
     handshake_complete,
@@ -168,7 +170,7 @@ def test_a_completion_that_cannot_be_read() -> None:
 
 
 def test_a_shell_without_a_handshake() -> None:
-    channel = connecting_channel(expected_session_type=SessionType.STANDARD_STREAM)
+    channel = connecting_channel(expectation=any_of(SessionType.STANDARD_STREAM))
     channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     events = channel.receive(output(0, b"$ "), 1.5)
     assert events == [
@@ -527,7 +529,7 @@ def test_nothing_but_nonsense_ends_the_channel() -> None:
 def test_whatever_a_far_side_says_the_channel_holds(
     messages: list[tuple[str, int, int, bytes]], begins_open: bool
 ) -> None:
-    channel = open_channel() if begins_open else connecting_channel(expected_session_type=None)
+    channel = open_channel() if begins_open else connecting_channel(expectation=ANY)
     if not begins_open:
         channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     now = 1.0

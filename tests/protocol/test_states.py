@@ -16,6 +16,7 @@ from ssmssh.protocol.events import (
 )
 from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType, parse
 from tests.protocol.support import (
+    ANY,
     TOKEN,
     UNIX_TIME,
     acknowledge,
@@ -241,7 +242,7 @@ def test_content_where_data_is_taken(state: ChannelState, payload_type: PayloadT
 @pytest.mark.parametrize("payload_type", list(PayloadType), ids=lambda kind: kind.name)
 def test_content_in_the_handshake(payload_type: PayloadType) -> None:
     """A plain shell is expected here, so that output may come first."""
-    channel = connecting_channel(expected_session_type=None)
+    channel = connecting_channel(expectation=ANY)
     channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
     payload, _ = CONTENT[payload_type]
     request = output(0, handshake_request("Standard_Stream"), PayloadType.HANDSHAKE_REQUEST)

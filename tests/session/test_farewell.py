@@ -6,6 +6,7 @@ import pytest
 
 from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, TargetError
 from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.session.farewell import (
     FLUSH_SECONDS,
     HASTY_FLUSH_SECONDS,
@@ -17,7 +18,7 @@ from ssmssh.session.farewell import (
 
 TARGET = "i-1 in eu-west-1 with profile prod"
 STATISTICS = replace(
-    DataChannel(client_id="").statistics,
+    DataChannel(client_id="", expectation=ONE_CONNECTION).statistics,
     unacknowledged_messages=3,
     unacknowledged_bytes=3000,
 )

@@ -24,6 +24,7 @@ from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.protocol import payloads
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import ChannelClosed
+from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.protocol.message import AgentMessage, MessageError, MessageType, PayloadType, parse
 from ssmssh.session.farewell import ended_by_service
 from ssmssh.websocket import WebSocket, WebSocketClosed
@@ -124,7 +125,7 @@ step = st.one_of(
 @often
 @given(st.lists(step, max_size=60), st.booleans())
 def test_the_data_channel_in_all_its_states(steps: list[tuple[object, ...]], is_shaken: bool) -> None:
-    channel = DataChannel(client_id="c")
+    channel = DataChannel(client_id="c", expectation=ONE_CONNECTION)
     now = 1.0
     if is_shaken:
         channel.open("token", now, 1e9 + now)
@@ -330,7 +331,7 @@ def terminate(aws: AwsClient) -> None:
 @given(st.text(max_size=2000), st.booleans(), st.booleans(), st.booleans())
 def test_last_words(output: str, is_shaken: bool, has_spoken: bool, has_loss: bool) -> None:
     """Of the service, which may be anything, in a line for a person."""
-    channel = DataChannel(client_id="c")
+    channel = DataChannel(client_id="c", expectation=ONE_CONNECTION)
     channel.open("token", 1.0, 1e9 + 1.0)
     payload = payloads.build_channel_closed(message_id=bytes(16), session_id="s", created_date_ms=1, output=output)
     message = AgentMessage(MessageType.CHANNEL_CLOSED, 0, 0, payload, bytes(16), 1, header_length=112)

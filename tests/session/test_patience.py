@@ -7,6 +7,7 @@ import pytest
 
 from ssmssh.errors import NetworkError, TargetError
 from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.protocol.statistics import Statistics
 from ssmssh.session.patience import (
     ATTEMPT_HANDSHAKE_SECONDS,
@@ -17,7 +18,7 @@ from ssmssh.session.patience import (
     Patience,
 )
 
-NOTHING = DataChannel(client_id="").statistics
+NOTHING = DataChannel(client_id="", expectation=ONE_CONNECTION).statistics
 SENT = replace(NOTHING, unacknowledged_messages=1)
 ANSWERS_BY = 1009.5
 

@@ -178,11 +178,12 @@ def test_what_is_written_is_its_owner_s(client: Client, tmp_path: Path) -> None:
 def test_representations_are_silent() -> None:
     from ssmssh.aws.answers import StartedSession
     from ssmssh.protocol.channel import DataChannel
+    from ssmssh.protocol.expectation import ONE_CONNECTION
     from ssmssh.protocol.payloads import OpenDataChannelInput
 
     opening = OpenDataChannelInput(token=TOKEN, client_id="c", request_id="r", client_version="1.2.3.4")
     started = StartedSession("session", TOKEN, f"wss://ssmmessages/?token={TOKEN}")
-    channel = DataChannel(client_id="c")
+    channel = DataChannel(client_id="c", expectation=ONE_CONNECTION)
     channel.open(TOKEN, 0, 0)
     for thing in (opening, started, channel, channel.statistics):
         assert TOKEN not in repr(thing)

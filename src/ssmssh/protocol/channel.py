@@ -41,7 +41,8 @@ from typing import ClassVar, Final, NamedTuple
 
 from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, FlagReceived, HandshakeCompleted, Paused, Resumed
-from ssmssh.protocol.handshake import CLIENT_VERSION, TERMINATE_SESSION_AFTER, Handshake, supports
+from ssmssh.protocol.expectation import Expectation
+from ssmssh.protocol.handshake import Handshake
 from ssmssh.protocol.limits import DEFAULT_LIMITS, DEFAULT_PAYLOAD_BYTES, LEAST_MESSAGES, Limits
 from ssmssh.protocol.message import (
     ACKNOWLEDGE_FLAGS,
@@ -59,7 +60,6 @@ from ssmssh.protocol.message import (
 from ssmssh.protocol.pace import Pace
 from ssmssh.protocol.payloads import (
     OpenDataChannelInput,
-    SessionType,
     TerminalSize,
     build_acknowledge,
     build_flag,
@@ -72,6 +72,7 @@ from ssmssh.protocol.payloads import (
 from ssmssh.protocol.receiving import ReceiveStream
 from ssmssh.protocol.sending import PROBE_SECONDS, SendStream
 from ssmssh.protocol.statistics import Statistics
+from ssmssh.protocol.versions import CLIENT_VERSION, TERMINATE_SESSION_AFTER, supports
 from ssmssh.protocol.window import Window
 
 MAX_INVALID_IN_A_ROW: Final = 100
@@ -113,7 +114,7 @@ class DataChannel:
 
     Args:
         client_id: A UUID, the same for every connection of this channel.
-        expected_session_type: Refuse a session of another type; None takes every type.
+        expectation: Refuse a session of another kind.
         payload_bytes: How much data one message carries at most.
         limits: Bounds on what is held.
         new_message_id: Makes sixteen bytes that are unique.
@@ -123,7 +124,7 @@ class DataChannel:
         self,
         *,
         client_id: str,
-        expected_session_type: SessionType | None = None,
+        expectation: Expectation,
         payload_bytes: int = DEFAULT_PAYLOAD_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         new_message_id: Callable[[], bytes] = random_message_id,
@@ -135,7 +136,7 @@ class DataChannel:
         self._enter(ChannelState.CONNECTING)
         self._state_before = ChannelState.HANDSHAKE
         """Where a channel that is CONNECTING or RESUMING goes on once it is open."""
-        self._handshake = Handshake(expected_session_type)
+        self._handshake = Handshake(expectation)
         self._agent_version = ""
         # A few messages must always fit, whatever their size is set to.
         message_bytes = payload_bytes + MESSAGE_OVERHEAD_BYTES

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ssmssh.protocol.message import PayloadType
 from ssmssh.protocol.payloads import SessionType
+from ssmssh.protocol.versions import multiplexes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,11 @@ class HandshakeCompleted:
     session_type: SessionType
     properties: Mapping[str, object]
     customer_message: str
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Whether what the agent sends and takes are smux frames."""
+        return multiplexes(self.agent_version, self.properties)
 
 
 class DataReceived(NamedTuple):

@@ -24,8 +24,8 @@ from typing import NamedTuple
 from ssmssh.errors import ProtocolError, SsmsshError, UsageError
 from ssmssh.protocol.channel import ChannelState, DataChannel
 from ssmssh.protocol.events import DataReceived, Event
+from ssmssh.protocol.expectation import Expectation
 from ssmssh.protocol.message import ControlFlag
-from ssmssh.protocol.payloads import SessionType
 from ssmssh.protocol.statistics import Statistics
 from ssmssh.session.background import Background
 from ssmssh.session.keepalive import Keepalive
@@ -69,14 +69,12 @@ LinkEvent = Event | Connected | Lost
 
 
 class Link:
-    """The way to a `remote` session of a type; `wakeup` fires when a connection has come about."""
+    """The way to a `remote` session, of the kind expected; `wakeup` fires when a connection has come about."""
 
-    def __init__(self, remote: RemoteSession, wakeup: Wakeup, session_type: SessionType | None) -> None:
+    def __init__(self, remote: RemoteSession, wakeup: Wakeup, expectation: Expectation) -> None:
         self._remote = remote
         self._wakeup = wakeup
-        self._channel = DataChannel(
-            client_id=str(uuid.uuid4()), expected_session_type=session_type, limits=remote.limits
-        )
+        self._channel = DataChannel(client_id=str(uuid.uuid4()), expectation=expectation, limits=remote.limits)
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: remote.description)
         self._watched: Watched | None = None

@@ -76,7 +76,7 @@ class Session:
         self._side = side
         self._wakeup = wakeup
         self._on_failure = on_failure
-        self._link = Link(remote, wakeup, side.session_type)
+        self._link = Link(remote, wakeup, side.expectation)
         self._patience = Patience(
             lambda: remote.description,
             remote.port,

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
-from ssmssh.protocol.payloads import SessionType
+from ssmssh.protocol.expectation import Expectation
 
 
 class EndPolicy(Enum):
@@ -24,8 +24,8 @@ class LocalSide(Protocol):
     """One use of a session."""
 
     @property
-    def session_type(self) -> SessionType | None:
-        """The type of session that it is for: of another one the agent's request is refused. None takes each."""
+    def expectation(self) -> Expectation:
+        """What kind of session it is for: one of another kind is refused in the handshake."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class LocalSide(Protocol):
         ...
 
     def opened(self, handshake: HandshakeCompleted) -> None:
-        """The far side takes data from now on."""
+        """The far side takes data from now on; `handshake` has the agent's version and the document's properties."""
         ...
 
     def received(self, events: Sequence[DataReceived | FlagReceived]) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
-from ssmssh.protocol.payloads import SessionType
+from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.session.sides import EndPolicy
 from ssmssh.session.streams import InputPump, OutputPump
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class StdioSide:
     """A pair of pumps; `stop_requested` tells of signals. Tells an agent's output only: a port has nothing else."""
 
-    session_type = SessionType.PORT
+    expectation = ONE_CONNECTION
     end_policy = EndPolicy.FLAG
 
     def __init__(self, source: InputPump, sink: OutputPump, stop_requested: Callable[[], bool]) -> None:
