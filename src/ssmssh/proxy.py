@@ -198,6 +198,7 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
 
     forbid_library()
     from ssmssh.request import parse_parameters, prepare
+    from ssmssh.session.caller import Caller
     from ssmssh.session.remote import RemoteSession
 
     request = prepare(
@@ -214,9 +215,8 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
         window=options.window,
         rate=options.rate,
     )
-    return RemoteSession(
-        request.aws, request.session, request.journal_directory, on_open=_collect_garbage_again, early_tls=early
-    )
+    caller = Caller(request.aws, request.journal_directory, early_tls=early)
+    return RemoteSession(caller, request.session, on_open=_collect_garbage_again)
 
 
 def _collect_garbage_again() -> None:

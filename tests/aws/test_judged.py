@@ -18,6 +18,7 @@ from botocore.tokens import SSOTokenProvider
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.handlers import SERVICES
 from ssmssh.errors import AccessDeniedError, UsageError
+from ssmssh.session.caller import Caller
 from ssmssh.session.remote import RemoteSession, SessionRequest
 from ssmssh.websocket import tls_context
 from tests.aws.api import Api, refusal
@@ -60,7 +61,7 @@ def elsewhere(request: pytest.FixtureRequest, network: list[str]) -> Iterator[st
 
 def start(tmp_path: Path, **settings: Any) -> None:
     request = SessionRequest("i-0123456789abcdef0", "AWS-StartSSHSession", {}, None, patience_seconds=10.0)
-    RemoteSession(AwsSettings(**settings), request, tmp_path / "sessions").start()
+    RemoteSession(Caller(AwsSettings(**settings), tmp_path / "sessions"), request).start()
 
 
 def test_the_watch_sees_what_it_is_to_see(network: list[str], keys: None, api: Api, tmp_path: Path) -> None:

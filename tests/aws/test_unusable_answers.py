@@ -7,6 +7,7 @@ import pytest
 
 from ssmssh.aws.client import AwsSettings
 from ssmssh.errors import ProtocolError
+from ssmssh.session.caller import Caller
 from ssmssh.session.remote import RemoteSession, SessionRequest
 from tests.aws.api import STARTED, Answer, Api, ok, refusal
 
@@ -32,7 +33,7 @@ NOT_TERMINATED = {
 def make_service(api: Api, tmp_path: Path) -> RemoteSession:
     settings = AwsSettings(region="eu-west-1", endpoint_url=api.url)
     request = SessionRequest(TARGET, "AWS-StartSSHSession", {"portNumber": ["22"]}, None, patience_seconds=5.0)
-    return RemoteSession(settings, request, tmp_path / "journal")
+    return RemoteSession(Caller(settings, tmp_path / "journal"), request)
 
 
 @pytest.mark.usefixtures("keys")

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from ssmssh.aws.client import AwsSettings
 from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, TargetError
+from ssmssh.session.caller import Caller
 from ssmssh.session.remote import OPEN_ATTEMPTS, Connection, RemoteSession, SessionRequest
 from tests.aws.api import ACCESS_KEY, SECRET_KEY, STARTED, Answer, Api, ok, refusal, serve
 from tests.session.websocket.server import PATIENCE_SECONDS, Peer, Pki, Server, make_pki, read_request
@@ -83,7 +84,7 @@ def service(
 ) -> RemoteSession:
     stream_url = f"https://localhost:{stream.port}" if stream else None
     settings = AwsSettings(region="eu-west-1", endpoint_url=api.url, stream_endpoint_url=stream_url)
-    return RemoteSession(settings, request, tmp_path / "sessions", on_open)
+    return RemoteSession(Caller(settings, tmp_path / "sessions"), request, on_open)
 
 
 def once_somebody_is_there(stream: "Stream | Unwanted", answer: Answer) -> Answer:
@@ -229,7 +230,7 @@ def test_another_host_than_the_likely_one(
             monkeypatch.setenv("AWS_CA_BUNDLE", str(trusted))
             answer = ok({**STARTED, "StreamUrl": f"wss://{HOSTS[2]}/v1/data-channel/x?role=publish_subscribe"})
             api.answers.append(once_somebody_is_there(likely, answer))
-            connection = RemoteSession(AwsSettings(region="eu-west-1"), REQUEST, tmp_path / "sessions").start()
+            connection = RemoteSession(Caller(AwsSettings(region="eu-west-1"), tmp_path / "sessions"), REQUEST).start()
             likely.join()  # it sees its end while the session goes on
             assert likely.received == [b""]  # and has got a TLS handshake, nothing more
             assert actual.connections == 1

@@ -1,4 +1,4 @@
-"""The botocore session and `ssm` client of one region and one identity.
+"""The botocore session and clients of one region and one identity.
 
 Everything about *who* calls is botocore's: environment, shared files, roles, SSO, ``credential_process``,
 instance metadata. We add what a program behind ssh needs: a prompt that leaves standard input alone, the AWS
@@ -8,6 +8,7 @@ wait a minute, five times).
 
 import re
 import ssl
+import threading
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -55,7 +56,8 @@ class AwsSettings(NamedTuple):
         stream_endpoint_url: Of ``ssmmessages``, instead of the one the service names (VPC endpoints).
         ca_bundle: ``REQUESTS_CA_BUNDLE``, which botocore falls back to, for the WebSocket to do the same.
         data_cache: Directory for the part of botocore's data that sessions need (`ssmssh.aws.loader`). With it the
-            ``ssm`` client is made five times as fast, and has the operations of sessions only.
+            ``ssm`` client is made five times as fast, and has the operations of sessions only. Other services do not
+            notice.
         role_cache: Directory for temporary credentials, instead of the AWS CLI's.
     """
 
@@ -131,7 +133,9 @@ class AwsClient:
             )
         self.region: str = region
         self._sender.verify = self.ca_bundle or True
-        self._ssm: Any = None  # botocore makes the class at run time
+        self._services: dict[str, Any] = {}  # botocore makes the classes at run time
+        self._making = threading.Lock()
+        """Held while a client is made: botocore's clients may be shared between threads, its sessions may not."""
         self._equip(ask=ask_for_mfa_code)
 
     def __repr__(self) -> str:
@@ -156,27 +160,25 @@ class AwsClient:
 
     @property
     def ssm(self) -> Any:
-        """The ``ssm`` client of botocore, made when it is first needed; it makes one attempt per call.
+        """The ``ssm`` client of botocore; as `service`."""
+        return self.service("ssm")
+
+    def service(self, name: str) -> Any:
+        """The client of botocore for a service (``ec2``, ``kms``), made when it is first needed. For any thread.
+
+        It makes one attempt per call, with the time-outs, the judgement of endpoints and the TLS of all of them.
 
         Raises:
             UsageError: The configured endpoint cannot be used.
             SsmsshError: As `credentials`.
         """
-        if self._ssm is None:
+        made = self._services.get(name)
+        if made is None:
             self.credentials()
-            with configuring(self.context("use the ssm API"), self._new_session):
-                try:
-                    self._ssm = self._session.create_client(
-                        "ssm",
-                        endpoint_url=self.settings.endpoint_url,
-                        verify=self.ca_bundle,
-                        config=Config(retries={"total_max_attempts": 1}),
-                    )
-                except ValueError as error:
-                    is_of_the_endpoint = UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url")
-                    raise (unusable_setting(self._new_session) or is_of_the_endpoint) from None
-            self.region = self._ssm.meta.region_name
-        return self._ssm
+            with self._making:
+                made = self._services.get(name) or self._make_client(name)
+                self._services[name] = made
+        return made
 
     def share_tls(self, context: ssl.SSLContext) -> None:
         """Use `context`, which trusts `ca_bundle`, for all calls from now on, instead of parsing the bundle again."""
@@ -194,6 +196,23 @@ class AwsClient:
         # This session's loader has read the file already, for the client; `known_partitions` would read it again.
         return load_partitions(self._session.get_component("data_loader")).dns_suffixes(self.region)
 
+    def _make_client(self, name: str) -> Any:
+        is_ssm = name == "ssm"
+        with configuring(self.context(f"use the {name} API"), self._new_session):
+            try:
+                made: Any = self._session.create_client(
+                    name,
+                    endpoint_url=self.settings.endpoint_url if is_ssm else None,
+                    verify=self.ca_bundle,
+                    config=Config(retries={"total_max_attempts": 1}),
+                )
+            except ValueError as error:
+                is_of_the_endpoint = UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url")
+                raise (unusable_setting(self._new_session) or is_of_the_endpoint) from None
+        if is_ssm:
+            self.region = made.meta.region_name
+        return made
+
     def renew(self) -> None:
         """Forget the credentials, so that the next call looks for them again everywhere.
 
@@ -202,7 +221,7 @@ class AwsClient:
         session.
         """
         self._session = new_session(self.settings.profile, self.region, self._sender)
-        self._ssm = None
+        self._services = {}
         with mapped(self.context("read the AWS configuration")):
             names = self._session.available_profiles
         self._check_profile(names)

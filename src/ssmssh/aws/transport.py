@@ -53,6 +53,10 @@ from ssmssh.proxyurl import ProxyUrl
 LONGEST_ANSWER_BYTES = 1024 * 1024
 """Those of session calls have below 4 KiB; so much is read at most, whatever has answered."""
 
+POOLED_CONNECTIONS = 64
+"""Kept for each host: as many calls at once reuse connections. It holds up nobody (a further one gets a connection
+that is closed behind it), but urllib3 complains of each."""
+
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: ([1-5][0-9][0-9])\b")
 """How http.client tells that a proxy has answered CONNECT with something else than 200."""
 
@@ -109,6 +113,7 @@ class Sender:
             proxy,
             verify=self.verify,
             timeout=self._timeout,
+            max_pool_connections=POOLED_CONNECTIONS,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
 
@@ -137,9 +142,13 @@ class ApiSession(URLLib3Session):
         return self._tls
 
     def _setup_ssl_cert(self, conn: Any, url: str, verify: Any) -> None:
-        super()._setup_ssl_cert(conn, url, verify)  # type: ignore[misc]
-        if self._is_shared:
-            conn.ca_certs = None  # they are in the context; it requires a certificate either way
+        if self._is_shared and url.lower().startswith("https"):
+            # The CA certificates are in the context. All threads that send to this host share `conn`: not even for a
+            # moment may it name a bundle, which another thread would load into the context.
+            conn.cert_reqs = "CERT_REQUIRED"
+            conn.ca_certs = None
+        else:
+            super()._setup_ssl_cert(conn, url, verify)  # type: ignore[misc]
 
     def _setup_proxy_ssl_context(self, _proxy_url: str) -> ssl.SSLContext | None:
         return self._tls  # as the WebSocket does

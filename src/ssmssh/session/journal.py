@@ -85,14 +85,15 @@ class Journal:
 
     def __init__(self, directory: Path, owner: Owner) -> None:
         self._directory = directory
-        self._owner = owner
+        self.owner = owner
+        """Whose."""
 
     def record(self, session_id: str) -> Entry | None:
         """Note a session that has just been started; None where that is not possible."""
         if not CAN_LOCK:
             return None
         path = self._directory / f"{hashlib.sha256(session_id.encode()).hexdigest()[:32]}.json"
-        text = json.dumps({"session_id": session_id, "started": time.time(), **asdict(self._owner)})
+        text = json.dumps({"session_id": session_id, "started": time.time(), **asdict(self.owner)})
         try:
             make_directory(self._directory)
             # Locked before it has its name: nobody may find it there without its lock.
@@ -148,7 +149,7 @@ class Journal:
     @property
     def _resting(self) -> Path:
         """A file that says by its time that the owner rests; removed like all others when it is old."""
-        owner = json.dumps(asdict(self._owner))
+        owner = json.dumps(asdict(self.owner))
         return self._directory / f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}.rest"
 
     def _take(self, path: Path) -> Entry | None:
@@ -172,7 +173,7 @@ class Journal:
 
     def _read(self, descriptor: int) -> str:
         noted = json.loads(os.read(descriptor, MAX_ENTRY_BYTES))
-        owner = asdict(self._owner)
+        owner = asdict(self.owner)
         if not isinstance(noted, dict) or {name: noted.get(name) for name in owner} != owner:
             raise ValueError("no entry, or another's")
         return str(noted["session_id"])

@@ -1,5 +1,7 @@
 """The service's side of one session: start it, open its WebSocket, resume it, end it.
 
+Who asks for it is a `Caller`, which other sessions may share.
+
 Everything here blocks, and is called from a thread of its own (`ssmssh.session.background`). Each call ends by
 itself: the API calls have time-outs and a bounded number of attempts, the opening of the WebSocket has
 one deadline for names, TCP, proxy, TLS and upgrade together. `abandon` makes it end sooner.
@@ -9,7 +11,6 @@ provider chain, ResumeSession, the *new* StreamUrl (the old one's ``cell-number`
 open. The sequence numbers are the data channel's and are not touched here.
 """
 
-import functools
 import logging
 import math
 import random
@@ -21,18 +22,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ssmssh import __version__
 from ssmssh.aws import endpoints, proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
-from ssmssh.aws.client import AwsClient, AwsSettings
+from ssmssh.aws.client import AwsClient
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
-from ssmssh.session.journal import Entry, Journal, Owner, boot_id
+from ssmssh.session.caller import Caller
 from ssmssh.session.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
-from ssmssh.session.reaping import end_stale_sessions
-from ssmssh.trust import EarlyContext
-from ssmssh.websocket import EarlyDial, WebSocket, tls_context
+from ssmssh.websocket import EarlyDial, WebSocket
 
 if TYPE_CHECKING:
-    import ssl
-    from pathlib import Path
+    from ssmssh.session.journal import Entry
 
 OPEN_SECONDS = 10.0
 """For one open of the WebSocket; a healthy one takes 3 to 4 round trips, a lost SYN costs 1 and 3 s."""
@@ -75,30 +73,16 @@ class RemoteSession:
     """One session, as the service sees it. Blocks; use from one thread at a time.
 
     Args:
-        settings: Who calls, and where.
+        caller: Who asks for it.
         request: For StartSession.
-        journal_directory: Where open sessions are noted.
         on_open: Called by `start`, when the WebSocket is open.
-        early_tls: A TLS context that may be the right one.
     """
 
-    def __init__(
-        self,
-        settings: AwsSettings,
-        request: SessionRequest,
-        journal_directory: "Path",
-        on_open: Callable[[], None] = lambda: None,
-        early_tls: EarlyContext | None = None,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, caller: Caller, request: SessionRequest, on_open: Callable[[], None] = lambda: None) -> None:
+        self._caller = caller
         self._request = request
-        self._journal_directory = journal_directory
         self._on_open = on_open
-        self._early_tls = early_tls
-        self._journal: Journal | None = None
         self._entry: Entry | None = None
-        self._client: AwsClient | None = None
-        self._tls: ssl.SSLContext | None = None
         self._pause_seconds = 0.0
         self._stream_url = ""
         self._abandoned = threading.Event()
@@ -125,8 +109,7 @@ class RemoteSession:
 
     def another(self, pause_seconds: float) -> "RemoteSession":
         """One for another session: of the same caller, within the same patience, after a pause; for after `start`."""
-        other = RemoteSession(self._settings, self._request, self._journal_directory, self._on_open)
-        other._client, other._tls = self._client, self._tls
+        other = RemoteSession(self._caller, self._request, self._on_open)
         other.answers_by = self.answers_by
         other._pause_seconds = pause_seconds
         return other
@@ -134,13 +117,7 @@ class RemoteSession:
     @property
     def description(self) -> str:
         """The target as messages name it, with region and profile as far as they are known."""
-        client = self._client
-        words = [self._request.target]
-        if region := client.region if client else self._settings.region:
-            words.append(f"in {region}")
-        if profile := client.profile if client else self._settings.profile:
-            words.append(f"with profile {profile}")
-        return " ".join(words)
+        return self._caller.describe(self._request.target)
 
     @property
     def port(self) -> str:
@@ -157,8 +134,10 @@ class RemoteSession:
         """
         if self._pause_seconds:
             self._wait(self._pause_seconds)
-        client, tls = self._get_ready()
-        early = self._dial_early(client, tls)
+        client = self._caller.get_ready()
+        if self.answers_by == math.inf:
+            self.answers_by = time.monotonic() + self._request.patience_seconds
+        early = self._dial_early(client)
         try:
             started = self._start_session(client)
             connection = self._open_first(client, started, early)
@@ -176,10 +155,10 @@ class RemoteSession:
             SsmsshError: It did not work this time.
             InterruptedError: It was abandoned.
         """
-        client, session_id = self._client, self.session_id
-        if client is None or session_id is None:
+        if self.session_id is None:
             raise AssertionError("resume() follows start()")
-        started = ssm.resume_session(client, session_id, self._stream_url)
+        client = self._caller.client
+        started = ssm.resume_session(client, self.session_id, self._stream_url)
         if started is None:
             raise SessionEndedError(
                 f"The service no longer holds the session with {self.description}",
@@ -193,10 +172,10 @@ class RemoteSession:
 
     def terminate(self) -> None:
         """TerminateSession, for what has been started; what fails is left for a later run to end."""
-        if self._client is None or self.session_id is None:
+        if self.session_id is None:
             return
         try:
-            ssm.terminate_session(self._client, self.session_id)
+            ssm.terminate_session(self._caller.client, self.session_id)
         except SsmsshError as error:
             _log.warning("session %s is left open: %s", self.session_id, error)
         else:
@@ -210,21 +189,7 @@ class RemoteSession:
 
     def end_stale_sessions(self) -> None:
         """End what processes of ours that were killed have left open; for when our own session runs."""
-        if self._client is None or self._journal is None:
-            return
-        end_stale_sessions(self._client, self._journal)
-
-    def _get_ready(self) -> "tuple[AwsClient, ssl.SSLContext]":
-        """Who calls, with credentials, and what TLS trusts; patience begins when they are there for the first time."""
-        if self._client is not None and self._tls is not None:
-            return self._client, self._tls
-        client = self._client = AwsClient(self._settings)
-        # Before others fail over a bundle that cannot be used.
-        self._tls = tls_context(client.ca_bundle, self._early_tls)
-        client.share_tls(self._tls)
-        client.credentials()
-        self.answers_by = time.monotonic() + self._request.patience_seconds
-        return client, self._tls
+        self._caller.end_stale_sessions()
 
     def _start_session(self, client: AwsClient) -> StartedSession:
         request = self._request
@@ -237,24 +202,26 @@ class RemoteSession:
             patience_seconds=max(0.0, self.answers_by - time.monotonic() - RESERVED_SECONDS),
             waits_for_target=request.waits_for_target,
             wait=self._wait,
-            on_session=functools.partial(self._note, client),
+            on_session=self._note,
         )
 
-    def _note(self, client: AwsClient, session_id: str) -> None:
+    def _note(self, session_id: str) -> None:
         """From now on there is a session to end."""
         self.session_id = session_id
-        owner = Owner(client.profile, client.region, client.endpoint_url, boot_id())
-        self._journal = Journal(self._journal_directory, owner)
-        self._entry = self._journal.record(session_id)
-        _log.info("started session %s of %s in %s", session_id, self._request.target, client.region)
+        self._entry = self._caller.record(session_id)
+        _log.info("started session %s of %s", session_id, self.description)
 
-    def _dial_early(self, client: AwsClient, tls: "ssl.SSLContext") -> EarlyDial | None:
+    def _dial_early(self, client: AwsClient) -> EarlyDial | None:
         """Begin to connect to where the session will probably lead."""
         url = endpoints.likely_stream_url(client)
         if url is None:
             return None
         return EarlyDial(
-            url, tls=tls, proxy=proxies.proxy_for(url), timeout_seconds=OPEN_SECONDS, user_agent=_USER_AGENT
+            url,
+            tls=self._caller.tls,
+            proxy=proxies.proxy_for(url),
+            timeout_seconds=OPEN_SECONDS,
+            user_agent=_USER_AGENT,
         )
 
     def _open_first(self, client: AwsClient, started: StartedSession, early: EarlyDial | None) -> Connection:
@@ -287,7 +254,7 @@ class RemoteSession:
             websocket = WebSocket.open(
                 url,
                 headers=signing.stream_headers(url, client.region, client.credentials()),
-                tls=self._tls,
+                tls=self._caller.tls,
                 proxy=proxies.proxy_for(url),
                 timeout_seconds=timeout_seconds,
                 user_agent=_USER_AGENT,
