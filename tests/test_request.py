@@ -46,6 +46,14 @@ def test_who_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == ["eu-north-1", "eu-west-3", "eu-west-2", HERE]
 
 
+def test_a_literal_target_stands_for_the_host() -> None:
+    """Words in the host are not looked at, however they look."""
+    aws, session, _ = prepare(f"gpu.{HERE}", 22, target="ecs:cluster_task_runtime", region="eu-west-2")
+    assert (session.target, aws.region, aws.profile) == ("ecs:cluster_task_runtime", "eu-west-2", None)
+    with pytest.raises(UsageError, match="1 to 400 characters"):
+        prepare(ID, 22, target="")
+
+
 @pytest.mark.parametrize("value", [90, 90.0, "90", " 9e1 "])
 def test_a_number_or_the_text_of_one(value: float | str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSMSSH_WAIT", "5")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import UsageError
-from ssmssh.target import Target, excerpt, parse_target, suggest
+from ssmssh.target import MAX_LITERAL, Target, check_literal, excerpt, parse_target, suggest
 
 REGIONS = {"eu-west-1", "us-gov-west-1", "cn-north-1"}
 PROFILES = ["prod", "Staging", "dev+1", "Twin", "twin", "my.prod", "with blank", "eu-west-1", "prüf", "ops_2-x"]
@@ -140,6 +140,21 @@ def test_suggest_is_bounded() -> None:
 def test_excerpt() -> None:
     assert excerpt("a\nb\u202e") == r"'a\nb\u202e'"
     assert len(excerpt("x" * 10_000)) < 50
+
+
+@pytest.mark.parametrize(
+    "text", ["sagemaker-cluster:abc_workers-i-0123456789abcdef0", "ecs:c_t_r", "a b", "x" * MAX_LITERAL]
+)
+def test_a_literal_target_is_taken_as_it_is(text: str) -> None:
+    assert check_literal(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("", "not 0"), ("x" * (MAX_LITERAL + 1), "not 401"), ("ecs:a\nb", "printed"), ("a\0", "printed")]
+)
+def test_a_literal_target_that_is_none(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        check_literal(text)
 
 
 @given(st.text() | st.from_regex(r"\A(mi|i)-[0-9a-f]{8,17}[.\w]{0,30}\Z"))

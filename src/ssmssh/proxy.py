@@ -166,6 +166,9 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("host", metavar="HOST", help="i-... or mi-..., then optional .region and .profile words")
     parser.add_argument("port", metavar="PORT", type=port, help="TCP port on the instance")
+    parser.add_argument(
+        "--target", metavar="STRING", help="what StartSession gets as its Target, as it is; HOST is not looked at then"
+    )
     parser.add_argument("--profile", help="AWS profile")
     parser.add_argument("--region", help="AWS region")
     parser.add_argument("--document-name", metavar="NAME", help=f"session document, {DEFAULT_DOCUMENT} by default")
@@ -204,6 +207,7 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     request = prepare(
         options.host,
         options.port,
+        target=options.target,
         profile=options.profile,
         region=options.region,
         document_name=options.document_name,

@@ -15,7 +15,7 @@ from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.session.remote import SessionRequest
-from ssmssh.target import parse_target
+from ssmssh.target import Target, check_literal, parse_target
 
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
@@ -39,6 +39,7 @@ def prepare(
     host: str,
     port: int,
     *,
+    target: str | None = None,
     profile: str | None = None,
     region: str | None = None,
     document_name: str | None = None,
@@ -55,6 +56,8 @@ def prepare(
     Args:
         host: ``i-...`` or ``mi-...``, then optionally a region and a profile, which come before those given here.
         port: TCP port on the instance, from 1 to 65535.
+        target: A Target of 1 to 400 characters that StartSession gets as it is, whatever `host` says, which is not
+            looked at then. Nothing in it is looked up.
         profile: Name of an AWS profile.
         region: Name of an AWS region.
         document_name: Session document; `ssmssh.settings.DEFAULT_DOCUMENT` if nobody names one.
@@ -75,7 +78,7 @@ def prepare(
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
     limits = _limits(_first(window, environment.window), _first(rate, environment.rate))
-    typed = parse_target(host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names)
+    typed = _typed(host) if target is None else Target(check_literal(target))
     request = SessionRequest(
         target=typed.instance_id,
         document_name=document_name or environment.document_name or settings.DEFAULT_DOCUMENT,
@@ -104,6 +107,10 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
         parameters.setdefault(name, []).append(value)
     return parameters
+
+
+def _typed(host: str) -> Target:
+    return parse_target(host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names)
 
 
 def _with_directories(aws_settings: AwsSettings, request: SessionRequest) -> Request:

@@ -29,6 +29,9 @@ _LONGEST = 253
 _EXCERPT = 40
 """Characters of a refused text that an error repeats: enough to recognise it, too few to mislead."""
 
+MAX_LITERAL = 400
+"""Characters of a Target (botocore: ssm model, SessionTarget)."""
+
 _LISTED = 8
 """Profile names that a hint shows; more would make it unreadable."""
 
@@ -86,6 +89,21 @@ def parse_target(
                 raise UsageError(f"{excerpt(text)} names two profiles", _GRAMMAR_HINT)
             profile = found
     return Target(instance_id, region, profile)
+
+
+def check_literal(text: str) -> str:
+    """Return a Target that goes to StartSession as it is: ``ecs:...``, ``sagemaker-cluster:...``, whatever AWS takes.
+
+    Such a text comes from whoever writes the ssh config or a command line, never out of a host name.
+
+    Raises:
+        UsageError: It is empty, too long, or holds characters that no Target has.
+    """
+    if not 1 <= len(text) <= MAX_LITERAL:
+        raise UsageError(f"--target takes 1 to {MAX_LITERAL} characters, not {len(text)}")
+    if not text.isprintable():
+        raise UsageError(f"--target {excerpt(text)} holds characters that cannot be printed")
+    return text
 
 
 def excerpt(text: str, longest: int = _EXCERPT) -> str:
