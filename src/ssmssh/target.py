@@ -106,6 +106,11 @@ def check_literal(text: str) -> str:
     return text
 
 
+def is_instance_id(text: str) -> bool:
+    """Whether `text` is an instance id and nothing else."""
+    return _INSTANCE_ID.fullmatch(text) is not None
+
+
 def excerpt(text: str, longest: int = _EXCERPT) -> str:
     """At most `longest` characters of a text that is not trusted, quoted, in printable ASCII."""
     return ascii(text if len(text) <= longest else text[:longest] + "...")
