@@ -119,7 +119,11 @@ def keep_token(home: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> Non
             AccessDeniedError,
             "assigned to you in IAM Identity Center; check",
         ),
-        (refusal("ResourceNotFoundException", "no", 404), UsageError, "check sso_account_id and sso_role_name"),
+        (
+            refusal("ResourceNotFoundException", "no", 404),
+            UsageError,
+            "check sso_account_id, sso_role_name and sso_region",
+        ),
         (refusal("UnauthorizedException", "no", 401), CredentialsError, "run: aws sso login --profile portal"),
         (Answer(200, b"<html>Welcome to the hotel</html>"), ProtocolError, "log in to this network if it wants that"),
         (Answer(403, b"<html>Blocked</html>"), AccessDeniedError, "something else than IAM Identity Center"),
@@ -175,6 +179,76 @@ def test_a_helper(home: Path, configure: Callable[[str], None], program: str, wo
 
 
 @pytest.mark.parametrize(
+    ("command", "kind", "words"),
+    [
+        ("/bin/x 'SECRET", UsageError, "has a quote that is not closed"),
+        ('/bin/x "SECRET', UsageError, "has a quote that is not closed"),
+        ("/bin/x SECRET\\", UsageError, "ends with a backslash"),
+        ("", UsageError, "is empty"),
+        ("~/helper SECRET", CredentialsError, "cannot be started: No such file or directory: ~/helper"),
+        ("/ SECRET", CredentialsError, "cannot be started: Permission denied: /"),
+    ],
+)
+@pytest.mark.parametrize("profile", ["help", "on"])
+def test_a_helper_that_is_not_run(
+    configure: Callable[[str], None], command: str, kind: type[SsmsshError], words: str, profile: str
+) -> None:
+    """There is no output to look at, and run by hand it may work: a shell replaces what botocore does not."""
+    configure(
+        f"[profile help]\ncredential_process = {command}\n[profile on]\nrole_arn = {ROLE}\nsource_profile = help\n"
+    )
+    said, _, hint = failure(profile, kind).partition("; ")
+    assert said.endswith(f"credential_process of the profile help {words}")
+    assert hint.startswith("correct credential_process of the profile help: the program's whole path, quotes in pairs")
+
+
+@pytest.mark.parametrize(
+    ("source", "why", "remedy"),
+    [
+        ("Environment", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set", "set both of them"),
+        ("EcsContainer", "no AWS_CONTAINER_CREDENTIALS_... variable is set", "use it in a container that has a task"),
+    ],
+)
+def test_a_source_of_a_role_that_is_not_there(
+    configure: Callable[[str], None], source: str, why: str, remedy: str
+) -> None:
+    configure(f"[profile on]\nrole_arn = {ROLE}\ncredential_source = {source}\n")
+    said, _, hint = failure("on").partition("; ")
+    assert said.endswith(f"credential_source of the profile on is {source}, and {why}")
+    assert hint.startswith(remedy)
+
+
+def test_keys_that_a_role_misses_set_as_advised(
+    sts: Api, keys: None, configure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(f"[profile on]\nrole_arn = {ROLE}\ncredential_source = Environment\n")
+    sts.answers.append(sts_error("AccessDenied", "the role was asked for"))
+    assert "the role was asked for" in failure("on", AccessDeniedError)
+
+
+@pytest.mark.parametrize("url", ["portal.example/SECRET", "//portal.example", "https:/SECRET", "SECRET@portal", ""])
+@pytest.mark.parametrize("place", ["the profile portal", "the sso-session s", "both"])
+def test_a_start_url_that_is_none(configure: Callable[[str], None], url: str, place: str) -> None:
+    """botocore says that there is no log-in, or that two values differ, and repeats them."""
+    role = "sso_account_id = 123456789012\nsso_role_name = admin\n"
+    own = "" if place == "the sso-session s" else f"sso_start_url = {url}\nsso_region = eu-west-1\n"
+    session = "" if place == "the profile portal" else "sso_session = s\n"
+    shared = START_URL if place == "both" else url
+    configure(
+        f"[profile portal]\n{role}{own}{session}[sso-session s]\nsso_start_url = {shared}\nsso_region = eu-west-1\n"
+        f"[profile through]\nrole_arn = {ROLE}\nsource_profile = portal\n"
+    )
+    for profile in ("portal", "through"):
+        said, _, hint = failure(profile, UsageError).partition("; ")
+        where = "the profile portal" if place == "both" else place
+        assert said.endswith(f"sso_start_url of {where} is not a URL")
+        assert (
+            hint
+            == "write it with https://, as the address of the access portal; then run: aws sso login --profile portal"
+        )
+
+
+@pytest.mark.parametrize(
     ("answer", "words"),
     [
         (Answer(500, b"SECRET"), "500"),
@@ -208,7 +282,8 @@ def test_no_metadata_for_a_role(api: Api, monkeypatch: pytest.MonkeyPatch, answe
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", api.url)
     api.answers.append(answer)
     said = failure("machine")
-    assert "No credentials found in credential_source referenced in profile machine; check role_arn" in said
+    assert "credential_source of the profile machine is Ec2InstanceMetadata, and the instance metadata service" in said
+    assert "; check that the instance has a role, or give that profile a source_profile instead" in said
     assert "credential_process" not in said
 
 

@@ -35,7 +35,7 @@ _SOURCES = {
 }
 
 _SSO_LOGIN = "run: aws sso login{option}"
-_SSO_ROLE = "check sso_account_id and sso_role_name of the profile {profile}"
+_SSO_ROLE = "check sso_account_id, sso_role_name and sso_region of the profile {profile}"
 _LOGIN = "run: aws login{option}"
 _RUN_HELPER = "run that command by hand and see what it prints; it may want a log-in of its own"
 _UNSET = "{unset}"

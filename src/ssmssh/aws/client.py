@@ -249,7 +249,8 @@ class AwsClient:
 
         def explained(error: Exception, origin: Origin) -> SsmsshError:
             is_of_a_setting = isinstance(error, CONFIGURATION_ERRORS)
-            return (unusable_setting(self._new_session) if is_of_a_setting else None) or explain(error, origin, context)
+            fault = unusable_setting(self._new_session) if is_of_a_setting else None
+            return fault or explain(error, origin, context, self._session.full_config)
 
         with configuring(context, self._new_session):
             loader = session_loader(self.settings.data_cache, self._session.get_config_variable("data_path"))

@@ -6,8 +6,9 @@ leaves standard input alone, helpers that end with us, and, for each provider, w
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError, MissingDependencyException, NoCredentialsError
@@ -86,10 +87,20 @@ def get_credentials(session: Session, context: Context) -> tuple[ReadOnlyCredent
     return frozen, origin
 
 
-def explain(error: Exception, origin: Origin, context: Context) -> SsmsshError:
-    """What to raise for `error`, which a provider of `origin` has raised; `context` is of the call for credentials."""
-    from ssmssh.aws.advice import advise, describe
+def explain(error: Exception, origin: Origin, context: Context, configured: Mapping[str, Any]) -> SsmsshError:
+    """What to raise for `error`, which a provider of `origin` has raised.
 
+    Args:
+        error: Of botocore; or whatever else it let through.
+        origin: Of the provider.
+        context: Of the call for credentials.
+        configured: What AWS's files hold, as ``Session.full_config``.
+    """
+    from ssmssh.aws.advice import advise, describe
+    from ssmssh.aws.sources import fault_of_source
+
+    if fault := fault_of_source(error, origin, configured, context):
+        return fault
     ours = map_error(error, context)
     trouble = trouble_of(error)
     if isinstance(error, KeyError) and error.args[0] in _ANSWERED:
@@ -116,7 +127,7 @@ def explain(error: Exception, origin: Origin, context: Context) -> SsmsshError:
 def _defect(error: Exception) -> str:
     """What is wrong, as the rest of a sentence; nothing of what could not be read is repeated."""
     match error:
-        case OSError():  # of a program that cannot be run, or a file that cannot be read
+        case OSError():  # of a file that cannot be read
             return f"cannot be had: {error.strerror}: {error.filename}"
         case ValueError() if str(error).startswith(_LEGIBLE):
             return f"cannot be asked: {quote(str(error))}"
