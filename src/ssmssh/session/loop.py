@@ -73,6 +73,10 @@ class Turning(Protocol):
         """Do what there is to do; `ready` are the sockets of its own that are."""
         ...
 
+    def fail(self, error: Exception) -> None:
+        """It is over, because one of its functions here has raised what nobody foresaw."""
+        ...
+
 
 class Loop:
     """The sessions of one thread, which calls `turn` again and again."""
@@ -85,19 +89,22 @@ class Loop:
 
     def add(self, session: Turning) -> None:
         """Give `session` turns from now on, the first as soon as there is something to do."""
-        session.join(self._selector)
-        self._due[session] = session.prepare(time.monotonic())
+        try:
+            session.join(self._selector)
+            self._due[session] = session.prepare(time.monotonic())
+        except Exception as error:  # noqa: BLE001 - as below
+            session.fail(error)
+            self._due[session] = 0.0
 
     @property
     def is_empty(self) -> bool:
         """Whether all sessions are over."""
         return not self._due
 
-    def turn(self) -> None:
-        """Wait until a session has something to do, and let it; those that are over then get no other.
+    def turn(self) -> list[Turning]:
+        """Wait until a session has something to do, and let it; those that are over now, and get no other turn.
 
-        Raises:
-            Exception: What a session's turn raises; the loop should not be used any more.
+        One that raises what nobody foresaw is over; the others are not touched by that.
         """
         earliest = min(self._due.values(), default=math.inf)
         timeout = None if earliest == math.inf else max(0.0, earliest - time.monotonic())
@@ -109,12 +116,22 @@ class Loop:
             else:
                 ready.setdefault(key.data, []).append(key.fileobj)
         now = time.monotonic()
+        over = []
         for session in [each for each, due in self._due.items() if woken or each in ready or now >= due]:
-            session.turn(ready.get(session, ()), now)
+            self._give_turn(session, ready.get(session, ()), now)
             if session.is_over:
                 del self._due[session]
-            else:
+                over.append(session)
+        return over
+
+    def _give_turn(self, session: Turning, ready: Collection[object], now: float) -> None:
+        try:
+            if not session.is_over:
+                session.turn(ready, now)
+            if not session.is_over:
                 self._due[session] = session.prepare(time.monotonic())
+        except Exception as error:  # noqa: BLE001 - a defect of one session is not the others'
+            session.fail(error)
 
     def close(self) -> None:
         """Release the selector; sockets that are left in it are not closed."""

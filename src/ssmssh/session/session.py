@@ -56,7 +56,7 @@ class Session:
     """A session between a local side and a remote session, from its start to its end.
 
     `run` does it all in the caller's thread. With others it shares a thread: add it to a `Loop`, and when it is over
-    call `end`, which blocks, and `raise_failure`.
+    call `leave` in that thread, `end`, which blocks, in any, and `raise_failure`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Session:
         self._reaping: Background[None] | None = None
         self._is_shaken = self._has_loss = self._is_followed = False
         self._closed: ChannelClosed | None = None
-        self._failure: SsmsshError | None = None
+        self._failure: Exception | None = None
         self.is_over = False
         """Whether there is nothing left to do but to `end` it."""
 
@@ -113,6 +113,11 @@ class Session:
             self.end()
             loop.close()
         self.raise_failure()
+
+    @property
+    def failure(self) -> Exception | None:
+        """What it ended with; None while it has not, and for an orderly end. Any but an SsmsshError is a defect."""
+        return self._failure
 
     def raise_failure(self) -> None:
         """Raise what it ended with; returns if that was an orderly end."""
@@ -159,6 +164,12 @@ class Session:
             self._failure = named(error, self._remote.description) if self._link.has_started else error
             self._failure.__cause__ = error.__cause__
             self._is_followed = self._on_failure(self._failure)
+
+    def fail(self, error: Exception) -> None:
+        """It is over, for a defect of ours."""
+        _log.error("an unexpected failure", exc_info=error)
+        self.is_over = True
+        self._failure = error
 
     # -- bytes ------------------------------------------------------------------------------------------
 
@@ -277,14 +288,18 @@ class Session:
         if error is not None:
             raise error
 
+    def leave(self) -> None:
+        """Want nothing of the loop any more, and take nothing of the local side. Does not block; once is enough."""
+        self._link.drop()
+        if not self._is_followed:
+            self._side.discard()
+
     def end(self) -> None:
         """Terminate the session unless the service has ended it; pass on what has come; release everything.
 
         Blocks: `TERMINATE_SECONDS` for the service, and as long as the side takes to pass on what is left.
         """
-        self._link.drop()
-        if not self._is_followed:
-            self._side.discard()
+        self.leave()
         if self._remote.session_id is None:
             is_asked_for = self._side.is_gone() and self._remote.answers_by < math.inf  # credentials were there
             self._link.wait_started(START_CALL_SECONDS if is_asked_for else TERMINATE_SECONDS)
@@ -295,5 +310,6 @@ class Session:
             self._remote.forget()
         if self._reaping is not None:
             self._reaping.wait(max(0.0, gives_up_at - time.monotonic()))
-        self._side.finish()
+        if not self._is_followed:
+            self._side.finish()
         _log.info("%s", self._link.statistics)

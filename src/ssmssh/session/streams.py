@@ -54,6 +54,17 @@ writer: its writes are fewer and larger, and go on beside the loop."""
 FIRST_LINE_BYTES = 1024
 """Of a failure's line on stdout: OpenSSH takes lines of up to 8192 bytes before the version line."""
 
+Chunk = bytes | memoryview
+
+
+def next_piece(chunks: deque[Chunk]) -> Chunk:
+    """Take chunks, joined up to `WRITE_BYTES`, but one at least."""
+    first = chunks.popleft()
+    pieces, size = [first], len(first)
+    while chunks and (size := size + len(chunks[0])) <= WRITE_BYTES:
+        pieces.append(chunks.popleft())
+    return first if len(pieces) == 1 else b"".join(pieces)
+
 
 class Wakeup:
     """A socket that becomes readable when another thread, or a signal, has something for the loop."""
@@ -93,6 +104,57 @@ class Wakeup:
         self._writer.close()
 
 
+class InputQueue:
+    """What was read and not yet taken, in order. No lock: its owner sees to that."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[memoryview] = deque()
+        self._kept: list[memoryview] | None = None
+        self._keep_bytes = 0
+        self.queued_bytes = 0
+        """How much that is."""
+
+    def put(self, chunk: bytes) -> None:
+        """Something was read."""
+        self._chunks.append(memoryview(chunk))
+        self.queued_bytes += len(chunk)
+
+    def take(self, limit_bytes: int) -> memoryview:
+        """Up to `limit_bytes`, empty if there is nothing; copies nothing."""
+        if not self._chunks or limit_bytes <= 0:
+            return memoryview(b"")
+        chunk = self._chunks.popleft()
+        if len(chunk) > limit_bytes:
+            self._chunks.appendleft(chunk[limit_bytes:])
+            chunk = chunk[:limit_bytes]
+        self.queued_bytes -= len(chunk)
+        if self._kept is not None:
+            self._kept.append(chunk)
+            if sum(map(len, self._kept)) > self._keep_bytes:
+                self._kept = None
+        return chunk
+
+    def clear(self) -> None:
+        """Drop it."""
+        self._chunks.clear()
+        self.queued_bytes = 0
+
+    def keep(self, limit_bytes: int) -> None:
+        """From now on keep what is taken, for `rewind`; once that is more than `limit_bytes`, never again."""
+        self._kept, self._keep_bytes = [], limit_bytes
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all is kept that was taken."""
+        return self._kept is not None
+
+    def rewind(self) -> None:
+        """Have what is kept be taken again, before all that was read since."""
+        kept, self._kept = self._kept or [], []
+        self._chunks.extendleft(reversed(kept))
+        self.queued_bytes += sum(map(len, kept))
+
+
 class InputPump:
     """Reads a file descriptor in a thread, at most `INPUT_QUEUE_BYTES` ahead of who takes it."""
 
@@ -100,12 +162,9 @@ class InputPump:
         self._fd = fd
         self._wakeup = wakeup
         self._changed = threading.Condition()
-        self._chunks: deque[memoryview] = deque()
-        self._queued_bytes = 0
+        self._queue = InputQueue()
         self._at_eof = False
         self._is_discarding = False
-        self._kept: list[memoryview] | None = None
-        self._keep_bytes = 0
 
     def start(self) -> None:
         """Begin to read."""
@@ -114,12 +173,12 @@ class InputPump:
     @property
     def queued_bytes(self) -> int:
         """Read and not yet taken."""
-        return self._queued_bytes
+        return self._queue.queued_bytes
 
     @property
     def is_empty(self) -> bool:
         """Whether everything that was read has been taken."""
-        return not self._queued_bytes
+        return not self._queue.queued_bytes
 
     @property
     def is_at_end(self) -> bool:
@@ -133,7 +192,7 @@ class InputPump:
     @property
     def is_full(self) -> bool:
         """Whether nothing more is read for now, the end included."""
-        return self._queued_bytes >= INPUT_QUEUE_BYTES
+        return self._queue.queued_bytes >= INPUT_QUEUE_BYTES
 
     def has_more(self) -> bool:
         """Whether something that was already written to us is still to be taken.
@@ -141,61 +200,48 @@ class InputPump:
         For the end of a session: a client that signals us and keeps the pipe open gives no end of file.
         """
         with self._changed:  # a chunk is read and queued under this lock: it cannot be in between
-            return bool(self._queued_bytes) or (not self._at_eof and is_readable(self._fd, 0))
+            return bool(self._queue.queued_bytes) or (not self._at_eof and is_readable(self._fd, 0))
 
     def discard(self) -> None:
         """Drop what was read and what will be: whoever writes is not held up, and the end is still seen."""
         with self._changed:
             self._is_discarding = True
-            self._chunks.clear()
-            self._queued_bytes = 0
+            self._queue.clear()
             self._changed.notify()
 
     def take(self, limit_bytes: int) -> memoryview:
         """Up to `limit_bytes` of what was read, empty if there is nothing; never blocks, copies nothing."""
         with self._changed:
-            if not self._chunks or limit_bytes <= 0:
-                return memoryview(b"")
-            chunk = self._chunks.popleft()
-            if len(chunk) > limit_bytes:
-                self._chunks.appendleft(chunk[limit_bytes:])
-                chunk = chunk[:limit_bytes]
-            self._queued_bytes -= len(chunk)
+            chunk = self._queue.take(limit_bytes)
             self._changed.notify()
-            if self._kept is not None:
-                self._kept.append(chunk)
-                if sum(map(len, self._kept)) > self._keep_bytes:
-                    self._kept = None
             return chunk
 
     def keep(self, limit_bytes: int) -> None:
         """From now on keep what is taken, for `rewind`; once that is more than `limit_bytes`, never again."""
-        self._kept, self._keep_bytes = [], limit_bytes
+        self._queue.keep(limit_bytes)
 
     @property
     def is_kept(self) -> bool:
         """Whether all is kept that was taken."""
-        return self._kept is not None
+        return self._queue.is_kept
 
     def rewind(self) -> None:
         """Have what is kept be taken again, before all that was read since."""
         with self._changed:
-            kept, self._kept = self._kept or [], []
-            self._chunks.extendleft(reversed(kept))
-            self._queued_bytes += sum(map(len, kept))
+            self._queue.rewind()
 
     def _run(self) -> None:
         while not self._at_eof:
             with self._changed:
-                self._changed.wait_for(lambda: self._queued_bytes < INPUT_QUEUE_BYTES)
+                self._changed.wait_for(lambda: not self.is_full)
             if CAN_POLL_PIPES:
                 is_readable(self._fd, None)
                 with self._changed:
-                    self._queue(self._read())
+                    self._take_note(self._read())
             else:
                 chunk = self._read()
                 with self._changed:
-                    self._queue(chunk)
+                    self._take_note(chunk)
             self._wakeup.wake()
 
     def _read(self) -> bytes:
@@ -204,12 +250,11 @@ class InputPump:
         except OSError:
             return b""  # a terminal that went away (EIO), a reset socket: no more input either way
 
-    def _queue(self, chunk: bytes) -> None:
+    def _take_note(self, chunk: bytes) -> None:
         if not chunk:
             self._at_eof = True
         elif not self._is_discarding:
-            self._chunks.append(memoryview(chunk))
-            self._queued_bytes += len(chunk)
+            self._queue.put(chunk)
 
 
 class OutputPump:
@@ -220,7 +265,7 @@ class OutputPump:
         self._write_at_once = writer_at_once(fd)
         self._wakeup = wakeup
         self._changed = threading.Condition()
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[Chunk] = deque()
         self._queued_bytes = 0
         self._is_broken = False
         self.has_written = False
@@ -291,7 +336,7 @@ class OutputPump:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._chunks)
-                piece = self._next_piece()
+                piece = next_piece(self._chunks)
             if not self._write(piece):
                 with self._changed:
                     self._break()
@@ -305,15 +350,7 @@ class OutputPump:
         self._changed.notify_all()
         self._wakeup.wake()
 
-    def _next_piece(self) -> bytes:
-        """Chunks joined up to `WRITE_BYTES`, one at least: what else waits is there once."""
-        chunks = [self._chunks.popleft()]
-        size = len(chunks[0])
-        while self._chunks and (size := size + len(self._chunks[0])) <= WRITE_BYTES:
-            chunks.append(self._chunks.popleft())
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _write(self, piece: bytes) -> bool:
+    def _write(self, piece: Chunk) -> bool:
         view = memoryview(piece)
         while view:
             try:

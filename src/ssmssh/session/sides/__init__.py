@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import Expectation
+from ssmssh.session.loop import Turning
 
 
 class EndPolicy(Enum):
@@ -33,7 +34,7 @@ class LocalSide(Protocol):
         """How the far side is told that it has ended the session."""
         ...
 
-    def watch(self, selector: selectors.BaseSelector, owner: object) -> None:
+    def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
         """Register what is waited for, with `owner` as the data; called before each wait of the loop."""
         ...
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import ONE_CONNECTION
+from ssmssh.session.loop import Turning
 from ssmssh.session.sides import EndPolicy
 from ssmssh.session.streams import InputPump, OutputPump
 
@@ -36,7 +37,7 @@ class StdioSide:
         self._sink = sink
         self._stop_requested = stop_requested
 
-    def watch(self, selector: selectors.BaseSelector, owner: object) -> None:
+    def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
         """Nothing: the pumps wake the loop."""
 
     def next_deadline(self, now: float) -> float:
