@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmssh.errors import UsageError
-from ssmssh.sshconfig.block import BlockOptions, BlockText, forward_spec, quote_word, recall
+from ssmssh.sshconfig.block import BlockText
+from ssmssh.sshconfig.options import BlockOptions, recall
+from ssmssh.sshconfig.section import forward_spec, quote_word
 
 SCRIPT = "/opt/bin/ssmssh-proxy"
 

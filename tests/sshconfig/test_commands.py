@@ -13,7 +13,7 @@ import ssmssh.__main__ as main_module
 from ssmssh.commands import _config
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import install
-from ssmssh.sshconfig.block import BlockOptions
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.plan import Plan  # noqa: TC001 - mypy reads it, too
 from tests.sshconfig.home import Home
 from tests.sshconfig.test_files import in_child

@@ -18,7 +18,7 @@ import pytest
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files, install
-from ssmssh.sshconfig.block import BlockOptions
+from ssmssh.sshconfig.options import BlockOptions
 from tests.sshconfig.faults import make_fail
 from tests.sshconfig.home import Home
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.foreign import generated, section_around, sections
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
 from ssmssh.sshconfig.position import Reader
 from tests.sshconfig.home import Home

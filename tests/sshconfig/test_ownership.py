@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
+from ssmssh.sshconfig.block import BlockText, default_patterns
 from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig.options import BlockOptions, recall
 from ssmssh.sshconfig.ownership import check_own, unmarked
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall, remembered
 from ssmssh.sshconfig.position import Reader

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.including import find
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.plan import Files, Plan, plan_install, plan_uninstall
 from ssmssh.sshconfig.position import Reader
 from tests.sshconfig.test_document import CONFIGS

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from ssmssh.sshconfig import install
-from ssmssh.sshconfig.block import BlockOptions
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.plan import Plan
 from tests.sshconfig.home import Home
 

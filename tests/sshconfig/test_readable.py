@@ -7,8 +7,8 @@ import pytest
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import verify
-from ssmssh.sshconfig.block import BlockOptions
 from ssmssh.sshconfig.install import Installation, Place, carry_out, place_of, preview
+from ssmssh.sshconfig.options import BlockOptions
 from tests.sshconfig.home import Home
 
 JOB = Installation("", BlockOptions(user="me"), reset=False, script="/opt/bin/ssmssh-proxy")

@@ -8,8 +8,8 @@ import pytest
 
 from ssmssh.errors import UsageError
 from ssmssh.sshconfig import script
-from ssmssh.sshconfig.block import quote_word
 from ssmssh.sshconfig.script import check_lasting, find, spellings, windows_spelling
+from ssmssh.sshconfig.section import quote_word
 
 
 def test_it_is_the_program_of_this_installation() -> None:

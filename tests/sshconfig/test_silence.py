@@ -3,7 +3,7 @@
 import pytest
 
 from ssmssh.session.outage import RESUME_SECONDS
-from ssmssh.sshconfig.block import SERVER_ALIVE_COUNT, SERVER_ALIVE_SECONDS
+from ssmssh.sshconfig.section import SERVER_ALIVE_COUNT, SERVER_ALIVE_SECONDS
 from ssmssh.sshconfig.silence import RESUMING_SECONDS
 from tests.sshconfig.home import Home
 

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,28 +16,6 @@ from ssmssh.sshconfig.plan import Plan
 from ssmssh.target import parse_target
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
-
-
-def common_options(function: Any) -> Any:
-    """The options that install-config and uninstall-config have in common."""
-    for option in (
-        click.option("--yes", "-y", is_flag=True, help="Write without asking."),
-        click.option(
-            "--check",
-            is_flag=True,
-            help="Write nothing; exit with 1 if the file would change or ssh would not come to us.",
-        ),
-        click.option("--dry-run", "-n", is_flag=True, help="Show what would change and write nothing."),
-        click.option(
-            "--config-file",
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="The ssh config to change.  [default: ~/.ssh/config]",
-        ),
-        click.option("--name", default="", metavar="NAME", help="Which block, if there are several."),
-    ):
-        function = option(function)
-    return function
 
 
 def home() -> Path:

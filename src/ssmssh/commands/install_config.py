@@ -3,18 +3,17 @@
 import compileall
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import click
 
-from ssmssh.commands import _config
+from ssmssh.commands import _config, _options
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.sshconfig import install, script
-from ssmssh.sshconfig.block import BlockOptions, BlockText
+from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.diff import visible
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
-from ssmssh.sshconfig.sharing import CONTROL_PERSIST
 from ssmssh.target import parse_target
 
 _USERS = ("ec2-user", "ubuntu", "admin", "none")
@@ -36,29 +35,14 @@ The second is for hosts like i-0123456789abcdef0.prod, beside the block for all 
 
 
 @click.command("install-config", epilog=_EXAMPLES)
-@_config.common_options
-@click.option("--user", metavar="USER", help="User to log in as.")
-@click.option("--profile", metavar="PROFILE", help="AWS profile.")
-@click.option("--region", metavar="REGION", help="AWS region.")
-@click.option("--document-name", metavar="NAME", help="Session document.  [default: AWS-StartSSHSession]")
-@click.option("--reason", metavar="TEXT", help="Reason that sessions are started with, for the audit log.")
-@click.option("--identity-file", metavar="FILE", help="Private key to offer.")
-@click.option("--identities-only/--no-identities-only", default=None, help="Offer no other keys.")
+@_options.file_options
+@click.option("--name", default="", metavar="NAME", help="Which block, if there are several.")
+@_options.section_options
+@_options.caller_options
 @click.option("--host-pattern", metavar="PATTERN", multiple=True, help="Hosts to answer for.  [default: i-* and mi-*]")
-@click.option("--forward-agent/--no-forward-agent", default=None, help="Forward the SSH agent.")
-@click.option("--local-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -L.")
-@click.option("--remote-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -R.")
-@click.option("--compression/--no-compression", default=None, help="Compress what ssh sends.")
-@click.option("--server-alive", metavar="SECONDS", type=click.IntRange(0, 100_000), help="0: no keep-alive.")
-@click.option(
-    "--multiplex",
-    metavar="[TIME]",
-    is_flag=False,
-    flag_value=CONTROL_PERSIST,
-    help=f"Let connections to a host share one session, kept for TIME after the last.  [default: {CONTROL_PERSIST}]",
-)
-@click.option("--option", metavar="'KEY VALUE'", multiple=True, help="Any other ssh setting; may be repeated.")
-@click.option("--include/--inline", default=None, help="Keep the block in a file of its own.  [default: inline]")
+@click.option("--suffix", metavar="WORD", help="Answer for Names, too, with this word behind them: web-1.ssm.")
+@click.option("--by", metavar="WHAT", help="What the hosts are: name, private-ip, public-ip, dns or tag:KEY.")
+@_options.include_option
 @click.option("--capture", is_flag=True, help="Answer for hosts that the config names, too, if the patterns match.")
 @click.option("--reset", is_flag=True, help="Forget the options of earlier runs.")
 @click.option("--print", "print_only", is_flag=True, help="Print the block, for a file that something else manages.")
@@ -79,7 +63,7 @@ def install_config(
     Options of earlier runs are kept unless they are given again; an empty value removes one.
     Shows the change, asks, and lets ssh prove it before anything is written.
     """
-    options = _options(chosen)
+    options = _options.chosen_options(chosen, BlockOptions)
     where = _config.place(config_file)
     job = install.Installation(name, options, reset, script.find(), _config.is_target)
     text = install.intended(job, where)
@@ -105,20 +89,6 @@ def install_config(
     if not (dry_run or check):
         compileall.compile_dir(Path(install.__file__).parents[1], quiet=2)  # saves each start of the proxy 0.6 s
     return status
-
-
-def _options(chosen: dict[str, object]) -> BlockOptions:
-    """The options as given: an option that was not given is None, an empty value means "none"."""
-    given: dict[str, object] = {}
-    for field in fields(BlockOptions):
-        value = chosen[field.name]
-        if isinstance(value, tuple):
-            value = tuple(text for text in value if text) if value else None
-        given[field.name] = value
-    identity = given["identity_file"]
-    if isinstance(identity, str) and identity and not identity.startswith(("~", "%")):
-        given["identity_file"] = str(Path(identity).absolute())
-    return BlockOptions(**given)  # type: ignore[arg-type]
 
 
 def _doubts(text: BlockText) -> Iterator[str]:

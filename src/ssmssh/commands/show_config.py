@@ -8,8 +8,8 @@ import click
 from ssmssh.commands import _config
 from ssmssh.errors import ExitStatus, SsmsshError
 from ssmssh.sshconfig import aliases, install, script
-from ssmssh.sshconfig.block import BlockOptions
 from ssmssh.sshconfig.diff import visible
+from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.patterns import SAMPLE_IDS
 from ssmssh.sshconfig.show import Setting, host_of, report
 

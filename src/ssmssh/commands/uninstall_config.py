@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from ssmssh.commands import _config
+from ssmssh.commands import _config, _options
 from ssmssh.sshconfig import install
 
 
 @click.command("uninstall-config")
-@_config.common_options
+@_options.file_options
+@click.option("--name", default="", metavar="NAME", help="Which block, if there are several.")
 def uninstall_config(*, name: str, config_file: Path | None, dry_run: bool, check: bool, yes: bool) -> int:
     """Remove the block; the file is then what it was before."""
     where = _config.place(config_file)

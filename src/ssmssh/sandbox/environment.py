@@ -20,7 +20,7 @@ from ssmssh.sandbox.certificates import SshKey
 from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.keys import AccessKey
-from ssmssh.sshconfig.block import quote_word
+from ssmssh.sshconfig.section import quote_word
 
 PROFILES = ("default", "sandbox")
 _WRAPPED = ("ssh", "scp", "sftp")

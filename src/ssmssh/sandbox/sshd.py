@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ssmssh.errors import FileError, TargetError
 from ssmssh.sandbox.files import write_file
-from ssmssh.sshconfig.block import quote_word
+from ssmssh.sshconfig.section import quote_word
 
 PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
 """An ``sshd`` of Debian's make that is started by root insists on it; its service unit makes it at boot."""

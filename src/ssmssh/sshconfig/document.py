@@ -14,8 +14,9 @@ one do not matter: other programs indent what they find below a ``Host`` line.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
@@ -36,6 +37,11 @@ NEWLINE_ADDED = {b"\n": "newline added", b"\r\n": "crlf added"}
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 """Names of blocks: words that can stand in a marker, in a host pattern and on a command line."""
+
+HOSTS = "hosts"
+SYNC = "sync"
+ENTRY_BLOCKS: Mapping[str, str] = MappingProxyType({HOSTS: "ssmssh host", SYNC: "ssmssh sync"})
+"""Blocks of several sections, each for one host, by name, with the command that keeps them."""
 
 _BLANKS = b" \t\r\n"
 _DELIMITER = re.compile(rb'[ \t\r\n"=]')
@@ -160,7 +166,8 @@ class _Lines(Iterable[Line]):
 def begin_marker(name: str, flags: frozenset[str]) -> str:
     """The line above a block: how to change and to remove it, and what must be undone with it."""
     option = f" --name {name}" if name else ""
-    how = f'managed: change with "ssmssh install-config{option}", remove with "ssmssh uninstall-config{option}"'
+    change = ENTRY_BLOCKS.get(name, f"ssmssh install-config{option}")
+    how = f'managed: change with "{change}", remove with "ssmssh uninstall-config{option}"'
     return f"{_bare_begin(name)} ({how})" + "".join(f" [{flag}]" for flag in sorted(flags))
 
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import aliases, files, hints, inforce, judge, readable, sharing, staging, verify
-from ssmssh.sshconfig.block import BlockOptions, BlockText, default_patterns, recall
+from ssmssh.sshconfig.block import BlockText, default_patterns
 from ssmssh.sshconfig.document import Document
+from ssmssh.sshconfig.options import BlockOptions, recall
 from ssmssh.sshconfig.patterns import list_matches, matches, probes, sample
 from ssmssh.sshconfig.plan import Files, Plan, names_of, plan_install, plan_uninstall, remembered
 from ssmssh.sshconfig.position import Reader, included_by, runs_commands
@@ -113,10 +114,10 @@ class Installation(NamedTuple):
         reader = _reader(place, current)
         plan = plan_install(current, text, reader)
         plan = plan._replace(notes=(*plan.notes, *_includer(place)))
-        hosts = probes(text.patterns)
-        named = {*_instances(text.patterns), *(host for host in hosts if host in text.patterns)}
+        wanted = text.wanted()
+        named = {*_instances(text.patterns), *(host for host in wanted if host in text.patterns)}
         plan = plan._replace(notes=(*plan.notes, *_check_readable(ssh, place, plan, deadline)))
-        ours = verify.Ours({host: text.deciding() for host in hosts}, frozenset(named), self.is_target)
+        ours = verify.Ours(wanted, frozenset(() if text.options.by else named), self.is_target)
         doubt = _prove(ssh, place, plan, ours, reader, deadline)
         if ssh and plan.changes:
             plan = plan._replace(notes=(*plan.notes, *self._notes(ssh, place, plan, text, reader, deadline)))

@@ -17,9 +17,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig.block import SERVER_ALIVE_COUNT, SERVER_ALIVE_SECONDS
-from ssmssh.sshconfig.document import Block, Document, Line
+from ssmssh.sshconfig.document import ENTRY_BLOCKS, Block, Document, Line
 from ssmssh.sshconfig.script import PROGRAM
+from ssmssh.sshconfig.section import SERVER_ALIVE_COUNT, SERVER_ALIVE_SECONDS
 
 _WRITTEN_UNASKED = {
     ("serveraliveinterval", str(SERVER_ALIVE_SECONDS)),
@@ -65,8 +65,10 @@ class Section(NamedTuple):
     def options(self, usual: Sequence[str]) -> str:
         """The options that make a block say what this section says, unless its patterns are the `usual` ones."""
         words = self.command[1:-2]  # without the program and %h %p
-        if self.patterns != tuple(usual):
-            words += (word for pattern in self.patterns for word in ("--host-pattern", pattern))
+        suffixed = {f"*.{suffix}" for option, suffix in itertools.pairwise(words) if option == "--suffix"}
+        patterns = tuple(pattern for pattern in self.patterns if pattern not in suffixed)
+        if patterns != tuple(usual):
+            words += (word for pattern in patterns for word in ("--host-pattern", pattern))
         if not any(line.keyword == "serveraliveinterval" for line in self.lines):
             words += ("--server-alive", "0")
         for line in self.lines[1:]:
@@ -109,11 +111,15 @@ def check_own(document: Document, block: Block) -> None:
     """Refuse a block with lines of somebody else's between its markers; FileError names them."""
     lines = [line for line in document.lines if block.start <= line.start < block.end]
     found = list(_sections(lines))
-    own = next((section for section in found if section.command), found[0] if found else None)
-    ours = [] if own is None else [line for line in own.lines if line.keyword != "include"]
-    ours += lines[-1:] if block.closed else []
-    ours += [below.lines[0] for above, below in itertools.pairwise(found) if above is own and below.patterns == ("*",)]
-    others = [str(line.number) for line in lines if line not in ours]
+    own = [section for section in found if section.command] or found
+    own = own if block.name in ENTRY_BLOCKS else own[:1]
+    last = own[-1:]
+    ours = {line.start for section in own for line in section.lines if line.keyword != "include"}
+    ours |= {line.start for line in lines[-1:] if block.closed}
+    ours |= {
+        below.lines[0].start for above, below in itertools.pairwise(found) if above in last and below.patterns == ("*",)
+    }
+    others = [str(line.number) for line in lines if line.start not in ours]
     if others:
         more = " and more" if len(others) > _MAX_NAMED_LINES else ""
         raise FileError(

@@ -36,16 +36,30 @@ def matches(pattern: str, host: str) -> bool:
     return host.startswith(pattern[: wildcard.start()]) and _compiled(pattern).fullmatch(host) is not None
 
 
+class Patterns:
+    """The patterns of ``Host`` lines, looked at for many names: those of one host are found without comparing each."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._hosts: set[str] = set()
+        self._wild: list[str] = []
+        self._negated: list[str] = []
+        for pattern in patterns:
+            if pattern.startswith("!"):
+                self._negated.append(pattern[1:])
+            elif is_concrete(pattern):
+                self._hosts.add(pattern)
+            else:
+                self._wild.append(pattern)
+
+    def match(self, host: str) -> bool:
+        """Whether they match a host name."""
+        is_named = host in self._hosts or any(matches(pattern, host) for pattern in self._wild)
+        return is_named and not any(matches(pattern, host) for pattern in self._negated)
+
+
 def list_matches(patterns: Iterable[str], host: str) -> bool:
     """Whether the patterns of a ``Host`` line match a host name."""
-    positive = False
-    for pattern in patterns:
-        if pattern.startswith("!"):
-            if matches(pattern[1:], host):
-                return False
-        elif matches(pattern, host):
-            positive = True
-    return positive
+    return Patterns(patterns).match(host)
 
 
 def is_concrete(pattern: str) -> bool:
@@ -60,10 +74,9 @@ def sample(pattern: str) -> str:
 
 def probes(patterns: Sequence[str]) -> tuple[str, ...]:
     """Host names that stand for all that the patterns of a block match: instance ids where they match one."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for pattern in patterns:
         _, _, suffix = pattern.partition("*")
         candidates = [*SAMPLE_IDS, *(name + suffix for name in SAMPLE_IDS if suffix and "*" not in suffix)]
-        own = [name for name in candidates if matches(pattern, name)] or [sample(pattern)]
-        found += (name for name in own if name not in found)
+        found |= dict.fromkeys([name for name in candidates if matches(pattern, name)] or [sample(pattern)])
     return tuple(found)

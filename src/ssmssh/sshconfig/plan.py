@@ -13,16 +13,17 @@ where that is another program's, which will come again, going on like that helps
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import foreign, including, ownership
-from ssmssh.sshconfig.block import BlockText, default_patterns
-from ssmssh.sshconfig.document import FILE_CREATED, MOVED, NEWLINE_ADDED, Block, Document
-from ssmssh.sshconfig.patterns import is_concrete, list_matches, probes
+from ssmssh.sshconfig.block import default_patterns
+from ssmssh.sshconfig.document import ENTRY_BLOCKS, FILE_CREATED, MOVED, NEWLINE_ADDED, Block, Document
+from ssmssh.sshconfig.patterns import Patterns, is_concrete, probes
 from ssmssh.sshconfig.position import (
     Reader,
     Sighting,
+    Wanted,
     after_own_blocks,
     decider,
     following,
@@ -40,6 +41,35 @@ _ADVICE = (
     "its own, and end yours with the lines 'Host *' and 'Include' with its name; or let its section leave our hosts "
     "out (Host * !i-* !mi-*); or run 'ssmssh install-config --yes' after it"
 )
+
+
+class Text(Protocol):
+    """A block to be written: what it is called, what it says, where it is to be."""
+
+    @property
+    def name(self) -> str:
+        """The block's; empty for the one without a name."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What its ``Host`` lines say."""
+
+    @property
+    def include(self) -> bool:
+        """Whether it is to be in our own file."""
+
+    @property
+    def keepalive(self) -> bytes | None:
+        """The seconds between keep-alives, where somebody has asked for so many."""
+
+    def wanted(self) -> Wanted:
+        """The settings that must be in force, for hosts that stand for all that the patterns match."""
+
+    def check(self) -> None:
+        """Refuse what cannot be written; UsageError says why."""
+
+    def render(self, newline: bytes, flags: frozenset[str], *, closed: bool) -> bytes:
+        """The bytes, from marker to marker; raises as `check`."""
 
 
 class Files(NamedTuple):
@@ -72,7 +102,7 @@ class Plan(NamedTuple):
         return (self.main, self.own) != (self.before.main, self.before.own)
 
 
-def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
+def plan_install(files: Files, text: Text, reader: Reader) -> Plan:
     """Plan to write the block `text`, in place if it is there.
 
     Raises:
@@ -83,10 +113,11 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
     main, own, lost, notes = _reclaimed(*_opened(files), text.name, text.patterns)
     previous = main.block(text.name) or own.block(text.name)
     was_captured = lost + _patterns(own if main.block(text.name) is None else main, previous)
+    captures, captured_before = Patterns(text.patterns), Patterns(was_captured)
     flags = (previous.flags if previous else frozenset()) & {FILE_CREATED, *MOVED}
     if files.main is None:
         flags |= {FILE_CREATED}
-    if text.options.include:
+    if text.include:
         including.include_line(files.own_path)
         main, _ = _without(main, text.name)
         own_after, placed = _with(own, files.own_path, text, flags, reader, closed=True)
@@ -105,8 +136,8 @@ def plan_install(files: Files, text: BlockText, reader: Reader) -> Plan:
         for name, sighting in theirs.items()
         if is_concrete(name)
         and sighting.path != files.own_path
-        and list_matches(text.patterns, name)
-        and not list_matches(was_captured, name)
+        and captures.match(name)
+        and not captured_before.match(name)
     }
     notes += (*_about_keepalives(main, files, text, reader), *_about_the_file(main, text.name))
     return Plan(files, main.data, own.data or None, (*text.patterns, *was_captured), theirs, notes, captured)
@@ -180,7 +211,7 @@ def _reclaimed(
 def _with(
     document: Document,
     path: str,
-    text: BlockText,
+    text: Text,
     flags: frozenset[str],
     reader: Reader,
     *,
@@ -192,12 +223,12 @@ def _with(
     It stays in its place; if it has none or is shadowed there, it gets a new one. It is `closed` in a file to be
     included: to libssh the section that such a file ends with goes on below the Include line.
     """
-    hosts = probes(text.patterns)
+    wanted = text.wanted()
     block = document.block(text.name)
     found = None
     if block is not None:
         ownership.check_own(document, block)
-        found = shadow(document, path, reader, text.deciding(), hosts, stop=block.start)
+        found = shadow(document, path, reader, wanted, stop=block.start)
         if found is None:
             newline = b"\r\n" if document.line_at(block.start).endswith(b"\r\n") else b"\n"
             rendered = text.render(newline, block.flags | flags, closed=closed or block.closed)
@@ -206,7 +237,7 @@ def _with(
             return document.splice(block.start, block.end, rendered), ()
         document, removed = _without(document, text.name)
         flags |= removed & {FILE_CREATED, *MOVED}
-    where = place(document, path, reader, text.deciding(), hosts, top=top)
+    where = place(document, path, reader, wanted, top=top)
     notes: tuple[str, ...] = ()
     if found is not None:
         notes = (
@@ -228,12 +259,12 @@ def _with(
 
 
 def _included(
-    files: Files, main: Document, before: Document, after: Document, text: BlockText, reader: Reader
+    files: Files, main: Document, before: Document, after: Document, text: Text, reader: Reader
 ) -> tuple[Document, Document, tuple[str, ...]]:
     """Both files when our own one has the block, and why the Include line moves if it does."""
 
     def rival(document: Document, stop: int) -> Sighting | None:
-        return shadow(document, files.main_path, reader, text.deciding(), probes(text.patterns), stop=stop)
+        return shadow(document, files.main_path, reader, text.wanted(), stop=stop)
 
     main, own, reason = including.include(main, before, after, files.own_path, rival)
     block = own.block(text.name)
@@ -255,13 +286,15 @@ def _advice(flags: frozenset[str]) -> tuple[str, ...]:
     return (_ADVICE,)
 
 
-def _about_keepalives(main: Document, files: Files, text: BlockText, reader: Reader) -> Iterator[str]:
+def _about_keepalives(main: Document, files: Files, text: Text, reader: Reader) -> Iterator[str]:
     """That a keep-alive that was asked for has no effect."""
     block, line = main.block(text.name), including.find(main, files.own_path)
     at = block.start if block is not None else line.start if line is not None else 0
+    if text.keepalive is None:
+        return
     before = walk(main, files.main_path, reader, statically(probes(text.patterns)[0]), stop=at)
-    found = decider(before, "serveraliveinterval", text.deciding().get("serveraliveinterval"))
-    if found is not None and text.options.server_alive is not None:
+    found = decider(before, "serveraliveinterval", text.keepalive)
+    if found is not None:
         yield f"{found} decides {spelling(found.line)} and stays in force, so --server-alive has no effect"
 
 
@@ -328,15 +361,16 @@ def _after_include(document: Document, own_path: str) -> int:
 
 
 def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
-    """What the ``Host`` line of a block says."""
+    """What the ``Host`` line of a block says, or those of its entries say."""
     if block is None:
         return ()
     inner = (line for line in document.lines if block.start <= line.start < block.end)
-    host = next((line for line in inner if line.keyword == "host"), None)
-    return tuple(word.decode("utf-8", "surrogateescape") for word in (host.arguments() if host else None) or ())
+    hosts = [line.arguments() or () for line in inner if line.keyword == "host"]
+    hosts = hosts[: -1 if block.closed else None] if block.name in ENTRY_BLOCKS else hosts[:1]
+    return tuple(word.decode("utf-8", "surrogateescape") for words in hosts for word in words)
 
 
-def _check_overlap(main: Document, own: Document, own_path: str, text: BlockText) -> None:
+def _check_overlap(main: Document, own: Document, own_path: str, text: Text) -> None:
     """Refuse a block that hides another one of ours, or is hidden by it."""
     line = including.find(main, own_path)
     included_at = 0 if line is None else line.start
@@ -344,8 +378,9 @@ def _check_overlap(main: Document, own: Document, own_path: str, text: BlockText
     ordered += [(block.start, block.name, _patterns(main, block)) for block in main.blocks]
     ordered.sort(key=lambda each: each[0])
     for at, (_, earlier, patterns) in enumerate(ordered):
+        answered = Patterns(patterns)
         for _, later, hidden in ordered[at + 1 :]:
-            if text.name in (earlier, later) and any(list_matches(patterns, host) for host in probes(hidden)):
+            if text.name in (earlier, later) and any(map(answered.match, probes(hidden))):
                 other = earlier if text.name == later else later
                 raise UsageError(
                     f"the block {other or 'without a name'} answers for some of the same hosts",

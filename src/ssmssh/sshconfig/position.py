@@ -50,6 +50,9 @@ _UNTOLD = re.compile(rb"%|\$\{")
 
 _HOST_CRITERIA = frozenset({"host", "originalhost"})
 
+Wanted = Mapping[str, Mapping[str, bytes]]
+"""Settings of ours by lower-case keyword, for each of some hosts that stand for all of ours."""
+
 Judge = Callable[[str, Line], bool]
 """Whether the section that a line of a file opens holds for the host in question."""
 
@@ -83,6 +86,7 @@ class Reader:
 
     def __init__(self, replaced: Mapping[str, Document] | None = None) -> None:
         self._documents: dict[str, Document | None] = dict(replaced or {})
+        self._replaced = frozenset(map(id, self._documents.values()))
 
     def included(self, line: Line) -> Iterator[tuple[str, Document]]:
         """The files that an Include line names, in ssh's order; those that cannot be read are left to ssh.
@@ -98,6 +102,10 @@ class Reader:
                 document = self._read(name)
                 if document is not None:
                     yield name, document
+
+    def is_replaced(self, document: Document) -> bool:
+        """Whether it is one of those that stand for files: our own one."""
+        return id(document) in self._replaced
 
     def _read(self, path: str) -> Document | None:
         if path not in self._documents:
@@ -174,11 +182,9 @@ def decider(sightings: Iterable[Sighting], keyword: str, value: bytes | None) ->
     return None
 
 
-def shadow(
-    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], stop: int
-) -> Sighting | None:
-    """The first line before `stop` that decides one of our `settings` otherwise, for one of `hosts`, or may do so."""
-    for host in hosts:
+def shadow(document: Document, path: str, reader: Reader, wanted: Wanted, stop: int) -> Sighting | None:
+    """The first line before `stop` that decides one of the settings that are `wanted` otherwise, or may do so."""
+    for host, settings in wanted.items():
         sightings = list(walk(document, path, reader, statically(host), stop=stop))
         for sighting in sightings:
             if sighting.line.keyword == "include" and any(map(_UNTOLD.search, sighting.line.arguments() or ())):
@@ -189,13 +195,10 @@ def shadow(
     return None
 
 
-def place(
-    document: Document, path: str, reader: Reader, settings: Mapping[str, bytes], hosts: Iterable[str], *, top: int = 0
-) -> Place:
-    """Where a new block with these `settings` for these `hosts` goes; `top` is the offset of the very top."""
-    hosts = tuple(hosts)
+def place(document: Document, path: str, reader: Reader, wanted: Wanted, *, top: int = 0) -> Place:
+    """Where a new block with the settings that are `wanted` goes; `top` is the offset of the very top."""
     offset = _before_first_section(document)
-    rival = shadow(document, path, reader, settings, hosts, stop=offset)
+    rival = shadow(document, path, reader, wanted, stop=offset)
     return Place(offset if rival is None else top, rival)
 
 
@@ -250,16 +253,24 @@ def included_by(document: Document, path: str, reader: Reader, wanted: Path) -> 
 def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
     """The patterns of all sections outside our blocks but negated ones, each with where it stands first."""
     patterns: dict[str, Sighting] = {}
-    for here, current in documents(document, path, reader):
-        for line in current.lines:
-            if line.is_section and not (current is document and document.owner(line.start)):
-                for word in _named_hosts(line):
-                    if word and not word.startswith(b"!"):
-                        patterns.setdefault(word.decode("utf-8", "surrogateescape"), Sighting(here, line))
+    for sighting in foreign_sections(document, path, reader):
+        for word in named_hosts(sighting.line):
+            if word and not word.startswith(b"!"):
+                patterns.setdefault(word.decode("utf-8", "surrogateescape"), sighting)
     return patterns
 
 
-def _named_hosts(line: Line) -> Iterator[bytes]:
+def foreign_sections(document: Document, path: str, reader: Reader) -> Iterator[Sighting]:
+    """The lines that open sections outside our blocks."""
+    for here, current in documents(document, path, reader):
+        has_blocks = current is document or reader.is_replaced(current)
+        for line in current.lines:
+            if line.is_section and not (has_blocks and current.owner(line.start)):
+                yield Sighting(here, line)
+
+
+def named_hosts(line: Line) -> Iterator[bytes]:
+    """The patterns of the hosts that a section is about, as they are written."""
     if line.keyword == "host":
         yield from line.arguments() or ()
         return
