@@ -6,7 +6,7 @@ import pytest
 
 from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS
-from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare
+from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare, understand
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.settings import DEFAULT_DOCUMENT
 
@@ -48,10 +48,10 @@ def test_who_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_literal_target_stands_for_the_host() -> None:
     """Words in the host are not looked at, however they look."""
-    aws, session, _ = prepare(f"gpu.{HERE}", 22, target="ecs:cluster_task_runtime", region="eu-west-2")
+    aws, session, _ = prepare(understand(f"gpu.{HERE}", target="ecs:cluster_task_runtime"), 22, region="eu-west-2")
     assert (session.target, aws.region, aws.profile) == ("ecs:cluster_task_runtime", "eu-west-2", None)
     with pytest.raises(UsageError, match="1 to 400 characters"):
-        prepare(ID, 22, target="")
+        understand(ID, target="")
 
 
 @pytest.mark.parametrize("value", [90, 90.0, "90", " 9e1 "])

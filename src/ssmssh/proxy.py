@@ -200,14 +200,13 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     from ssmssh.aws.login import forbid_library
 
     forbid_library()
-    from ssmssh.request import parse_parameters, prepare
+    from ssmssh.request import parse_parameters, prepare, understand
     from ssmssh.session.caller import Caller
     from ssmssh.session.remote import RemoteSession
 
     request = prepare(
-        options.host,
+        understand(options.host, target=options.target),
         options.port,
-        target=options.target,
         profile=options.profile,
         region=options.region,
         document_name=options.document_name,

@@ -35,11 +35,26 @@ class Request(NamedTuple):
     journal_directory: Path
 
 
+def understand(host: str, *, target: str | None = None) -> Target:
+    """What a host name stands for; blocks for reading files at most.
+
+    Args:
+        host: ``i-...`` or ``mi-...``, then optionally a region and a profile.
+        target: A Target of 1 to 400 characters that StartSession gets as it is, whatever `host` says, which is not
+            looked at then. Nothing in it is looked up.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if target is not None:
+        return Target(check_literal(target))
+    return parse_target(host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names)
+
+
 def prepare(
-    host: str,
+    host: str | Target,
     port: int,
     *,
-    target: str | None = None,
     profile: str | None = None,
     region: str | None = None,
     document_name: str | None = None,
@@ -54,10 +69,8 @@ def prepare(
     """Join what the caller says and what the environment says; blocks for reading files at most.
 
     Args:
-        host: ``i-...`` or ``mi-...``, then optionally a region and a profile, which come before those given here.
+        host: As `understand` takes it, or what that has made of it. Its words come before what is given here.
         port: TCP port on the instance, from 1 to 65535.
-        target: A Target of 1 to 400 characters that StartSession gets as it is, whatever `host` says, which is not
-            looked at then. Nothing in it is looked up.
         profile: Name of an AWS profile.
         region: Name of an AWS region.
         document_name: Session document; `ssmssh.settings.DEFAULT_DOCUMENT` if nobody names one.
@@ -78,7 +91,7 @@ def prepare(
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
     limits = _limits(_first(window, environment.window), _first(rate, environment.rate))
-    typed = _typed(host) if target is None else Target(check_literal(target))
+    typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
         target=typed.instance_id,
         document_name=document_name or environment.document_name or settings.DEFAULT_DOCUMENT,
@@ -107,10 +120,6 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
         parameters.setdefault(name, []).append(value)
     return parameters
-
-
-def _typed(host: str) -> Target:
-    return parse_target(host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names)
 
 
 def _with_directories(aws_settings: AwsSettings, request: SessionRequest) -> Request:
