@@ -20,7 +20,6 @@ else. Several processes may make it at once: each writes a file of its own and r
 import contextlib
 import json
 import os
-import stat
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,8 +29,8 @@ import botocore
 from botocore.loaders import Loader
 
 from ssmssh import __version__
-from ssmssh.ownfiles import CAN_TELL_OWNER, NO_SURPRISES, is_own
-from ssmssh.settings import make_directory
+from ssmssh.keptfiles import read_kept, remove_all_but_newest, write_kept
+from ssmssh.ownfiles import CAN_TELL_OWNER
 
 OPERATIONS = ("StartSession", "ResumeSession", "TerminateSession")
 """The operations of the ``ssm`` service that clients with this data have."""
@@ -151,7 +150,7 @@ def _trim_endpoints(endpoints: Mapping[str, Any]) -> Data:
     return {**endpoints, "partitions": [trim(partition) for partition in endpoints["partitions"]]}
 
 
-# -- the file: a checksum of 8 digits, a line feed, and JSON {"sources": [[path, bytes, mtime]], "data": {...}} --------
+# -- the file: JSON {"sources": [[path, bytes, mtime]], "data": {...}} --------
 
 
 def _load(directory: Path) -> Data:
@@ -204,7 +203,7 @@ def _identity(path: Path) -> list[str | int]:
 def _read(path: Path) -> Data | None:
     """What the file holds, if it is ours, whole and still true."""
     try:
-        text = _read_private(path)
+        text = read_kept(path, _LONGEST_FILE_BYTES)
         if text is None:
             return None
         content = json.loads(text)
@@ -217,45 +216,7 @@ def _read(path: Path) -> Data | None:
     return data if is_whole else None
 
 
-def _read_private(path: Path) -> bytes | None:
-    """What is behind the checksum, if that is right and nobody else can have written it."""
-    if not _is_private(path.parent.lstat(), stat.S_ISDIR):
-        return None
-    descriptor = os.open(path, os.O_RDONLY | NO_SURPRISES)
-    try:
-        if not _is_private(os.fstat(descriptor), stat.S_ISREG):
-            return None
-        checksum, _, text = os.read(descriptor, _LONGEST_FILE_BYTES).partition(b"\n")
-    finally:
-        os.close(descriptor)
-    return text if checksum == b"%08x" % zlib.crc32(text) else None
-
-
-def _is_private(status: os.stat_result, is_kind: Any) -> bool:
-    """Whether it is of the kind, belongs to this user, and can be written by nobody else."""
-    return bool(is_kind(status.st_mode)) and is_own(status)
-
-
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    import tempfile  # needed once only
-
-    text = json.dumps(content, separators=(",", ":")).encode()
-    make_directory(path.parent)
-    if not _is_private(path.parent.lstat(), stat.S_ISDIR):
-        return
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(b"%08x\n%s" % (zlib.crc32(text), text))
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    for pattern in ("botocore-*.json", ".botocore-*.json.*"):
-        _remove_all_but_newest(path.parent, pattern)
-
-
-def _remove_all_but_newest(directory: Path, pattern: str) -> None:
-    files = sorted(directory.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
-    for path in files[:-_KEPT_FILES]:
-        path.unlink(missing_ok=True)
+    if write_kept(path, json.dumps(content, separators=(",", ":")).encode()):
+        for pattern in ("botocore-*.json", ".botocore-*.json.*"):
+            remove_all_but_newest(path.parent, pattern, _KEPT_FILES)
