@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ssmssh.sandbox import Sandbox
+from ssmssh.sandbox.accounts import ACCOUNT_ID
 from ssmssh.sandbox.keys import AccessKey, KeyRing, make_access_key, reissue
 from tests.sandbox.client import TARGET, aws_client, open_websocket, stream_headers
 
@@ -65,11 +66,11 @@ def test_the_secret_of_a_role_is_not_motos(sandbox: Sandbox) -> None:
 
 
 def test_an_answer_without_a_credential_stays_as_it_is() -> None:
-    assert reissue(b"<Arn>arn:aws:sts::1:user/me</Arn>") == (b"<Arn>arn:aws:sts::1:user/me</Arn>", None)
+    assert reissue(b"<Arn>arn:aws:sts::1:user/me</Arn>", ACCOUNT_ID) == (b"<Arn>arn:aws:sts::1:user/me</Arn>", None)
 
 
 def test_issued_credentials_outlive_the_first_and_are_limited_in_number() -> None:
-    ring = KeyRing(first := make_access_key())
+    ring = KeyRing([first := make_access_key()])
     keys = [make_access_key() for _ in range(1001)]
     for key in keys:
         ring.add(key)

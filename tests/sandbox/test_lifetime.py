@@ -305,13 +305,13 @@ def test_faults_are_listed_and_wrong_ones_refused() -> None:
 
 
 def test_without_the_extra_the_first_call_that_needs_it_says_what_to_install(tmp_path: Path) -> None:
-    """A session needs no moto; EC2 does."""
+    """A session needs no moto; what of EC2 is not the inventory's does."""
     (tmp_path / "moto").mkdir()
     (tmp_path / "moto" / "__init__.py").write_text("raise ImportError('hidden by a test')")
     script = (
         "import botocore.session, sys\n"
         "from botocore.exceptions import ClientError\n"
-        "try: botocore.session.Session().create_client('ec2').describe_instances()\n"
+        "try: botocore.session.Session().create_client('ec2').describe_key_pairs()\n"
         "except ClientError as error: print(error)\n"
     )
     environment = dict(os.environ) | {"PYTHONPATH": str(tmp_path)}

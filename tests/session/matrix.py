@@ -89,6 +89,9 @@ ROWS = (
     ),
     Row("the agent's races end badly", ("races:early=1,complete=1,terminate=1,disconnect=1",)),
     Row("paused for 1 s, twice", ("pause:bytes=80000,times=2,away=1",)),
+    Row("told to pause for 1 s, twice", ("pause-client:bytes=80000,times=2,away=1",)),
+    Row("told to pause, and never to go on", ("pause-client:bytes=80000",)),
+    Row("told to pause before the handshake, and never to go on", ("pause-client",)),
     Row("agent starts after 2 s", ("slow-agent-start:seconds=2",)),
     # The API.
     Row("StartSession throttled twice", ("throttle:times=2",)),
@@ -102,6 +105,7 @@ ROWS = (
     # The end.
     Row("target not connected", ("target-not-connected",), (4,), ("TargetNotConnected",)),
     Row("not allowed", ("access-denied",), (5,), ("ssm:StartSession",)),
+    Row("not allowed, by the action's name", ("deny:ssm:StartSession",), (5,), ("ssm:StartSession",)),
     Row("refused by a policy of the endpoint", ("forbidden",), (5,), ("403",)),
     Row("no such document", ("invalid-document",), (2,), ("InvalidDocument",)),
     Row("credentials have expired", ("expired-credentials",), (3,), ("renew the keys of the profile default",)),

@@ -16,5 +16,9 @@ def test_fault(row: Row, paced: Sandbox, tmp_path: Path) -> None:
     assert not wrong, "\n".join(f"{name}: {outcome}\n{outcome.log}" for name, outcome in wrong.items())
 
 
+OF_LISTS = {"empty-pages"}
+"""What no session meets: tests/sandbox/test_nodes.py has it."""
+
+
 def test_no_fault_is_forgotten() -> None:
-    assert {parse(fault).name for row in ROWS for fault in row.faults} == set(FAULT_TYPES)
+    assert {parse(fault).name for row in ROWS for fault in row.faults} == set(FAULT_TYPES) - OF_LISTS

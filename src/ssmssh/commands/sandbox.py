@@ -41,6 +41,7 @@ _PATIENCE_SECONDS = 3.0
     show_default=True,
     help="The SSH server behind the instances: sshd of this system, or asyncssh.",
 )
+@click.option("--instances", metavar="FILE|N", help="More instances: those of a JSON file, or so many made-up ones.")
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
 @click.option("--unsigned-opens", is_flag=True, help="Take WebSockets as plugins before 1.2.764.0 open them.")
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
@@ -50,6 +51,7 @@ _PATIENCE_SECONDS = 3.0
 @click.option("--clear", metavar="NAME|all", help="In a sandbox: have it no longer.")
 @click.option("--session", metavar="ID", help="With --set and --clear: for one session only.")
 @click.option("--sessions", is_flag=True, help="In a sandbox: list the sessions, one JSON object a line.")
+@click.option("--calls", is_flag=True, help="In a sandbox: list the calls of the API, one JSON object a line.")
 @click.argument("command", metavar="[-- CMD ...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
     *,
@@ -57,6 +59,7 @@ def sandbox(
     faults: Sequence[str],
     list_faults: bool,
     ssh_server: SshServer,
+    instances: str | None,
     gateways: int,
     unsigned_opens: bool,
     seed: int | None,
@@ -66,12 +69,14 @@ def sandbox(
     clear: str | None,
     session: str | None,
     sessions: bool,
+    calls: bool,
     command: Sequence[str],
 ) -> int:
     """Run CMD, or a shell, where ssh reaches make-believe instances on this computer.
 
     No AWS account is needed or touched. The instances are i-0123456789abcdef0 (web-1), i-0fedcba9876543210 (db-1)
-    and mi-0123456789abcdef0 (on-prem-1); a login on any of them is one on this computer, as you.
+    and mi-0123456789abcdef0 (on-prem-1), and those that --instances adds; a login on any of them is one on this
+    computer, as you.
     """
     if list_faults:
         _show_faults()
@@ -79,8 +84,9 @@ def sandbox(
     if stop is not None:
         stop_directory(stop)
         return 0
-    if set_ is not None or clear is not None or sessions:
-        _control(set_, clear, session, sessions=sessions)
+    if set_ is not None or clear is not None or sessions or calls:
+        lists = [name for name, is_asked_for in (("sessions", sessions), ("calls", calls)) if is_asked_for]
+        _control(set_, clear, session, lists)
         return 0
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
@@ -88,6 +94,7 @@ def sandbox(
         unpaced=unpaced,
         faults=faults,
         ssh_server=ssh_server,
+        instances=_inventory(instances),
         gateways=gateways,
         unsigned_opens=unsigned_opens,
         seed=seed,
@@ -106,11 +113,19 @@ def sandbox(
 def _show_faults() -> None:
     for fault in FAULT_TYPES.values():
         parameters = ",".join(f"{name}={value:g}" for name, value in fault.parameters.items())
-        click.echo(f"{fault.name}:{parameters}\n    {fault.meaning}")
+        subject = f"{fault.subject}," if fault.subject else ""
+        click.echo(f"{fault.name}:{subject}{parameters}\n    {fault.meaning}")
 
 
-def _control(fault: str | None, cleared: str | None, session_id: str | None, *, sessions: bool) -> None:
-    """Talk to the sandbox that this process is in."""
+def _inventory(text: str | None) -> Path | int:
+    """The instances that are asked for; digits are a number, and ``./7`` a file of that name."""
+    if text is None:
+        return 0
+    return int(text) if text.isascii() and text.isdigit() else Path(text)
+
+
+def _control(fault: str | None, cleared: str | None, session_id: str | None, lists: Sequence[str]) -> None:
+    """Talk to the sandbox that this process is in; `lists` are the calls that have rows to show."""
     directory = settings.sandbox_directory()
     if directory is None:
         raise UsageError("this is no sandbox", "run this in the shell or command of ssmssh sandbox")
@@ -120,8 +135,8 @@ def _control(fault: str | None, cleared: str | None, session_id: str | None, *, 
             caller.call("clear_fault", name=None if cleared == "all" else cleared, session_id=session_id)
         if fault is not None:
             caller.call("set_fault", fault=str(parse(fault)), session_id=session_id)
-        if sessions:
-            for row in cast("list[object]", caller.call("sessions")):
+        for name in lists:
+            for row in cast("list[object]", caller.call(name)):
                 click.echo(json.dumps(row))
     finally:
         caller.close()

@@ -7,7 +7,9 @@ Processes: `front` is the API (HTTPS, SigV4) and starts the rest; `gateway` is t
 a process of its own because all data passes through it; each connection's ``sshd -i`` is a child of the gateway.
 """
 
-from ssmssh.sandbox.box import Sandbox, SessionReport
+from ssmssh.sandbox.box import Sandbox
+from ssmssh.sandbox.generated import generate
 from ssmssh.sandbox.inventory import INSTANCES, Instance
+from ssmssh.sandbox.reports import CallReport, SessionReport
 
-__all__ = ["INSTANCES", "Instance", "Sandbox", "SessionReport"]
+__all__ = ["INSTANCES", "CallReport", "Instance", "Sandbox", "SessionReport", "generate"]

@@ -1,13 +1,14 @@
 """The sandbox as a Python object: starts it, tells about it, breaks it, ends it."""
 
 import contextlib
+import fnmatch
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO, cast
@@ -15,12 +16,15 @@ from typing import Any, Literal, Self, TextIO, cast
 from ssmssh import settings
 from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.sandbox import environment, processes, sshd
+from ssmssh.sandbox.accounts import PROFILES, REGION
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
 from ssmssh.sandbox.files import forbid_logs, make_directory, write_file
-from ssmssh.sandbox.inventory import INSTANCES, Instance
+from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.inventoryfile import resolve, write_text
 from ssmssh.sandbox.keys import AccessKey, make_access_key
+from ssmssh.sandbox.reports import CallReport, SessionReport
 
 SshServer = Literal["auto", "system", "library"]
 AGENT_VERSION = "3.3.987.0"
@@ -30,46 +34,6 @@ _AWKWARD = re.compile(r"""[:"'%\\\x00-\x1f]""")
 found, and the user's own ssh and files would be used."""
 
 _SOCKET_PATH_BYTES = 100  # what a Unix socket's path may have on every system, less a little
-
-
-@dataclass(frozen=True, slots=True)
-class SessionReport:
-    """A session as the sandbox's service sees it; times are Unix times, sizes payload bytes.
-
-    `status` is Connecting, Connected, Disconnected or Terminated; `end_reason` says in words what ended it.
-    The `agent_…` fields tell about the agent's side: resends, messages nobody has acknowledged, duplicates and
-    unusable messages it was sent. `complaints` says in words what the client did that a correct one would not, the
-    first twenty times, if the sandbox is strict.
-    """
-
-    session_id: str
-    target: str
-    document_name: str
-    owner: str
-    reason: str
-    status: str
-    started_at: float
-    ended_at: float | None
-    end_reason: str
-    agent_state: str
-    opens: int
-    bytes_up: int
-    bytes_down: int
-    messages_up: int
-    messages_down: int
-    lost: int
-    duplicated: int
-    reordered: int
-    agent_resent: int
-    agent_unacknowledged: int
-    agent_duplicates: int
-    agent_invalid: int
-    complaints: Sequence[str]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has not ended."""
-        return self.ended_at is None
 
 
 class Faults:
@@ -103,7 +67,7 @@ class Faults:
             yield
         finally:
             for fault in faults:
-                self.clear(parse(fault).name, session)
+                self.clear(parse(fault).key, session)
 
 
 class Sandbox:
@@ -114,8 +78,8 @@ class Sandbox:
             limit of one resend in 100 ms. Everything else stays as with the real one.
         ssh_server: ``system`` is OpenSSH's, ``library`` asyncssh, ``auto`` the former if it can be used.
         faults: What goes wrong from the start.
-        instances: The inventory.
-        region: The only region that there is.
+        instances: What there is beyond the three that every sandbox has: so many, those of a file, or these.
+        region: The region of what names none, and of the environment.
         unsigned_opens: Take WebSockets whose open request is not signed, as clients before 1.2.764.0 send it.
         gateways: How many processes share the sessions.
         agent_version: What the agents say they are.
@@ -134,8 +98,8 @@ class Sandbox:
         unpaced: bool = False,
         ssh_server: SshServer = "auto",
         faults: Sequence[str] = (),
-        instances: Sequence[Instance] = INSTANCES,
-        region: str = "us-east-1",
+        instances: Sequence[Instance] | Path | int = (),
+        region: str = REGION,
         gateways: int = 1,
         unsigned_opens: bool = False,
         agent_version: str = AGENT_VERSION,
@@ -145,7 +109,7 @@ class Sandbox:
         parent_directory: Path | None = None,
         keep: bool = False,
     ) -> None:
-        self.instances = tuple(instances)
+        self.instances = resolve(instances, region)
         self.region = region
         self.faults = Faults(self)
         self._fault_texts = [str(parse(fault)) for fault in faults]
@@ -160,7 +124,7 @@ class Sandbox:
         self._parent_directory = parent_directory
         self._keep = keep
         self._base = dict(settings.read())
-        self._key = make_access_key()
+        self._keys = {account_id: make_access_key(account_id) for account_id in dict.fromkeys(PROFILES.values())}
         self._directory: Path | None = None
         self._caller: Caller | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -212,8 +176,12 @@ class Sandbox:
 
     @property
     def credentials(self) -> AccessKey:
-        """The credential of its profiles; what its STS issues is accepted as well."""
-        return self._key
+        """The credential of its profiles ``default`` and ``sandbox``; what its STS issues is accepted as well."""
+        return self.credentials_of("default")
+
+    def credentials_of(self, profile: str) -> AccessKey:
+        """The credential of a profile."""
+        return self._keys[PROFILES[profile]]
 
     @property
     def environment_changes(self) -> dict[str, str | None]:
@@ -231,18 +199,31 @@ class Sandbox:
         rows = cast("list[dict[str, Any]]", self.call("sessions"))
         return [SessionReport(**{name: row[name] for name in names}) for row in rows]
 
+    def calls(self) -> list[CallReport]:
+        """Which calls of the API there have been, in the order of the first of each."""
+        return [CallReport(**row) for row in cast("list[dict[str, Any]]", self.call("calls"))]
+
+    def count_calls(self, action: str = "*", *, region: str = "*", profile: str = "*") -> int:
+        """How many calls there have been, refused or not; in `action`, ``*`` stands for anything (``ec2:*``)."""
+        wanted = (action, region, profile)
+        return sum(
+            each.calls
+            for each in self.calls()
+            if all(map(fnmatch.fnmatchcase, (each.action, each.region, each.profile), wanted))
+        )
+
     def open_port(self, number: int, own: int) -> None:
         """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there."""
         self.call("open_port", number=number, own=own)
 
-    def renew_credentials(self) -> None:
-        """Let the credential expire, and write another one to the credentials file of the environment.
+    def renew_credentials(self, profile: str = "default") -> None:
+        """Let a profile's credential expire, and write another one to the credentials file of the environment.
 
         A process that read the old one is told that its token has expired, until it reads the file again.
         """
-        self._key = make_access_key()
-        self.call("renew_key", key=list(astuple(self._key)))
-        environment.write_credentials(self.directory, self._key)
+        key = self._keys[PROFILES[profile]] = make_access_key(PROFILES[profile])
+        self.call("renew_key", key=list(astuple(key)))
+        environment.write_credentials(self.directory, self._keys)
 
     def call(self, name: str, /, **arguments: object) -> object:
         """Make a control call.
@@ -345,7 +326,8 @@ class Sandbox:
         write_file(directory / "ca.pem", certificate.authority)
         write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
         environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances, self.region)
-        environment.write_aws_files(directory, self._key, self.region)
+        environment.write_aws_files(directory, self._keys, self.region)
+        write_file(directory / "inventory.json", write_text(self.instances))
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
         write_file(directory / "sshd.log", b"")
@@ -353,8 +335,7 @@ class Sandbox:
             make_directory(directory / name)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
-            "key": list(astuple(self._key)),
-            "region": self.region,
+            "keys": [list(astuple(key)) for key in self._keys.values()],
             "unpaced": self._unpaced,
             "unsigned_opens": self._unsigned_opens,
             "agent_version": self._agent_version,
@@ -366,7 +347,7 @@ class Sandbox:
         answer = self._caller.call(
             "configure",
             gateway=gateway,
-            instances=[asdict(instance) for instance in self.instances],
+            region=self.region,
             library_sshd=program is None,
             fault_texts=self._fault_texts,
             is_kept=self._keep,

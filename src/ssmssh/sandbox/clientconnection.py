@@ -41,6 +41,10 @@ _DATA_OPCODES = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
 class Channel(Protocol):
     """The service's side of a session, as a client's connection sees it."""
 
+    @property
+    def region(self) -> str:
+        """The region that the open request must be signed for."""
+
     def admits(self, query: str) -> bool:
         """Whether a stream URL with this query, byte for byte, is the session's current one."""
 
@@ -77,7 +81,6 @@ class ClientConnection(Wire):
         self,
         tls: ssl.SSLContext,
         keys: KeyRing,
-        region: str,
         find: Callable[[str], Channel | None],
         weather: Callable[[], Weather],
         chance: random.Random,
@@ -87,7 +90,6 @@ class ClientConnection(Wire):
         super().__init__(tls, self._present_weather, chance)
         self._takes_unsigned = takes_unsigned
         self._keys = keys
-        self._region = region
         self._find = find
         self._general_weather = weather
         self._protocol = ServerProtocol(max_size=_MESSAGE_BYTES)
@@ -167,14 +169,15 @@ class ClientConnection(Wire):
         head, _, session_id = path.rpartition("/")
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
         signed = SignedRequest("GET", request.path, headers)
+        channel = self._find(unquote(session_id)) if head == "/v1/data-channel" else None
         self._is_signed = signed.header("authorization") is not None
         if self._is_signed:
             try:
                 now = dt.datetime.now(dt.UTC)
-                verify(signed, self._keys, region=self._region, service="ssmmessages", now=now)
+                region = channel.region if channel is not None else None
+                verify(signed, self._keys, region=region, service="ssmmessages", now=now)
             except SignatureRefusedError as error:
                 return None, error.message
-        channel = self._find(unquote(session_id)) if head == "/v1/data-channel" else None
         if channel is None or not channel.admits(query):
             return None, "Forbidden."
         return channel, ""

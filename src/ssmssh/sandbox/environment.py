@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssmssh.errors import UsageError
+from ssmssh.sandbox.accounts import OTHER_REGION, PROFILES, REGIONS
 from ssmssh.sandbox.certificates import SshKey
 from ssmssh.sandbox.files import make_directory, write_file
-from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.inventory import INSTANCES, Instance
 from ssmssh.sandbox.keys import AccessKey
 from ssmssh.sshconfig.section import quote_word
 
-PROFILES = ("default", "sandbox")
 _WRAPPED = ("ssh", "scp", "sftp")
 _SCRIPTS = ("ssmssh", "ssmssh-proxy")
 
@@ -82,8 +82,9 @@ def write_ssh_files(
     write_file(directory / "id_ed25519.pub", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "authorized_keys", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "host_key", host_key.private_key)
-    names = ",".join(name for instance in instances for name in _host_names(instance.instance_id, region))
-    write_file(directory / "known_hosts", f"{names} {host_key.public_key}\n")
+    names = [name for instance in INSTANCES for name in _host_names(instance.instance_id, region)]
+    names += dict.fromkeys(instance.instance_id for instance in instances if ":" not in instance.instance_id)
+    write_file(directory / "known_hosts", f"{','.join(names)},i-*,mi-* {host_key.public_key}\n")
     text = _SSH_CONFIG.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
         proxy=quote_word(str(installed_script("ssmssh-proxy"))),
@@ -94,30 +95,33 @@ def write_ssh_files(
 
 
 def _host_names(instance_id: str, region: str) -> list[str]:
-    """All that the instance may be called: with a region, a profile or both, in either order.
+    """What one of the three may be called: with a region, a profile or both, in either order.
 
-    The pattern stands for profiles that come later; the rest is for those that know no patterns (paramiko).
+    Others are found by their ids, and all by a pattern; this is for those that know no patterns (paramiko).
     """
-    words = [[], [region], *([profile] for profile in PROFILES)]
-    words += [pair for profile in PROFILES for pair in ([region, profile], [profile, region])]
-    return [".".join([instance_id, *each]) for each in words] + [f"{instance_id}.*"]
+    regions = dict.fromkeys((region, *REGIONS))
+    words = [[each] for each in (*regions, *PROFILES)]
+    words += [pair for one in regions for profile in PROFILES for pair in ([one, profile], [profile, one])]
+    return [".".join([instance_id, *each]) for each in words]
 
 
-def write_aws_files(directory: Path, key: AccessKey, region: str) -> None:
-    """Write the AWS configuration: two profiles with the same credentials."""
+def write_aws_files(directory: Path, keys: Mapping[str, AccessKey], region: str) -> None:
+    """Write the AWS configuration, with each profile's region and the `keys` of its account."""
+    regions = dict.fromkeys(PROFILES, region) | {"other": OTHER_REGION}
     write_file(
         directory / "aws_config",
-        "".join(f"[{'' if name == 'default' else 'profile '}{name}]\nregion = {region}\n" for name in PROFILES),
+        "".join(f"[{'' if name == 'default' else 'profile '}{name}]\nregion = {regions[name]}\n" for name in PROFILES),
     )
-    write_credentials(directory, key)
+    write_credentials(directory, keys)
 
 
-def write_credentials(directory: Path, key: AccessKey) -> None:
+def write_credentials(directory: Path, keys: Mapping[str, AccessKey]) -> None:
     """Write the credentials, in one step if there were others before."""
     text = "".join(
         f"[{name}]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = "
         f"{key.secret_access_key}\naws_session_token = {key.session_token}\n"
-        for name in PROFILES
+        for name, account_id in PROFILES.items()
+        for key in [keys[account_id]]
     )
     write_file(directory / "aws_credentials.new", text)
     (directory / "aws_credentials.new").replace(directory / "aws_credentials")

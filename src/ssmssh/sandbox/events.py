@@ -51,7 +51,7 @@ class Events:
         """Look which faults are in force: arm new ones, forget lifted ones; what happens at once has happened then."""
         if not self._is_open or self._session.is_over:
             return
-        faults = {n: f for n, f in self._session.faults().items() if FAULT_TYPES[n].kind is Kind.EVENT}
+        faults = {n: f for n, f in self._session.faults().items() if FAULT_TYPES[f.name].kind is Kind.EVENT}
         for name in [name for name, fault in self._seen.items() if faults.get(name) is not fault]:
             del self._seen[name]
             self._armed.pop(name, None)
@@ -108,6 +108,7 @@ class Events:
             "half-open": lambda _: session.client.silence() if session.client else None,
             "agent-cut": self._agent_cut,
             "pause": self._pause,
+            "pause-client": self._pause_client,
             "garbage": self._garbage,
             "sshd-dies": lambda _: session.agent.kill_server(),
             "agent-dies": self._agent_dies,
@@ -118,6 +119,11 @@ class Events:
     def _pause(self, fault: Fault) -> None:
         self._session.agent.pause()
         self._session.later(fault["away"], self._session.agent.start)
+
+    def _pause_client(self, fault: Fault) -> None:
+        self._session.tell_client(MessageType.PAUSE_PUBLICATION)
+        if fault["away"]:
+            self._session.later(fault["away"], lambda: self._session.tell_client(MessageType.START_PUBLICATION))
 
     def _agent_cut(self, fault: Fault) -> None:
         self._session.agent_goes_away(fault["away"], double=fault["double"], orderly=fault["orderly"] > 0)

@@ -2,9 +2,11 @@
 
 A fault is written ``NAME``, ``NAME:VALUE`` or ``NAME:key=value,key=value`` (``loss:0.01``,
 ``cut:bytes=4000000,times=3``). It holds for every session or for one; any number hold together, one of each name.
+One is of something, and is written ``deny:ACTION`` or ``deny:ACTION,key=value``; there may be one for each action.
 There are three kinds, by how they act:
 
-    CALL       an API call is answered with an error; `times` calls, 0 = all of them while it is set
+    CALL       an API call is answered with an error; `times` calls, 0 = all of them while it is set, and of those
+               that are made each `every`-th
     CONDITION  something is bad all the time: the network, the order of messages, the agent
     EVENT      something happens to a session: at once when its data channel is open (else as soon as it is),
                or after so many `bytes` of payload, `messages` or `seconds`; `times` times, as far apart
@@ -32,7 +34,8 @@ class Kind(enum.Enum):
 class FaultType:
     """A name that can be used.
 
-    `parameters` are the numbers it takes, with defaults; `main` is the one that needs no name.
+    `parameters` are the numbers it takes, with defaults; `main` is the one that needs no name. `subject` says, in one
+    word, what it is of, for those that are of something.
     """
 
     name: str
@@ -40,6 +43,7 @@ class FaultType:
     meaning: str
     parameters: Mapping[str, float] = field(default_factory=dict)
     main: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,25 @@ class Fault:
 
     name: str
     arguments: Mapping[str, float] = field(default_factory=dict)
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """What there is only one of at a time."""
+        return f"{self.name}:{self.subject}" if self.subject else self.name
 
     def __getitem__(self, parameter: str) -> float:
         return self.arguments[parameter]
 
     def __str__(self) -> str:
         text = ",".join(f"{key}={value:g}" for key, value in self.arguments.items())
-        return f"{self.name}:{text}" if text else self.name
+        if not text:
+            return self.key
+        return f"{self.key}{',' if self.subject else ':'}{text}"
 
 
-def _call(name: str, meaning: str) -> FaultType:
-    return FaultType(name, Kind.CALL, meaning, {"times": 0}, main="times")
+def _call(name: str, meaning: str, subject: str = "") -> FaultType:
+    return FaultType(name, Kind.CALL, meaning, {"times": 0, "every": 1}, "times", subject)
 
 
 def _condition(name: str, meaning: str, main: str = "", **parameters: float) -> FaultType:
@@ -74,14 +86,16 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     fault.name: fault
     for fault in (
         _call("target-not-connected", "StartSession says that the agent is not connected"),
-        _call("throttle", "every call is answered with ThrottlingException"),
+        _call("throttle", "every call is answered as its service does when there are too many"),
         _call("access-denied", "StartSession and ResumeSession are not allowed"),
+        _call("deny", "the policy does not allow ACTION, as in ssm:DescribeInstanceProperties or ec2:*", "ACTION"),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),
         _call("expired-credentials", "every call says that the session token has expired"),
         _call("resume-expired", "ResumeSession gives no token"),
         _call("resume-error", "ResumeSession is answered with InternalServerError"),
+        _condition("empty-pages", "each `every`-th page of a list is empty, and names a next one", "every", every=2),
         _condition(
             "delay",
             "everything takes `seconds` more, one way, and up to `jitter` on top",
@@ -132,6 +146,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             orderly=0,
         ),
         _event("pause", "the agent is told to pause, and after `away` seconds to go on", away=0.5),
+        _event("pause-client", "the client is told to pause, and after `away` seconds to go on; with 0 never", away=0),
         _event("garbage", "`count` messages that are none are sent to the client", count=1),
         _event("sshd-dies", "the SSH server of the session is killed"),
         _event("agent-dies", "the agent's process dies, and the service says so `away` seconds later", away=60),
@@ -152,6 +167,11 @@ def parse(text: str) -> Fault:
     fault_type = FAULT_TYPES.get(name)
     if fault_type is None:
         raise UsageError(f"there is no fault named {name!r}", f"there are {', '.join(sorted(FAULT_TYPES))}")
+    subject = ""
+    if fault_type.subject:
+        subject, _, arguments = arguments.partition(",")
+        if not subject or "=" in subject:
+            raise UsageError(f"the fault {name} needs its {fault_type.subject}", f"write {name}:{fault_type.subject}")
     values = dict(fault_type.parameters)
     for part in filter(None, arguments.split(",")):
         key, equals, value = part.rpartition("=")
@@ -166,7 +186,7 @@ def parse(text: str) -> Fault:
         if not 0 <= number < float("inf"):
             raise UsageError(f"{value!r} is no number for {key} of the fault {name}")
         values[key] = number
-    return Fault(name, values)
+    return Fault(name, values, subject)
 
 
 class FaultSet:
@@ -177,19 +197,21 @@ class FaultSet:
 
     def __init__(self) -> None:
         self._faults: dict[str | None, dict[str, Fault]] = {None: {}}
+        self._asked: dict[tuple[str | None, str], int] = {}
         self._left: dict[tuple[str | None, str], int] = {}
         self._merged: dict[str | None, Mapping[str, Fault]] = {}
 
     def set(self, fault: Fault, session_id: str | None = None) -> None:
         """Put a fault in force, in place of one of the same name."""
-        self._faults.setdefault(session_id, {})[fault.name] = fault
-        self._left[session_id, fault.name] = int(fault.arguments.get("times", 0))
+        self._faults.setdefault(session_id, {})[fault.key] = fault
+        self._left[session_id, fault.key] = int(fault.arguments.get("times", 0))
+        self._asked[session_id, fault.key] = 0
         self._merged.clear()
 
     def clear(self, name: str | None = None, session_id: str | None = None) -> None:
-        """Lift a fault, or all of them; that it was not set is no error."""
+        """Lift a fault, or all of a name, or all of them; that it was not set is no error."""
         faults = self._faults.get(session_id, {})
-        for key in [key for key in faults if name in (None, key)]:
+        for key in [key for key, fault in faults.items() if name in (None, key, fault.name)]:
             self._remove(key, session_id)
         self._merged.clear()
 
@@ -198,7 +220,7 @@ class FaultSet:
         return self._faults.get(session_id, {}).get(name) or self._faults[None].get(name)
 
     def all(self, session_id: str | None = None) -> Mapping[str, Fault]:
-        """The faults in force, by name; quick enough to be asked for each message."""
+        """The faults in force, by `Fault.key`; quick enough to be asked for each message."""
         merged = self._merged.get(session_id)
         if merged is None:
             merged = self._merged[session_id] = self._faults[None] | self._faults.get(session_id, {})
@@ -209,19 +231,24 @@ class FaultSet:
         self.clear(None, session_id)
         self._faults.pop(session_id, None)
 
-    def take_call(self, name: str, session_id: str | None = None) -> bool:
+    def take_call(self, key: str, session_id: str | None = None) -> bool:
         """Whether this API call is to fail so; counts it."""
         for owner in dict.fromkeys((session_id, None)):
-            if name not in self._faults.get(owner, {}):
+            fault = self._faults.get(owner, {}).get(key)
+            if fault is None:
                 continue
-            left = self._left[owner, name]
-            self._left[owner, name] = left - 1
+            self._asked[owner, key] += 1
+            if self._asked[owner, key] % max(1, int(fault["every"])):
+                return False
+            left = self._left[owner, key]
+            self._left[owner, key] = left - 1
             if left == 1:
-                self._remove(name, owner)
+                self._remove(key, owner)
                 self._merged.clear()
             return True
         return False
 
-    def _remove(self, name: str, owner: str | None) -> None:
-        del self._faults[owner][name]
-        del self._left[owner, name]
+    def _remove(self, key: str, owner: str | None) -> None:
+        del self._faults[owner][key]
+        del self._left[owner, key]
+        del self._asked[owner, key]

@@ -1,35 +1,33 @@
 """The API's HTTPS server, and the calls by which a sandbox is configured, watched and stopped.
 
-A request goes: signature, faults that hold for every call, our own calls (`Api`), then moto. The control calls come
-over the socket on stdin (the `Sandbox` object that started us) and over ``control.sock`` in the sandbox's directory
-(``ssmssh sandbox --stop``, programs that run in it); only the owner of that directory can reach the latter.
+What becomes of a request is `Dispatch`'s. The control calls come over the socket on stdin (the `Sandbox` object that
+started us) and over ``control.sock`` in the sandbox's directory (``ssmssh sandbox --stop``, programs that run in it);
+only the owner of that directory can reach the latter.
 """
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import random
-import secrets
 import shutil
 import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING, cast
 
 from ssmssh.sandbox import faults, processes
-from ssmssh.sandbox.api import Api, ApiError, general_error
 from ssmssh.sandbox.control import ControlError, Handler, Peer
+from ssmssh.sandbox.dispatch import Dispatch
 from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
-from ssmssh.sandbox.inventory import Instance
-from ssmssh.sandbox.keys import AccessKey, KeyRing, reissue
-from ssmssh.sandbox.motobackend import MotoBackend
+from ssmssh.sandbox.inventory import Inventory
+from ssmssh.sandbox.inventoryfile import read_text
+from ssmssh.sandbox.keys import AccessKey, KeyRing
+from ssmssh.sandbox.refusals import ApiError
 from ssmssh.sandbox.servicesession import weather
-from ssmssh.sandbox.sigv4 import SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sigv4 import SignedRequest
 from ssmssh.sandbox.wire import Weather, Wire
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_JSON = "application/x-amz-json"
 _STOP_SECONDS = 5.0
 _BACKLOG = 128
 _PIPELINED = 16
@@ -98,10 +95,8 @@ class FrontServer:
         self._faults = faults.FaultSet()
         self._chance = random.Random()
         self._gateways: list[Peer] = []
-        self._api: Api | None = None
-        self._moto: MotoBackend | None = None
-        self._keys = KeyRing(AccessKey("", "", ""))
-        self._region = ""
+        self._dispatch: Dispatch | None = None
+        self._keys = KeyRing()
         self._servers: list[asyncio.Server] = []
         self._helpers: list[tuple[Peer, asyncio.Task[None]]] = []
         self._is_closing = False
@@ -113,6 +108,7 @@ class FrontServer:
         """The calls that anyone who may control the sandbox can make."""
         return {
             "sessions": self._sessions,
+            "calls": self._calls,
             "set_fault": self._set_fault,
             "clear_fault": self._clear_fault,
             "faults": self._list_faults,
@@ -136,30 +132,28 @@ class FrontServer:
         self,
         *,
         gateway: dict[str, object],
-        instances: list[dict[str, Any]],
+        region: str,
         library_sshd: bool,
         fault_texts: list[str],
         is_kept: bool,
     ) -> dict[str, object]:
         """Open the servers; returns the URLs.
 
-        `gateway` are the arguments of `Gateway.configure`, but for what this process adds.
+        `gateway` are the arguments of `Gateway.configure`, but for what this process adds. The inventory is in a file.
         """
         self.is_kept = is_kept
-        self._keys = KeyRing(AccessKey(*cast("list[str]", gateway["key"])))
-        self._region = str(gateway["region"])
+        self._keys = KeyRing(AccessKey(*key) for key in cast("list[list[str]]", gateway["keys"]))
         self._chance.seed(cast("int | None", gateway["seed"]))
         ports: dict[str, int] = {}
         if library_sshd:
             ports["22"] = await self._start_library_sshd()
         shared = gateway | {"directory": str(self._directory), "umask": self._umask, "ports": ports}
         streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
-        inventory = [Instance(**each) for each in instances]
-        self._api = Api(self._gateways, inventory, self._faults)
-        self._moto = MotoBackend(self._region, inventory)
+        inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
+        self._dispatch = Dispatch(self._gateways, inventory, region, self._keys, self._faults, self._share_key)
         for text in fault_texts:
             await self._set_fault(fault=text)
-        return {"endpoint_url": await self._open_api(), "stream_endpoints": streams}
+        return {"endpoint_url": await self._open_api(self._dispatch.answer), "stream_endpoints": streams}
 
     async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
         """Take the gateways that were started."""
@@ -186,13 +180,13 @@ class FrontServer:
         _log.error("%s", self.failure)
         self.stopped.set()
 
-    async def _open_api(self) -> str:
+    async def _open_api(self, answer: Callable[[SignedRequest], Awaitable[Response]]) -> str:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(self._directory / "server.pem")
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: ApiConnection(tls, lambda: weather(self._faults.all()), self._chance, self.answer),
+            lambda: ApiConnection(tls, lambda: weather(self._faults.all()), self._chance, answer),
             "127.0.0.1",
             0,
             backlog=_BACKLOG,
@@ -209,49 +203,13 @@ class FrontServer:
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Peer(reader, writer, self.handlers()).run()
 
-    # Requests.
-
-    async def answer(self, request: SignedRequest) -> Response:
-        """Answer a request of a client."""
-        target = request.header("x-amz-target") or ""
-        now = dt.datetime.now(dt.UTC)
-        service = "ssm" if target.startswith("AmazonSSM.") else None
-        try:
-            scope = verify(request, self._keys, region=self._region, service=service, now=now)
-        except SignatureRefusedError as error:
-            return _refusal(request, ApiError(error.code, error.message))
-        if (failure := general_error(self._faults)) is not None:
-            return _refusal(request, failure)
-        if target == "AmazonSSM.StartSession" and self._faults.take_call("forbidden"):
-            text = "<UnauthorizedRequest><message>Forbidden.</message></UnauthorizedRequest>"
-            return Response(403, text.encode(), {"Content-Type": "application/xml"})
-        if self._api is None or self._moto is None:
-            return ApiError("InternalServerError", "The sandbox is not ready.", 500).response()
-        response = await self._api.answer(target, request.body)
-        if response is None:
-            loop = asyncio.get_running_loop()
-            try:
-                response = await loop.run_in_executor(None, self._moto.answer, request, scope.service)
-            except ApiError as error:
-                return _refusal(request, error)
-            if scope.service == "sts":
-                response = await self._issue(response)
-        response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
-        return response
-
-    async def _issue(self, response: Response) -> Response:
-        """Put a credential of ours into an answer of STS that has one; every process knows it before the client."""
-        body, key = reissue(response.body)
-        if key is not None:
-            for gateway in self._gateways:
-                await gateway.call("add_key", key=list(astuple(key)))
-            self._keys.add(key)
-        return replace(response, body=body)
-
     # Control.
 
     async def _sessions(self) -> list[dict[str, object]]:
-        return await self._api.sessions() if self._api is not None else []
+        return await self._dispatch.api.sessions() if self._dispatch is not None else []
+
+    async def _calls(self) -> list[dict[str, object]]:
+        return self._dispatch.counts.rows() if self._dispatch is not None else []
 
     async def _set_fault(self, *, fault: str, session_id: str | None = None) -> None:
         parsed = faults.parse(fault)
@@ -276,6 +234,11 @@ class FrontServer:
             await gateway.call("renew_key", key=key)
         self._keys.renew(AccessKey(*key))
 
+    async def _share_key(self, key: AccessKey) -> None:
+        for gateway in self._gateways:
+            await gateway.call("add_key", key=list(astuple(key)))
+        self._keys.add(key)
+
     async def _stop(self) -> None:
         # Not before the answer is written.
         asyncio.get_running_loop().call_soon(self.stopped.set)
@@ -283,36 +246,10 @@ class FrontServer:
     def _gateways_of(self, session_id: str | None) -> Sequence[Peer]:
         if session_id is None:
             return self._gateways
-        home = self._api.home(session_id) if self._api is not None else None
+        home = self._dispatch.api.home(session_id) if self._dispatch is not None else None
         if home is None:
             raise ControlError(f"there is no session {session_id}")
         return [home]
-
-
-_XML_CODES = {
-    "UnrecognizedClientException": "InvalidClientTokenId",
-    "InvalidSignatureException": "SignatureDoesNotMatch",
-    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
-    "IncompleteSignatureException": "IncompleteSignature",
-    "ExpiredTokenException": "ExpiredToken",
-    "ThrottlingException": "Throttling",
-    "InternalServerError": "InternalFailure",
-}
-
-
-def _refusal(request: SignedRequest, error: ApiError) -> Response:
-    """An error in the protocol of the request: JSON, or the XML of the query services."""
-    if (request.header("content-type") or "").startswith(_JSON) or "x-amz-target" in dict(request.headers):
-        return error.response()
-    code = _XML_CODES.get(error.code, error.code)
-    text = (
-        "<ErrorResponse><Error><Type>Sender</Type>"
-        f"<Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
-        f"<Errors><Error><Code>{code}</Code><Message>{escape(error.message)}</Message></Error></Errors>"
-        f"<RequestId>{secrets.token_hex(16)}</RequestId></ErrorResponse>"
-    )
-    status = error.status if error.status != 400 else 403
-    return Response(status, text.encode(), {"Content-Type": "text/xml"})
 
 
 async def _run(connection: socket.socket, directory: Path, gateways: Sequence[socket.socket], umask: int) -> str:

@@ -43,7 +43,7 @@ class Gateway:
         self._sshd: SystemSshd | None = None
         self._character = Character()
         self._url = ""
-        self._keys = KeyRing(AccessKey("", "", ""))
+        self._keys = KeyRing()
         self._server: asyncio.Server | None = None
         self.stopped = asyncio.Event()
 
@@ -67,8 +67,7 @@ class Gateway:
         self,
         *,
         directory: str,
-        key: list[str],
-        region: str,
+        keys: list[list[str]],
         unpaced: bool,
         unsigned_opens: bool,
         agent_version: str,
@@ -84,7 +83,7 @@ class Gateway:
         `sshd` is the program to run for each connection to port 22; without it `ports` must name one that listens.
         """
         processes.configure_log(Path(directory) / "gateway.log")
-        self._keys = KeyRing(AccessKey(*key))
+        self._keys = KeyRing(AccessKey(*key) for key in keys)
         self._chance.seed(seed)
         self._character = Character(agent_version, unpaced, handshake_seconds, strict)
         self._ports = {int(number): own for number, own in ports.items()}
@@ -97,7 +96,6 @@ class Gateway:
             ClientConnection,
             tls,
             self._keys,
-            region,
             self._sessions.get,
             self._weather,
             self._chance,

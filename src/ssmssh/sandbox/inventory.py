@@ -1,41 +1,137 @@
 """The machines of the sandbox: one list, from which every service's view of them is made.
 
-The ids are fixed, so that documentation can name them; everything else is plausible and never used to
+The ids of three are fixed, so that documentation can name them; everything else is plausible and never used to
 reach anything: all of them are the one SSH server of the sandbox.
 """
 
-import datetime as dt
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
+
+from ssmssh.sandbox.accounts import PROFILES, Place
+
+Source = Literal["ec2", "on-premises", "azure", "gcp"]
+
+EC2_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+HYBRID_ID = re.compile(r"mi-[0-9a-f]{17}")
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A managed node.
+    """A machine, or something else that sessions lead to.
 
-    `instance_id` is an EC2 id (``i-…``) or that of a hybrid node (``mi-…``), which EC2 does not know;
-    `name` is its tag ``Name`` and, for a hybrid node, the name it was activated with.
+    Attributes:
+        instance_id: An EC2 id (``i-…``), that of a hybrid node (``mi-…``), which EC2 does not know, or any other target
+            of a session (``ecs:…``), which no call lists.
+        name: Its tag ``Name`` and, for a hybrid node, the name it was activated with. Empty: it has none.
+        address: The private address; empty: one that is made of the id.
+        tags: But for ``Name`` and what the group adds.
+        region: Empty: the sandbox's own.
+        profile: Whose it is: ``sandbox`` or ``other``.
+        public_address: Empty: it has none.
+        private_dns_name, dns_name: EC2's names for the two addresses; empty: those that EC2 makes of them.
+        computer_name: The host name it reports to Systems Manager; empty: the private DNS name.
+        source: Empty: by the id, EC2 or on-premises.
+        managed: Whether Systems Manager knows it.
+        ping_status: ``Online``, ``ConnectionLost`` or ``Inactive``.
+        ping_age_seconds: How long before the question its agent last spoke.
+        state: EC2's.
+        age_seconds: How long before the question it was launched, or registered.
+        group: The name of its auto scaling group; empty: none.
     """
 
     instance_id: str
-    name: str
-    address: str
+    name: str = ""
+    address: str = ""
     platform_type: str = "Linux"
     platform_name: str = "Debian GNU/Linux"
     platform_version: str = "12"
     agent_version: str = "3.3.987.0"
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
+    profile: str = "sandbox"
+    public_address: str = ""
+    private_dns_name: str = ""
+    dns_name: str = ""
+    computer_name: str = ""
+    source: Source | Literal[""] = ""
+    managed: bool = True
+    ping_status: str = "Online"
+    ping_age_seconds: float = 30.0
+    state: str = "running"
+    age_seconds: float = DAY_SECONDS
+    group: str = ""
+
+    @property
+    def is_ec2(self) -> bool:
+        """Whether EC2 knows it."""
+        return EC2_ID.fullmatch(self.instance_id) is not None
 
     @property
     def is_hybrid(self) -> bool:
         """Whether it is a machine outside EC2."""
-        return self.instance_id.startswith("mi-")
+        return HYBRID_ID.fullmatch(self.instance_id) is not None
 
     @property
-    def computer_name(self) -> str:
-        """The host name it reports to Systems Manager."""
+    def is_node(self) -> bool:
+        """Whether Systems Manager lists it: a machine with an agent, and not gone."""
+        return (self.is_ec2 or self.is_hybrid) and self.managed and self.state != "terminated"
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a session can be started with it."""
+        return self.managed and self.state == "running" and self.ping_status == "Online"
+
+    @property
+    def place(self) -> Place:
+        """The account and region in which it is found."""
+        return Place(PROFILES[self.profile], self.region)
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """With ``Name``, and the one that auto scaling puts on its instances."""
+        name = {"Name": self.name} if self.name else {}
+        group = {"aws:autoscaling:groupName": self.group} if self.group else {}
+        return name | dict(self.tags) | group
+
+    @property
+    def private_address(self) -> str:
+        """The private address."""
+        if self.address:
+            return self.address
+        number = zlib.crc32(self.instance_id.encode())
+        return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+    @property
+    def private_host_name(self) -> str:
+        """EC2's name for the private address, or what the machine's owner calls it."""
+        if self.private_dns_name:
+            return self.private_dns_name
         if self.is_hybrid:
-            return f"{self.name}.example.internal"
-        return f"ip-{self.address.replace('.', '-')}.ec2.internal"
+            return f"{self.name}.example.internal" if self.name else "localhost"
+        domain = "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
+        return f"ip-{self.private_address.replace('.', '-')}.{domain}"
+
+    @property
+    def public_host_name(self) -> str:
+        """EC2's name for the public address; empty without one."""
+        if self.dns_name or not self.public_address:
+            return self.dns_name
+        domain = "compute-1" if self.region == "us-east-1" else f"{self.region}.compute"
+        return f"ec2-{self.public_address.replace('.', '-')}.{domain}.amazonaws.com"
+
+    @property
+    def reported_name(self) -> str:
+        """The host name it reports to Systems Manager."""
+        return self.computer_name or self.private_host_name
+
+    @property
+    def where_from(self) -> Source:
+        """Its source, by the id where none is given."""
+        return self.source or ("on-premises" if self.is_hybrid else "ec2")
 
 
 INSTANCES = (
@@ -43,32 +139,24 @@ INSTANCES = (
     Instance("i-0fedcba9876543210", "db-1", "172.31.10.12", tags={"Environment": "sandbox"}),
     Instance("mi-0123456789abcdef0", "on-prem-1", "192.0.2.10", tags={"Environment": "office"}),
 )
-"""What a sandbox has when nothing else is asked for."""
+"""What every sandbox has."""
 
 
-def instance_information(instance: Instance, now: dt.datetime, ping_status: str) -> dict[str, object]:
-    """An element of ``InstanceInformationList``, as DescribeInstanceInformation gives it.
+class Inventory:
+    """All machines, to be found by id, and by the account and region in which they are."""
 
-    `ping_status` is ``Online`` or ``ConnectionLost``.
-    """
-    information: dict[str, object] = {
-        "InstanceId": instance.instance_id,
-        "PingStatus": ping_status,
-        "LastPingDateTime": now.timestamp(),
-        "AgentVersion": instance.agent_version,
-        "IsLatestVersion": True,
-        "PlatformType": instance.platform_type,
-        "PlatformName": instance.platform_name,
-        "PlatformVersion": instance.platform_version,
-        "ResourceType": "ManagedInstance" if instance.is_hybrid else "EC2Instance",
-        "IPAddress": instance.address,
-        "ComputerName": instance.computer_name,
-        "SourceId": instance.instance_id,
-        "SourceType": "AWS::SSM::ManagedInstance" if instance.is_hybrid else "AWS::EC2::Instance",
-    }
-    if instance.is_hybrid:
-        information["Name"] = instance.name
-        information["ActivationId"] = "01234567-89ab-cdef-0123-456789abcdef"
-        information["IamRole"] = "service-role/AmazonEC2RunCommandRoleForManagedInstances"
-        information["RegistrationDate"] = now.timestamp()
-    return information
+    def __init__(self, instances: Iterable[Instance]) -> None:
+        self._by_id: dict[str, Instance] = {}
+        self._by_place: dict[Place, list[Instance]] = {}
+        for instance in instances:
+            self._by_id[instance.instance_id] = instance
+            self._by_place.setdefault(instance.place, []).append(instance)
+
+    def find(self, instance_id: str, place: Place) -> Instance | None:
+        """The one of this id, if it is there."""
+        instance = self._by_id.get(instance_id)
+        return instance if instance is not None and instance.place == place else None
+
+    def at(self, place: Place) -> Sequence[Instance]:
+        """All that are there, in the order of the inventory."""
+        return self._by_place.get(place, ())

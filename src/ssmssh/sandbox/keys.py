@@ -8,41 +8,46 @@ come from a generator that can be guessed, those of GetSessionToken are an examp
 import re
 import secrets
 import string
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from ssmssh.sandbox.accounts import ACCOUNT_ID
 
 _LETTERS = string.ascii_uppercase + "234567"
 _TEMPORARY = "ASIA"
 """How the id of a temporary credential begins (IAM User Guide, "IAM identifiers")."""
 _ISSUED_KEYS = 1000
 """How many issued credentials are good at once: one per connection of a long test run whose programs keep no cache."""
+_ROLE = re.compile(rb"<Arn>arn:[a-z-]+:sts::([0-9]{12}):assumed-role/")
 _MEMBERS = ("AccessKeyId", "SecretAccessKey", "SessionToken")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A temporary credential, as a role has them."""
+    """A temporary credential, as a role has them, and the account it is of."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
+    account_id: str = ACCOUNT_ID
 
 
 class KeyRing:
     """The credentials that are good now, and those that were.
 
-    `key` is the sandbox's own; what its STS issues is added, and stays good when that one is renewed, as with AWS.
+    `keys` are the sandbox's own, one an account; what its STS issues is added, and stays good when the account's own is
+    renewed, as with AWS.
     """
 
-    def __init__(self, key: AccessKey) -> None:
-        self._current = key
+    def __init__(self, keys: Iterable[AccessKey] = ()) -> None:
+        self._current = {key.account_id: key for key in keys}
         self._issued: dict[str, AccessKey] = {}
         self._expired: set[str] = set()
 
     def renew(self, key: AccessKey) -> None:
-        """Take a new credential; requests signed with the old one have an expired token from now on."""
-        self._expired.add(self._current.access_key_id)
-        self._current = key
+        """Take a new credential; requests signed with its account's old one have an expired token from now on."""
+        self._expired.add(self._current[key.account_id].access_key_id)
+        self._current[key.account_id] = key
 
     def add(self, key: AccessKey) -> None:
         """Accept a credential that was issued; of more than a thousand, the oldest is forgotten."""
@@ -52,32 +57,37 @@ class KeyRing:
 
     def find(self, access_key_id: str) -> AccessKey | None:
         """The good credential with this id, or None."""
-        if access_key_id == self._current.access_key_id:
-            return self._current
-        return self._issued.get(access_key_id)
+        own = (key for key in self._current.values() if key.access_key_id == access_key_id)
+        return next(own, None) or self._issued.get(access_key_id)
+
+    def is_own(self, access_key_id: str) -> bool:
+        """Whether this one is the sandbox's own, and not issued by its STS."""
+        return any(key.access_key_id == access_key_id for key in self._current.values())
 
     def is_expired(self, access_key_id: str) -> bool:
         """Whether this one was good once."""
         return access_key_id in self._expired
 
 
-def make_access_key() -> AccessKey:
+def make_access_key(account_id: str = ACCOUNT_ID) -> AccessKey:
     """A credential that nobody has had."""
-    return AccessKey(_make_id(), secrets.token_urlsafe(30), secrets.token_urlsafe(90))
+    return AccessKey(_make_id(), secrets.token_urlsafe(30), secrets.token_urlsafe(90), account_id)
 
 
-def reissue(body: bytes) -> tuple[bytes, AccessKey | None]:
+def reissue(body: bytes, account_id: str) -> tuple[bytes, AccessKey | None]:
     """The body of an answer of STS (XML) with a secret and a token of ours, and the credential; None if there is none.
 
-    The id stays if it is of a temporary credential: moto knows the assumed role by it.
+    The id stays if it is of a temporary credential: moto knows the assumed role by it. The credential is of the role's
+    account, or of `account_id`, who asks, where it is of no role.
     """
     found = {name: match for name in _MEMBERS if (match := _pattern(name).search(body))}
     if len(found) < len(_MEMBERS):
         return body, None
     given = found["AccessKeyId"][1].decode()
-    key = make_access_key()
+    role = _ROLE.search(body)
+    key = make_access_key(role[1].decode() if role else account_id)
     if given.startswith(_TEMPORARY):
-        key = AccessKey(given, key.secret_access_key, key.session_token)
+        key = replace(key, access_key_id=given)
     values = (key.access_key_id, key.secret_access_key, key.session_token)
     for name, value in zip(_MEMBERS, values, strict=True):
         body = _pattern(name).sub(_element(name, value), body)

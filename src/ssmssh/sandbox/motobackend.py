@@ -1,22 +1,32 @@
-"""Everything of AWS but sessions: moto, with the sandbox's inventory in it.
+"""Everything of AWS that the sandbox does not answer itself: moto, with the inventory's instances in it.
 
 Moto is imported when the first such call comes, because that takes longer than all the rest of a sandbox. It draws
 ids at random, so the instances get theirs by hand, in `seed`, which is the only place that touches moto's insides.
+
+It takes the longer over an instance the more it has (five thousand take four minutes), so it gets to know them as
+they are spoken of: a call that names an id finds that one there, and the three that every sandbox has.
 """
 
 import importlib
 import io
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-from ssmssh.sandbox.api import ACCOUNT_ID, ApiError
+from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.httpio import Response
-from ssmssh.sandbox.inventory import Instance
+from ssmssh.sandbox.inventory import INSTANCES, Instance, Inventory
+from ssmssh.sandbox.refusals import ApiError
 from ssmssh.sandbox.sigv4 import SignedRequest
 
 _IMAGE = "ami-03cf127a"
 """One of those that moto knows without being told."""
+
+_NAMED = re.compile(rb"i-[0-9a-f]{8,17}")
+_NAMED_IDS = 100
+"""How many ids of a request are looked up."""
+_ALWAYS = tuple(instance.instance_id for instance in INSTANCES)
 
 MISSING = "this call is answered by moto, which is not installed; pip install 'ssmssh[sandbox]'"
 
@@ -24,14 +34,14 @@ MISSING = "this call is answered by moto, which is not installed; pip install 's
 class MotoBackend:
     """Answers requests; blocks, so call it from a thread. Moto's state is its process's, so make one only."""
 
-    def __init__(self, region: str, instances: Sequence[Instance]) -> None:
-        self._region = region
-        self._instances = instances
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._seeded: set[str] = set()
         self._lock = threading.Lock()
         self._application: Callable[..., Iterable[bytes]] | None = None
 
-    def answer(self, request: SignedRequest, service: str) -> Response:
-        """Have moto answer; `service` is the one the request is signed for.
+    def answer(self, request: SignedRequest, service: str, place: Place) -> Response:
+        """Have moto answer; `service` is the one the request is signed for, `place` where it goes.
 
         Raises:
             ApiError: moto is not installed.
@@ -42,38 +52,49 @@ class MotoBackend:
                     server = importlib.import_module("moto.server")
                 except ImportError:
                     raise ApiError("NotImplementedException", MISSING) from None
-                seed(self._region, self._instances)
                 self._application = server.DomainDispatcherApplication(server.create_backend_app)
-            return _through_wsgi(self._application, request, f"{service}.{self._region}.amazonaws.com")
+            self._seed(place, request.body)
+            host = f"{service}.{place.region}.amazonaws.com"
+            return _through_wsgi(self._application, request, host, place.account_id)
+
+    def _seed(self, place: Place, body: bytes) -> None:
+        named = [each.decode() for each in _NAMED.findall(body)[:_NAMED_IDS]]
+        new = dict.fromkeys(each for each in (*_ALWAYS, *named) if each not in self._seeded)
+        found = [instance for each in new if (instance := self._inventory.find(each, place)) is not None]
+        seed(place, [instance for instance in found if instance.is_ec2])
+        self._seeded.update(instance.instance_id for instance in found)
 
 
-def seed(region: str, instances: Sequence[Instance]) -> None:
-    """Put the EC2 instances of the inventory into moto, under their own ids and addresses."""
+def seed(place: Place, instances: Sequence[Instance]) -> None:
+    """Put EC2 instances into moto, under their own ids and addresses, in the state in which they are."""
     backends: Any = importlib.import_module("moto.ec2.models").ec2_backends
-    backend = backends[ACCOUNT_ID][region]
+    backend = backends[place.account_id][place.region]
     for instance in instances:
-        if instance.is_hybrid:
-            continue
-        tags = {"Name": instance.name} | instance.tags
         reservation = backend.run_instances(
             _IMAGE,
             1,
             "",
             [],
             instance_type="t3.micro",
-            region_name=region,
+            region_name=place.region,
             is_instance_type_default=False,
-            tags={"instance": tags},
+            tags={"instance": instance.all_tags},
         )
         machine = reservation.instances[0]
         backend.tags[instance.instance_id] = backend.tags.pop(machine.id, {})
         machine.id = instance.instance_id
         interface = machine.nics[0]
-        interface.private_ip_address = instance.address
-        interface.private_ip_addresses = [{"PrivateIpAddress": instance.address, "Primary": True}]
+        interface.private_ip_address = instance.private_address
+        interface.private_ip_addresses = [{"PrivateIpAddress": instance.private_address, "Primary": True}]
+        if instance.state in ("stopped", "stopping"):
+            machine.stop()
+        elif instance.state in ("terminated", "shutting-down"):
+            machine.terminate()
 
 
-def _through_wsgi(application: Callable[..., Iterable[bytes]], request: SignedRequest, host: str) -> Response:
+def _through_wsgi(
+    application: Callable[..., Iterable[bytes]], request: SignedRequest, host: str, account_id: str
+) -> Response:
     path, _, query = request.target.partition("?")
     environ: dict[str, object] = {
         "REQUEST_METHOD": request.method,
@@ -96,6 +117,7 @@ def _through_wsgi(application: Callable[..., Iterable[bytes]], request: SignedRe
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     environ["HTTP_HOST"] = host
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account_id
     status: list[str] = []
     headers: dict[str, str] = {}
 

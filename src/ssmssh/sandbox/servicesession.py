@@ -63,6 +63,8 @@ class Order:
     target: str
     document_name: str
     properties: Mapping[str, object]
+    region: str
+    account_id: str
     owner: str
     reason: str = ""
 
@@ -152,6 +154,8 @@ class ServiceSession:
             "session_id": self.order.session_id,
             "target": self.order.target,
             "document_name": self.order.document_name,
+            "region": self.order.region,
+            "account_id": self.order.account_id,
             "owner": self.order.owner,
             "reason": self.order.reason,
             "status": self.status,
@@ -175,6 +179,11 @@ class ServiceSession:
         }
 
     # The client's connection (`Channel`).
+
+    @property
+    def region(self) -> str:
+        """The region that the open request must be signed for."""
+        return self.order.region
 
     def admits(self, query: str) -> bool:
         """Whether the URL is the current one."""

@@ -63,10 +63,12 @@ class SignatureRefusedError(Exception):
         self.message = message
 
 
-def verify(request: SignedRequest, keys: KeyRing, *, region: str, service: str | None, now: dt.datetime) -> Scope:
+def verify(
+    request: SignedRequest, keys: KeyRing, *, region: str | None, service: str | None, now: dt.datetime
+) -> Scope:
     """Check that a good key of `keys` signed `request` for `region` and `service`, at about `now` (aware).
 
-    `service` None accepts any one; the caller then goes by the scope that is returned.
+    None accepts any region, or service; the caller then goes by the scope that is returned.
 
     Raises:
         SignatureRefusedError: with the code and words of the real services.
@@ -79,7 +81,7 @@ def verify(request: SignedRequest, keys: KeyRing, *, region: str, service: str |
         raise SignatureRefusedError(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
-    if scope.region != region:
+    if region is not None and scope.region != region:
         raise SignatureRefusedError(
             "InvalidSignatureException", f"Credential should be scoped to a valid region, not '{scope.region}'."
         )

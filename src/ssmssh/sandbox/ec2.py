@@ -1,0 +1,182 @@
+"""EC2's calls about instances and regions, answered from the inventory.
+
+Moto would answer them too, but it needs minutes to take in some thousand instances, and twenty seconds for a page of
+them. Filters, wildcards and refusals: EC2 API Reference, ``DescribeInstances``; User Guide, "Filter your resources".
+"""
+
+import datetime as dt
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ssmssh.sandbox.accounts import REGIONS
+from ssmssh.sandbox.faults import FaultSet
+from ssmssh.sandbox.httpio import Response
+from ssmssh.sandbox.inventory import EC2_ID, Instance, Inventory
+from ssmssh.sandbox.query import QueryCall, Value
+from ssmssh.sandbox.refusals import ApiError
+
+_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+_SIZES = (5, 1000)
+_DEFAULT_SIZE = 1000
+"""Of a page where none is asked for. Nobody says what it is; the largest is the least that a caller must cope with."""
+_DISABLED_REGIONS = ("af-south-1", "me-south-1")
+"""Some that the accounts have not enabled."""
+_STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+_FILTERS: Mapping[str, Callable[[Instance], Iterable[str]]] = {
+    "availability-zone": lambda each: [f"{each.region}a"],
+    "dns-name": lambda each: [each.public_host_name] if _has_addresses(each) else [],
+    "instance-id": lambda each: [each.instance_id],
+    "instance-state-name": lambda each: [each.state],
+    "ip-address": lambda each: [each.public_address] if _has_addresses(each) else [],
+    "network-interface.addresses.private-ip-address": lambda each: _private(each, each.private_address),
+    "platform": lambda each: ["windows"] if each.platform_type == "Windows" else [],
+    "private-dns-name": lambda each: _private(each, each.private_host_name),
+    "private-ip-address": lambda each: _private(each, each.private_address),
+    "tag-key": lambda each: each.all_tags,
+}
+"""What an instance has of each filter, tags apart."""
+
+
+class Ec2Calls:
+    """The answers; None from `answer` for an action that is not one of these."""
+
+    def __init__(self, inventory: Inventory, region: str, faults: FaultSet) -> None:
+        self._inventory = inventory
+        self._regions = list(dict.fromkeys((region, *REGIONS)))
+        self._faults = faults
+
+    def answer(self, call: QueryCall) -> Response | None:
+        """Answer a call.
+
+        Raises:
+            ApiError: it is refused.
+        """
+        if call.action == "DescribeInstances":
+            return self._describe_instances(call)
+        if call.action == "DescribeRegions":
+            return self._describe_regions(call)
+        return None
+
+    def _describe_instances(self, call: QueryCall) -> Response:
+        ids = call.texts("InstanceId")
+        instances = self._of_ids(call, ids)
+        for key, values in call.filters("Filter", "Value"):
+            wanted = [_pattern(value) for value in values]
+            instances = [
+                each for each in instances if any(one.fullmatch(has) for has in _having(each, key) for one in wanted)
+            ]
+        if ids and "MaxResults" in call.parameters:
+            raise ApiError(
+                "InvalidParameterCombination",
+                "The parameter instancesSet cannot be used with the parameter maxResults",
+            )
+        page = call.page(instances, "MaxResults", _SIZES, _DEFAULT_SIZE, self._faults)
+        now = dt.datetime.now(dt.UTC)
+        reservations: list[Value] = [
+            {
+                "reservationId": f"r-{each[0].instance_id.removeprefix('i-')}",
+                "ownerId": call.place.account_id,
+                "instancesSet": [_instance(one, now) for one in each],
+            }
+            for each in _reservations(page.rows)
+        ]
+        content: dict[str, Value] = {"reservationSet": reservations}
+        if page.next_token is not None:
+            content["nextToken"] = page.next_token
+        return call.answer(content, _NAMESPACE)
+
+    def _of_ids(self, call: QueryCall, ids: Sequence[str]) -> Sequence[Instance]:
+        here = [instance for instance in self._inventory.at(call.place) if instance.is_ec2]
+        if wrong := [each for each in ids if not EC2_ID.fullmatch(each)]:
+            raise ApiError("InvalidInstanceID.Malformed", f'Invalid id: "{wrong[0]}"')
+        missing = sorted(set(ids) - {instance.instance_id for instance in here})
+        if missing:
+            words = "ID '{}' does" if len(missing) == 1 else "IDs '{}' do"
+            raise ApiError("InvalidInstanceID.NotFound", f"The instance {words.format(', '.join(missing))} not exist")
+        return [instance for instance in here if instance.instance_id in ids] if ids else here
+
+    def _describe_regions(self, call: QueryCall) -> Response:
+        rows = [(name, "opt-in-not-required") for name in self._regions]
+        if call.parameters.get("AllRegions") == "true":
+            rows += [(name, "not-opted-in") for name in _DISABLED_REGIONS]
+        names = call.texts("RegionName")
+        for key, values in call.filters("Filter", "Value"):
+            if key not in ("region-name", "opt-in-status"):
+                raise _no_filter(key)
+            rows = [row for row in rows if row[key == "opt-in-status"] in values]
+        regions: list[Value] = [
+            {"regionName": name, "regionEndpoint": f"ec2.{name}.amazonaws.com", "optInStatus": status}
+            for name, status in rows
+            if not names or name in names
+        ]
+        return call.answer({"regionInfo": regions}, _NAMESPACE)
+
+
+def _has_addresses(instance: Instance) -> bool:
+    """What is terminated has none any more, what is stopped no public one."""
+    return instance.state not in ("terminated", "stopped", "stopping")
+
+
+def _private(instance: Instance, value: str) -> list[str]:
+    return [] if instance.state == "terminated" else [value]
+
+
+def _having(instance: Instance, key: str) -> Iterable[str]:
+    if key.startswith("tag:"):
+        value = instance.all_tags.get(key.removeprefix("tag:"))
+        return [] if value is None else [value]
+    if key not in _FILTERS:
+        raise _no_filter(key)
+    return _FILTERS[key](instance)
+
+
+def _no_filter(key: str) -> ApiError:
+    return ApiError("InvalidParameterValue", f"The filter '{key}' is invalid")
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    """A filter's value: ``*`` is anything, ``?`` any character, and a backslash takes that from what follows it."""
+    parts = re.findall(r"\\.|.|\\", value, re.DOTALL)
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
+
+
+def _reservations(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """What was launched together comes together: here, neighbours of one group."""
+    numbered = enumerate(instances)
+    groups = itertools.groupby(numbered, lambda pair: pair[1].group or pair[0])
+    return [[instance for _, instance in group] for _, group in groups]
+
+
+def _instance(instance: Instance, now: dt.datetime) -> Value:
+    launched_at = now - dt.timedelta(seconds=instance.age_seconds)
+    row: dict[str, Value] = {
+        "instanceId": instance.instance_id,
+        "imageId": "ami-0123456789abcdef0",
+        "instanceState": {"code": str(_STATE_CODES[instance.state]), "name": instance.state},
+        "privateDnsName": "".join(_private(instance, instance.private_host_name)),
+        "dnsName": instance.public_host_name if _has_addresses(instance) else "",
+        "amiLaunchIndex": "0",
+        "instanceType": "t3.micro",
+        "launchTime": launched_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "placement": {"availabilityZone": f"{instance.region}a", "groupName": "", "tenancy": "default"},
+        "monitoring": {"state": "disabled"},
+        "architecture": "x86_64",
+        "rootDeviceType": "ebs",
+        "rootDeviceName": "/dev/xvda",
+        "virtualizationType": "hvm",
+        "hypervisor": "xen",
+        "platformDetails": "Windows" if instance.platform_type == "Windows" else "Linux/UNIX",
+        "tagSet": [{"key": key, "value": value} for key, value in instance.all_tags.items()],
+    }
+    if instance.platform_type == "Windows":
+        row["platform"] = "windows"
+    if instance.state != "terminated":
+        row["privateIpAddress"] = instance.private_address
+        row["vpcId"] = "vpc-0123456789abcdef0"
+        row["subnetId"] = "subnet-0123456789abcdef0"
+    if instance.public_address and _has_addresses(instance):
+        row["ipAddress"] = instance.public_address
+    return row
