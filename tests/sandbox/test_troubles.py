@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from ssmssh.errors import UsageError
-from ssmssh.protocol.message import ControlFlag, MessageError, MessageType, PayloadType
+from ssmssh.protocol.message import ControlFlag, MessageError, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import build_flag, parse_channel_closed
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.control import ControlError
@@ -251,6 +251,38 @@ def test_oversize_is_refused_with_1009(channel: DataChannel) -> None:
     echoes(channel, b"x" * 1024)
     channel.send(b"x" * 2000)
     assert closing(channel) == (1009, "message too big")
+
+
+def test_an_overrun_is_closed_with_1008_and_what_waited_is_lost(channel: DataChannel) -> None:
+    set_fault(channel, "overrun-closes:limit=5000,rate=1000")
+    messages = [channel.message(b"x" * 1000) for _ in range(6)]  # the first is taken at once
+    for message in messages:
+        channel.send_raw(message)
+    assert closing(channel) == (1008, "too much is waiting for the agent")
+    assert parse(messages[1]).sequence_number not in channel.acknowledged
+    channel.box.faults.clear("overrun-closes", channel.session_id)
+    channel.resume()
+    for message in messages:
+        channel.send_raw(message)
+    assert channel.read(6000) == b"x" * 6000
+
+
+def test_what_is_no_overrun_arrives_at_the_rate(channel: DataChannel) -> None:
+    began = time.monotonic()
+    set_fault(channel, "overrun-closes:limit=20000,rate=20000")
+    for _ in range(10):
+        channel.send(b"x" * 1000)
+    assert channel.read(10_000) == b"x" * 10_000
+    assert time.monotonic() - began >= 9000 / 20_000
+
+
+def test_what_waits_is_passed_on_when_the_fault_is_lifted(channel: DataChannel) -> None:
+    set_fault(channel, "overrun-closes:limit=20000,rate=10")
+    channel.send(b"one")
+    channel.send(b"two")
+    channel.box.faults.clear("overrun-closes", channel.session_id)
+    channel.send(b"three")
+    assert channel.read(11) == b"onetwothree"
 
 
 def test_a_server_that_dies_ends_the_session(sandbox: Sandbox) -> None:

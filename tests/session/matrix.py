@@ -101,6 +101,7 @@ ROWS = (
     # The service.
     Row("the end is told 2 s later", ("late-end:seconds=2",)),
     Row("the WebSocket stays open behind the end", ("stays-open",)),
+    Row("a service that closes on an overrun", ("overrun-closes:limit=65536,rate=500000",)),
     Row("a token counts once, and a cut", ("token-once", "cut:bytes=80000")),
     # The end.
     Row("target not connected", ("target-not-connected",), (4,), ("TargetNotConnected",)),

@@ -117,6 +117,14 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _condition(
             "oversize-refused", "a message of more than `limit` bytes closes with code 1009", "limit", limit=4096
         ),
+        _condition(
+            "overrun-closes",
+            "the agent takes `rate` bytes per second, and when more than `limit` wait for it, they are lost, and the "
+            "WebSocket is closed with code 1008",
+            "limit",
+            limit=131_072,
+            rate=2_000_000,
+        ),
         _condition("slow-agent-start", "the agent appears `seconds` after StartSession", "seconds", seconds=3),
         _condition(
             "port-closed",

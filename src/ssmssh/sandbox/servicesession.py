@@ -27,6 +27,7 @@ from ssmssh.protocol.message import (
 )
 from ssmssh.protocol.payloads import build_channel_closed
 from ssmssh.sandbox.agent import Agent
+from ssmssh.sandbox.backlog import Backlog
 from ssmssh.sandbox.character import Character, Races
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.events import Events
@@ -110,7 +111,8 @@ class ServiceSession:
         self._timers: list[asyncio.TimerHandle] = []
         chance = environs.chance
         self.agent = Agent(self, self._dial, order.properties, environs.character, chance, self._races)
-        self.up = Link(self._to_agent, self.faults, chance)
+        self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
+        self.up = Link(self._backlog.put, self.faults, chance)
         self.down = Link(self._to_client, self.faults, chance)
         self.events = Events(self, chance)
         slow = environs.faults.get("slow-agent-start", order.session_id)
@@ -340,6 +342,10 @@ class ServiceSession:
         if not self._agent_away or self._agent_was_reset:
             self.agent.receive(messages)
 
+    def _overrun(self) -> None:
+        if self._client is not None:
+            self._client.finish(1008, "too much is waiting for the agent")
+
     def _races(self) -> Races:
         fault = self.faults().get("races")
         return Races() if fault is None else Races(**fault.arguments)
@@ -365,6 +371,7 @@ class ServiceSession:
         for timer in self._timers:
             timer.cancel()
         self.up.clear()
+        self._backlog.clear()
         self.down.clear()
         client, self._client = self._client, None
         if client is not None:
