@@ -2,13 +2,16 @@
 
 import contextlib
 import select
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ssmssh.sandbox import Sandbox
+from ssmssh.session.patience import NOTICE_SECONDS
 from ssmssh.session.streams import OUTPUT_QUEUE_BYTES
 from tests.acceptance.clients import Client, digest, payload, wait_until
 from tests.session.observed import ObservedProxy
@@ -135,6 +138,22 @@ def test_a_flush_that_does_not_end(far: socket.socket, proxy: ObservedProxy, san
         assert proxy.wait() == 6
     assert "did not reach" in proxy.line
     assert far.recv(100) == b""
+
+
+@pytest.mark.parametrize("seconds", [0.0, NOTICE_SECONDS - 0.3], ids=["at once", "just before a deadline"])
+def test_a_signal_while_the_port_is_silent(client: Client, sandbox: Sandbox, seconds: float) -> None:
+    """What was written is not acknowledged, so it is tried for a while, during which nobody waits for the port."""
+    with sandbox.faults.during("port-closed:seconds=60"):
+        began = time.monotonic()
+        proxy = ObservedProxy(client, port=PORT)
+        proxy.wait_for_log("handshake complete")
+        proxy.write(b"SSH-2.0-here\r\n")
+        select.select([], [], [], max(0.0, began + seconds - time.monotonic()))
+        before = proxy.turns
+        proxy.process.terminate()
+        assert proxy.wait() == 128 + signal.SIGTERM
+    assert "gave up flushing" in proxy.log
+    assert 0 < proxy.turns - before < MAX_TURNS
 
 
 def test_the_end_of_input_while_the_api_is_silent(client: Client) -> None:
