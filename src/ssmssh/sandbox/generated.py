@@ -44,11 +44,11 @@ HOSTILE_NAMES = (
     "=1+1",
     "null",
     "x" * 256,
-    "caf\u00e9",
-    "\N{ROCKET} launch",
-    "\N{RIGHT-TO-LEFT OVERRIDE}gnp.exe",
-    "web\N{ZERO WIDTH SPACE}-1",
-    "\N{FULLWIDTH LATIN SMALL LETTER W}eb-1",
+    "caf" + chr(0xE9),
+    chr(0x1F680) + " launch",
+    chr(0x202E) + "gnp.exe",
+    "web" + chr(0x200B) + "-1",
+    chr(0xFF57) + "eb-1",
     "WEB-1",
     "web 1",
     "web_1",
@@ -61,7 +61,10 @@ HOSTILE_NAMES = (
     "tag:Name=web-1",
     "",
 )
-"""Patterns, options, paths, commands, what ends a word or a line, what looks like another, and what is another's."""
+"""Patterns, options, paths, commands, what ends a word or a line, what looks like another, and what is another's.
+
+Among them an accent, a rocket, a turn of the direction of writing, a blank of no width, and a letter of full width.
+"""
 
 _HOSTILE_HOST_NAMES = ("\x1b[2J\x1b]0;pwned\x07", "h" * 255, "two\nlines", "-oProxyCommand=touch pwned")
 

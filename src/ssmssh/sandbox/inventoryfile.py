@@ -19,7 +19,7 @@ from ssmssh.sandbox.inventory import EC2_ID, HYBRID_ID, INSTANCES, Instance
 _FILE_BYTES = 64 << 20
 """Ten times what five thousand instances take with the longest tags that there can be."""
 _TARGET_CHARACTERS = 400
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "tags": (dict,),
     "managed": (bool,),
@@ -113,7 +113,7 @@ def _check(instance: Instance, region: str) -> Instance:
     instance_id = instance.instance_id
     is_other = ":" in instance_id and len(instance_id) <= _TARGET_CHARACTERS
     if not (EC2_ID.fullmatch(instance_id) or HYBRID_ID.fullmatch(instance_id) or is_other):
-        raise UsageError(f"{instance_id!r} is no target", "write i-… or mi-… with hexadecimal digits, or KIND:…")
+        raise UsageError(f"{instance_id!r} is no target", "write i-... or mi-... with hexadecimal digits, or KIND:...")
     if instance.region not in (region, *REGIONS):
         raise UsageError(
             f"{instance_id} is in {instance.region}, which the sandbox does not have", f"it has {', '.join(REGIONS)}"
