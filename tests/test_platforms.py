@@ -76,7 +76,7 @@ assert journal.Journal(directory, owner).record("a-session") is None
 with modules["ssmssh.sshconfig.files"].locked(directory):
     pass
 assert modules["ssmssh.aws.loader"].session_loader(directory, None) is None
-modules["ssmssh.proxy"].forbid_core_dumps()
+modules["ssmssh.lifecycle"].forbid_core_dumps()
 modules["ssmssh.connectionlog"].print_if_possible("to stderr")
 assert modules["ssmssh.commands._config"].home() == Path.home()
 """

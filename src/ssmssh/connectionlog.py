@@ -1,4 +1,4 @@
-"""The log of one connection: kept in memory, written when it is worth reading.
+"""The log of one connection, or one command: kept in memory, written when it is worth reading.
 
 Nobody sees a ProxyCommand's stderr reliably: ssh throws it away under ControlPersist, paramiko never reads
 it, asyncssh takes it for SSH data. So a healthy connection writes nothing anywhere, and a failed one leaves
@@ -30,7 +30,7 @@ MAX_RECORDS = 200
 """Kept in memory: minutes of a troubled connection, at about 100 bytes each."""
 
 MAX_FILES = 20
-"""Kept in the log directory, the newest."""
+"""Of each program, kept in the log directory, the newest."""
 
 MAX_RECORD_CHARACTERS = 8 * 1024
 """Of one record. The longest of ours is a traceback; what is longer repeats words of the far side."""
@@ -49,13 +49,14 @@ _OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK",
 
 
 class ConnectionLog(logging.Handler):
-    """The handler of the package's logger for the one connection of this process.
+    """The handler of the package's logger for the one connection of this process, or what else `program` does.
 
     Once it is started nothing here raises: a log that cannot be written must not cost anybody the connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "ssmssh-proxy") -> None:
         super().__init__()
+        self._program = program
         self.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
         self._records: deque[bytes] = deque(maxlen=MAX_RECORDS)
         self._is_immediate = False
@@ -94,7 +95,7 @@ class ConnectionLog(logging.Handler):
             sentence = f"Cannot open the log {path or 'in the log directory'}: {reason}"
             if path:
                 raise FileError(sentence, "a log is a regular file or a character device") from None
-            print_if_possible(f"ssmssh-proxy: {sentence}")
+            print_if_possible(f"{self._program}: {sentence}")
         self._is_immediate = True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -153,8 +154,9 @@ class ConnectionLog(logging.Handler):
     def _open_new(self) -> None:
         directory = settings.log_directory()
         settings.make_directory(directory)
-        _remove_all_but_newest(directory, MAX_FILES - 1)
-        self._open(directory / time.strftime(f"proxy-%Y%m%dT%H%M%S-{os.getpid()}.log", time.gmtime()))
+        kind = self._program.removeprefix("ssmssh-")
+        _remove_all_but_newest(directory, kind, MAX_FILES - 1)
+        self._open(directory / time.strftime(f"{kind}-%Y%m%dT%H%M%S-{os.getpid()}.log", time.gmtime()))
         self._is_new = True
 
     def _open(self, path: Path) -> None:
@@ -201,7 +203,7 @@ def _harmless(text: str) -> str:
     return "\n    ".join("".join(c if c.isprintable() else " " for c in line) for line in lines)
 
 
-def _remove_all_but_newest(directory: Path, count: int) -> None:
-    """The names sort by time."""
-    for path in sorted(directory.glob("proxy-*.log"))[:-count]:
+def _remove_all_but_newest(directory: Path, kind: str, count: int) -> None:
+    """The names of one kind sort by time."""
+    for path in sorted(directory.glob(f"{kind}-*.log"))[:-count]:
         path.unlink(missing_ok=True)
