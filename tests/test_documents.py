@@ -1,5 +1,6 @@
 """What the documents say exists: links, modules, commands, options, exit statuses; and the try-out runs."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -77,6 +78,17 @@ def test_modules_of_the_architecture_exist() -> None:
     assert modules
     source = ROOT / "src" / "ssmssh"
     assert [name for name in modules if not (source / name).is_dir() and not (source / f"{name}.py").is_file()] == []
+
+
+def test_times_in_the_architecture_are_those_of_the_code() -> None:
+    told = re.findall(r"([\d.]+) s \(`([\w.]+)\.([A-Z_]+)`\)", text_of(ROOT / "docs" / "architecture.md"))
+    assert len(told) > 10
+    wrong = [
+        f"{module}.{name}: {number}"
+        for number, module, name in told
+        if getattr(importlib.import_module(f"ssmssh.{module}"), name) != float(number)
+    ]
+    assert not wrong
 
 
 def test_the_document_that_the_readme_names_is_the_default() -> None:

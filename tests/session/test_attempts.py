@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
 from ssmssh.session.attempts import KEPT_BYTES
+from ssmssh.session.farewell import TERMINATE_SECONDS
 from ssmssh.session.patience import ATTEMPT_HANDSHAKE_SECONDS, ATTEMPT_PORT_SECONDS, NOTICE_SECONDS
-from ssmssh.session.session import TERMINATE_SECONDS
 from tests.protocol.support import examples
 from tests.session.world import EPOCH, World
 

@@ -17,7 +17,8 @@ from cryptography.x509.oid import NameOID
 from ssmssh.aws.client import AwsSettings
 from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, TargetError
 from ssmssh.session.caller import Caller
-from ssmssh.session.remote import OPEN_ATTEMPTS, Connection, RemoteSession, SessionRequest
+from ssmssh.session.patience import OPEN_ATTEMPTS
+from ssmssh.session.remote import Connection, RemoteSession, SessionRequest
 from tests.aws.api import ACCESS_KEY, SECRET_KEY, STARTED, Answer, Api, ok, refusal, serve
 from tests.session.websocket.server import PATIENCE_SECONDS, Peer, Pki, Server, make_pki, read_request
 from tests.session.websocket.test_proxy import pump

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
-from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS
+from ssmssh.session.farewell import FLUSH_SECONDS, LONGEST_HASTY_FLUSH_SECONDS, TERMINATE_SECONDS
 from ssmssh.session.outage import RESUME_SECONDS
 from ssmssh.session.patience import NOTICE_SECONDS, PORT_SECONDS
-from ssmssh.session.session import TERMINATE_SECONDS
 from ssmssh.session.sides.stdio import DRAIN_SECONDS
 from tests.protocol.agent import Agent
 from tests.session.farside import PATIENCE_SECONDS, WebSocket

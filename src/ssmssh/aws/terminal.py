@@ -11,7 +11,7 @@ import shlex
 
 from ssmssh.errors import CredentialsError
 
-_ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 120.0
 """For a person to find the device and type; a code is valid for 30 s. Clients of ssh give up sooner."""
 
 _LONGEST_ANSWER = 64
@@ -30,7 +30,7 @@ def ask_for_mfa_code(question: str, profile: str | None) -> str:
         raise mfa_needed(profile, "there is no terminal to ask for it") from None
     try:
         os.write(terminal, question.encode())
-        if not select.select([terminal], [], [], _ANSWER_SECONDS)[0]:
+        if not select.select([terminal], [], [], ANSWER_SECONDS)[0]:
             os.write(terminal, b"\n")
             raise mfa_needed(profile, "nobody has entered it")
         answer = os.read(terminal, _LONGEST_ANSWER).decode("ascii", "replace").strip()

@@ -1,4 +1,4 @@
-"""The end of a session: how long to flush what was written, and how the end is told.
+"""The end of a session: how long it may take, first of all to flush what was written, and how it is told.
 
 The local side ends a session by the end of its input, by a signal, or by going away. What it wrote before is still sent
 and acknowledged, then the agent is told, and all that takes a bounded time:
@@ -31,6 +31,13 @@ HASTY_FLUSH_SECONDS = 1.5
 
 LONGEST_HASTY_FLUSH_SECONDS = 10.0
 """In all, for a client that did not wait, on a path that carries what it wrote, but slowly."""
+
+TERMINATE_SECONDS = 2.0
+"""For the call that ends a session: ssh has gone by then, and nobody waits for us."""
+
+START_CALL_SECONDS = 9.0
+"""For StartSession's answer when nobody waits any more: the session that it tells has to be ended. One call takes no
+longer (`ssmssh.aws.client`: 3 s to connect, 5 s to answer)."""
 
 _LONGEST_OUTPUT = 400
 """Characters of the service's text that are shown: known ones have half of that."""

@@ -16,6 +16,9 @@ to which nothing was sent, may be silent for ever: that is between it and the lo
 
 An agent tries the port once. So who waits is given another session when one came to nothing
 (`ssmssh.session.attempts`), and the sooner that is known the better; who does not wait has this one only.
+
+What one call of the API takes is bounded where it is made (`ssmssh.aws.client`), what an end takes in
+`ssmssh.session.farewell`, and a connection that is lost later in `ssmssh.session.outage`.
 """
 
 import math
@@ -24,15 +27,24 @@ from collections.abc import Callable
 from ssmssh.errors import NetworkError, TargetError
 from ssmssh.protocol.statistics import Statistics
 
+STRICTEST_SECONDS = 10.0
+"""Which Ansible, libssh and netmiko give a ProxyCommand until the far side's first byte."""
+
 START_SECONDS = 120.0
 """Until credentials are found: as long as people take to fetch a telephone."""
 
-PATIENCE_SECONDS = 9.5
-"""What a session may take to come about, if the caller does not say otherwise: the strictest programs' 10 s, less what
-Python and ssh take to start."""
+PATIENCE_SECONDS = STRICTEST_SECONDS - 0.5
+"""What a session may take to come about, if the caller does not say otherwise. Python and ssh have to start, too."""
 
 RESERVED_SECONDS = 2.0
 """Of these, for what follows StartSession: the WebSocket and the handshake with the agent."""
+
+OPEN_SECONDS = 10.0
+"""For one open of the WebSocket, if there is as much left; a healthy one takes 3 to 4 round trips, a lost SYN costs 1
+and 3 s."""
+
+OPEN_ATTEMPTS = 3
+"""Of the first open, with the same token: a front end that is being replaced answers the next time."""
 
 LEAST_OPEN_SECONDS = 1.0
 """For a WebSocket when nearly all of them are used up: enough for a healthy one, so worth an attempt."""

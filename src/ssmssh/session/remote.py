@@ -26,17 +26,11 @@ from ssmssh.aws.client import AwsClient
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.caller import Caller
-from ssmssh.session.patience import LEAST_OPEN_SECONDS, RESERVED_SECONDS
+from ssmssh.session.patience import LEAST_OPEN_SECONDS, OPEN_ATTEMPTS, OPEN_SECONDS, RESERVED_SECONDS
 from ssmssh.websocket import EarlyDial, WebSocket
 
 if TYPE_CHECKING:
     from ssmssh.session.journal import Entry
-
-OPEN_SECONDS = 10.0
-"""For one open of the WebSocket; a healthy one takes 3 to 4 round trips, a lost SYN costs 1 and 3 s."""
-
-OPEN_ATTEMPTS = 3
-"""Of the first open, with the same token: a front end that is being replaced answers the next time."""
 
 _USER_AGENT = f"ssmssh/{__version__}"
 _log = logging.getLogger(__name__)

@@ -30,20 +30,13 @@ from ssmssh.protocol.channel import ChannelState
 from ssmssh.protocol.events import ChannelClosed, DataReceived, FlagReceived, HandshakeCompleted, Paused, Resumed
 from ssmssh.session.background import Background
 from ssmssh.session.doubling import Doubling
-from ssmssh.session.farewell import Farewell, ended_by_service, named, unflushed
+from ssmssh.session.farewell import START_CALL_SECONDS, TERMINATE_SECONDS, Farewell, ended_by_service, named, unflushed
 from ssmssh.session.link import Connected, Link, LinkEvent, Lost
 from ssmssh.session.loop import Loop, Watched
 from ssmssh.session.patience import Patience
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.sides import EndPolicy, LocalSide
 from ssmssh.session.streams import Wakeup
-
-TERMINATE_SECONDS = 2.0
-"""For the call that ends a session: ssh has gone by then, and nobody waits for us."""
-
-START_CALL_SECONDS = 9.0
-"""For StartSession's answer when nobody waits any more: the session that it tells has to be ended. One call takes no
-longer (`ssmssh.aws.client`: 3 s to connect, 5 s to answer)."""
 
 GOODBYE_MESSAGES = 8
 """Of a client that has gone, which a far side that has gone as well need not acknowledge: ssh closes its channels and
