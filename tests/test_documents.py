@@ -53,8 +53,9 @@ def test_options_in_the_documents_exist() -> None:
     for name in cli.COMMANDS:
         command = cli.cli.get_command(click.Context(cli.cli), name)
         assert command is not None
-        for parameter in command.params:
-            known.update(parameter.opts, parameter.secondary_opts)
+        for each in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            for parameter in each.params:
+                known.update(parameter.opts, parameter.secondary_opts)
     usage = subprocess.run(
         [sys.executable, "-c", "from ssmssh.proxy import parse_arguments; parse_arguments(['--help'])"],
         capture_output=True,

@@ -12,6 +12,7 @@ from ssmssh.commands._group import Commands, call
 from ssmssh.lifecycle import Program, complete_standard_streams
 
 COMMANDS = {
+    "host": "Keep hosts under names of your own in ~/.ssh/config.",
     "install-config": "Write or update the block in ~/.ssh/config.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",
     "show-config": "Show what ssh will do for a host, and which lines decide it.",

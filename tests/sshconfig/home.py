@@ -6,11 +6,19 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from ssmssh.commands.host import host
 from ssmssh.commands.install_config import install_config
 from ssmssh.commands.show_config import show_config
 from ssmssh.commands.uninstall_config import uninstall_config
 
-COMMANDS = {"install-config": install_config, "uninstall-config": uninstall_config, "show-config": show_config}
+COMMANDS = {
+    "install-config": install_config,
+    "uninstall-config": uninstall_config,
+    "show-config": show_config,
+    "host add": host.commands["add"],
+    "host remove": host.commands["remove"],
+    "host list": host.commands["list"],
+}
 
 
 class Home:
@@ -36,6 +44,10 @@ class Home:
 
     def uninstall(self, *words: str) -> Result:
         return self.run("uninstall-config", "--yes", *words)
+
+    def add(self, name: str, *words: str) -> Result:
+        """``host add``."""
+        return self.run("host add", "--yes", name, *words)
 
     def ssh(self, host: str) -> dict[str, list[str]]:
         """What the real ssh makes of the config; what it says where it refuses a host that jumps over itself."""

@@ -14,6 +14,7 @@ from ssmssh.commands import _config
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import install
 from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import place_of
 from ssmssh.sshconfig.plan import Plan  # noqa: TC001 - mypy reads it, too
 from tests.sshconfig.home import Home
 from tests.sshconfig.test_files import in_child
@@ -176,7 +177,7 @@ def test_the_default_is_the_config_that_ssh_reads(
 
 def test_a_second_answer_of_the_same_plan_is_not_shown_twice(home: Home) -> None:
     job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
-    place = install.place_of(home.config, home.state, None)
+    place = place_of(home.config, home.state, None)
     shown: list[Plan] = []
     assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: False) is None
     assert install.carry_out(job, place, lambda plan, doubt: shown.append(plan), lambda plan: True) == shown[1]
@@ -267,7 +268,7 @@ def test_a_config_that_another_includes_was_proved_alone(home: Home) -> None:
     config = home.directory / ".ssh" / "d" / "instances"
     config.parent.mkdir(parents=True)
     config.write_bytes(b"Host web\n")
-    place = install.place_of(config, home.state, home.directory)
+    place = place_of(config, home.state, home.directory)
     job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
     assert install.preview(job, place)[0].notes == ()
     users.write_text(f"Port 22\nHost i-*\n  Include {config.parent}/*\n")

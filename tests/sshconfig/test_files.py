@@ -19,6 +19,7 @@ import pytest
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files, install
 from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import place_of
 from tests.sshconfig.faults import make_fail
 from tests.sshconfig.home import Home
 
@@ -124,7 +125,7 @@ def test_no_directory_is_made_for_a_mistyped_name_or_a_link_astray(home: Home) -
 
 def test_only_the_directory_for_ssh_is_made(short_home: Home) -> None:
     directory = short_home.directory / ".ssh"
-    place = install.place_of(directory / "config", short_home.state, short_home.directory)
+    place = place_of(directory / "config", short_home.state, short_home.directory)
     job = install.Installation("", BlockOptions(multiplex="60s"), reset=False, script="/opt/ssmssh-proxy")
     install.carry_out(job, place, lambda plan, doubt: None, None)
     for made in (directory, directory / "ssmssh"):
@@ -392,13 +393,13 @@ def test_killed_at_any_system_call_it_leaves_the_old_or_the_new(
     home: Home, monkeypatch: pytest.MonkeyPatch, include: bool, removing: bool
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")  # no ssh: the proof touches none of the user's files
-    place = install.place_of(home.config, home.state, None)
+    place = place_of(home.config, home.state, None)
     installation = install.Installation("", BlockOptions(include=include), reset=False, script="/opt/ssmssh-proxy")
 
     def contents() -> tuple[bytes, bytes | None]:
         return home.config.read_bytes(), home.own.read_bytes() if home.own.exists() else None
 
-    def carry_out(job: install.Installation | install.Removal) -> None:
+    def carry_out(job: install.Job) -> None:
         install.carry_out(job, place, lambda plan, doubt: None, None)
 
     def act() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from ssmssh.errors import ExitStatus, FileError, SsmsshError
 from ssmssh.sshconfig import staging
-from ssmssh.sshconfig.install import Installation, place_of, preview
+from ssmssh.sshconfig.install import Installation, preview
 from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import place_of
 from tests.sshconfig.home import Home
 
 pytestmark = pytest.mark.usefixtures("each_ssh")

@@ -157,6 +157,21 @@ def test_hosts_of_ours_among_settings_of_all_kinds(
     assert found["identityfile"][0] == said["identityfile"][0] == "/h/my keys/id"
 
 
+@pytest.mark.parametrize("parser", FOLLOW_INCLUDE + DO_NOT)
+def test_entries(home: Home, parser: Parser) -> None:
+    home.write(CONFIG)
+    home.install("--user", "ubuntu")
+    home.add("web-1", f"{EC2_HOST}.eu-west-1", "--user", "ec2-user")
+    home.add("gpu", "--target", f"sagemaker-cluster:abcd_workers-{EC2_HOST}", "--reason", "ticket 12")
+    for host, leads_to in (("web-1", EC2_HOST), ("gpu", "gpu")):
+        said = by_ssh(home, host)
+        assert said.hostname == leads_to
+        assert said.proxy_command is not None
+        assert said.proxy_command.endswith(f" {leads_to} 22")
+        assert parser(home, host) == said
+    assert parser(home, EC2_HOST) == by_ssh(home, EC2_HOST)
+
+
 @pytest.mark.parametrize("parser", FOLLOW_INCLUDE)
 @pytest.mark.parametrize("host", [EC2_HOST, HYBRID_HOST])
 def test_hosts_of_ours_in_an_included_file(home: Home, parser: Parser, host: str) -> None:

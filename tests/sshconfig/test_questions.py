@@ -12,6 +12,7 @@ import pytest
 
 from ssmssh.sshconfig import install
 from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import place_of
 from ssmssh.sshconfig.plan import Plan
 from tests.sshconfig.home import Home
 
@@ -176,7 +177,7 @@ def test_a_file_that_never_rests_is_given_up_on(home: Home) -> None:
         return True
 
     job = install.Installation("", BlockOptions(), reset=False, script="/opt/ssmssh-proxy")
-    place = install.place_of(home.config, home.state, None)
+    place = place_of(home.config, home.state, None)
     with pytest.raises(Exception, match="keeps changing while the question is open"):
         install.carry_out(job, place, lambda plan, doubt: None, ask)
     assert len(asked) == install.MAX_ROUNDS

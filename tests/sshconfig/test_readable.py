@@ -7,8 +7,9 @@ import pytest
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import verify
-from ssmssh.sshconfig.install import Installation, Place, carry_out, place_of, preview
+from ssmssh.sshconfig.install import Installation, carry_out, preview
 from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import Place, place_of
 from tests.sshconfig.home import Home
 
 JOB = Installation("", BlockOptions(user="me"), reset=False, script="/opt/bin/ssmssh-proxy")

@@ -1,28 +1,16 @@
 """``ssmssh install-config``: write or update our block in the ssh config."""
 
-import compileall
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from ssmssh.commands import _config, _options
-from ssmssh.errors import ExitStatus, UsageError
+from ssmssh.commands import _config, _doubts, _options
+from ssmssh.errors import ExitStatus
 from ssmssh.sshconfig import install, script
-from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.options import BlockOptions
-from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
-from ssmssh.target import parse_target
 
 _USERS = ("ec2-user", "ubuntu", "admin", "none")
-
-_USER_HINT = (
-    "Hint: no --user was given, so ssh will log in with your local user name, {}. "
-    "AMIs of Amazon Linux use --user ec2-user, Ubuntu's --user ubuntu, Debian's --user admin."
-)
-
 
 _EXAMPLES = """\b
 Examples:
@@ -65,7 +53,7 @@ def install_config(
     where = _config.place(config_file)
     job = install.Installation(name, options, reset, script.find(), _config.is_target)
     text = install.intended(job, where)
-    for doubt in _doubts(text):
+    for doubt in _doubts.about_block(text):
         click.echo(visible(f"Note: {doubt}."), err=True)
     if print_only:
         click.echo(install.block(job, where).decode(), nl=False)
@@ -85,43 +73,8 @@ def install_config(
         unchanged="Nothing to change.",
     )
     if not (dry_run or check):
-        compileall.compile_dir(Path(install.__file__).parents[1], quiet=2)  # saves each start of the proxy 0.6 s
+        _config.compile_program()
     return status
-
-
-def _doubts(text: BlockText) -> Iterator[str]:
-    """What is not there yet of what a block names; UsageError for what can be no region.
-
-    A key may be made and a profile be configured later, and a region be newer than the installed botocore: these are
-    only mentioned.
-    """
-    words = {pattern.partition(".")[2] for pattern in text.patterns}
-    options = text.options
-    if options.identity_file and not _config.path_for_ssh(options.identity_file).exists():
-        yield f"there is no file {options.identity_file} yet; ssh will not offer that key until there is"
-    if not (options.region or options.profile or any(words)):
-        return
-    from ssmssh.aws.client import known_partitions, profile_names
-
-    partitions = known_partitions()
-    if options.region and not partitions.is_region(options.region):
-        if not any(re.search(each["regionRegex"], options.region) for each in partitions.partitions):
-            raise UsageError(f"--region {options.region!r} is not an AWS region", "it is written like eu-west-1")
-        yield f"the region {options.region} is not known to the installed botocore; it is written all the same"
-    if options.profile and options.profile not in profile_names():
-        yield f"there is no AWS profile {options.profile} yet; connections will fail until it is configured"
-    for each in sorted(word for word in words if word and is_concrete(word)):
-        try:
-            target = parse_target(
-                f"{SAMPLE_IDS[0]}.{each}", is_region=partitions.is_region, profile_names=profile_names
-            )
-        except UsageError as error:
-            yield f"connections to i-*.{each} will fail for now: {error}"
-        else:
-            for name, typed in (("profile", target.profile), ("region", target.region)):
-                chosen = getattr(options, name)
-                if typed and chosen and typed != chosen:
-                    yield f"--{name} {chosen} will not be used for i-*.{each}: the word in the host name wins"
 
 
 def _ask_for_user(options: BlockOptions, logins: dict[str, str], *, can_ask: bool) -> BlockOptions:
@@ -136,7 +89,7 @@ def _ask_for_user(options: BlockOptions, logins: dict[str, str], *, can_ask: boo
             hosts = ", ".join(host for host in logins if logins[host] == user)
             click.echo(visible(f"Note: your ssh config has ssh log in as {user} ({hosts})."), err=True)
         if not chosen:
-            click.echo(visible(_USER_HINT.format(local)), err=True)
+            click.echo(visible(_config.user_hint()), err=True)
         return options
     with _config.asking():
         answer = click.prompt(

@@ -6,6 +6,7 @@ import click
 
 from ssmssh.commands import _config, _options
 from ssmssh.sshconfig import install
+from ssmssh.sshconfig.places import Place
 
 
 @click.command("uninstall-config")
@@ -20,13 +21,12 @@ def uninstall_config(*, name: str, config_file: Path | None, dry_run: bool, chec
         dry_run=dry_run,
         check=check,
         yes=yes,
-        capture=False,
         question="Remove it?",
         unchanged=_absent(name, where),
     )
 
 
-def _absent(name: str, where: install.Place) -> str:
+def _absent(name: str, where: Place) -> str:
     """That there is no block of that name, and which there are."""
     called = f"block named {name}" if name else "block without a name"
     there = [other or "one without a name" for other in install.names(where)]

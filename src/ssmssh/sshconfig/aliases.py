@@ -54,7 +54,8 @@ def _candidates(document: Document, path: str, reader: Reader) -> Iterator[str]:
         section: Line | None = None
         for line in each.lines if _POSSIBLY.search(each.data) else ():
             if line.is_section:
-                section = line if line.keyword == "host" else None
+                is_ours = each is document and document.owner(line.start) is not None
+                section = line if line.keyword == "host" and not is_ours else None
             elif line.keyword == "hostname" and section is not None and _POSSIBLY.search(line.rest):
                 names = (word.decode("utf-8", "surrogateescape") for word in section.arguments() or ())
                 yield from (name for name in names if is_concrete(name) and not name.startswith(("!", "-")))

@@ -6,27 +6,24 @@ else the new one is shown and asked about.
 """
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import aliases, files, hints, inforce, judge, readable, sharing, staging, verify
-from ssmssh.sshconfig.block import BlockText, default_patterns
+from ssmssh.sshconfig import aliases, files, hints, inforce, judge, sharing, verify
+from ssmssh.sshconfig.block import BlockText, check_name, default_patterns
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.options import BlockOptions, recall
-from ssmssh.sshconfig.patterns import list_matches, matches, probes, sample
+from ssmssh.sshconfig.patterns import matches
+from ssmssh.sshconfig.places import Place, read
 from ssmssh.sshconfig.plan import Files, Plan, names_of, plan_install, plan_uninstall, remembered
-from ssmssh.sshconfig.position import Reader, included_by, runs_commands
-from ssmssh.sshconfig.staging import Config
+from ssmssh.sshconfig.position import Reader
+from ssmssh.sshconfig.proving import check_readable, configs, includer, instances, prove, reader_of
 
 MAX_ROUNDS = 5
 """How often a question is asked anew because the file changed while it was open."""
-
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Show = Callable[[Plan, str], None]
 """Shows a plan, and what is to be said about its proof; may raise to stop it."""
@@ -35,40 +32,11 @@ Ask = Callable[[Plan], bool]
 """Asks a person whether to go on with the plan shown last."""
 
 
-class Place(NamedTuple):
-    """Where the files are.
+class Job(Protocol):
+    """A change that is wanted of the config."""
 
-    `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
-    sockets, and `directory_name` is how ssh configs spell it. `is_standard` tells whether the config is in ``~/.ssh``,
-    which is made if need be. `users` is the config that ssh reads by itself, where that is known.
-    """
-
-    config: Path
-    state: Path
-    directory: Path
-    directory_name: str
-    is_standard: bool
-    users: Path | None
-
-    @property
-    def own(self) -> Path:
-        """Our own file, for ``--include``."""
-        return self.directory / "config"
-
-
-def place_of(config: Path, state: Path, home: Path | None, *, tilde: bool = True) -> Place:
-    """Where the files are for a config.
-
-    Args:
-        config: The config.
-        state: Our state directory.
-        home: The home directory that ssh goes by.
-        tilde: Whether ``~`` means `home` to all that reads the config.
-    """
-    directory = config.parent / "ssmssh"
-    is_standard = home is not None and config.parent == home / ".ssh"
-    directory_name = "~/.ssh/ssmssh" if is_standard and tilde else str(directory)
-    return Place(config, state, directory, directory_name, is_standard, home and home / ".ssh" / "config")
+    def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
+        """What would change, and what is to be said about its proof. Raises FileError and UsageError."""
 
 
 class Installation(NamedTuple):
@@ -82,6 +50,7 @@ class Installation(NamedTuple):
 
     def text(self, place: Place, current: Files) -> BlockText:
         """The block with the options that an earlier run chose and this one did not change."""
+        check_name(self.name)
         wanted = self.options.host_pattern or default_patterns(self.name)
         earlier = None if self.reset else remembered(current, self.name, wanted)
         options = recall(earlier or "").changed_by(self.options)
@@ -111,14 +80,14 @@ class Installation(NamedTuple):
         ssh = verify.find_ssh()
         text = self.text(place, current)
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
-        reader = _reader(place, current)
+        reader = reader_of(place, current)
         plan = plan_install(current, text, reader)
-        plan = plan._replace(notes=(*plan.notes, *_includer(place)))
+        plan = plan._replace(notes=(*plan.notes, *includer(place)))
         wanted = text.wanted()
-        named = {*_instances(text.patterns), *(host for host in wanted if host in text.patterns)}
-        plan = plan._replace(notes=(*plan.notes, *_check_readable(ssh, place, plan, deadline)))
+        named = {*instances(text.patterns), *(host for host in wanted if host in text.patterns)}
+        plan = plan._replace(notes=(*plan.notes, *check_readable(ssh, place, plan, deadline)))
         ours = verify.Ours(wanted, frozenset(() if text.options.by else named), self.is_target)
-        doubt = _prove(ssh, place, plan, ours, reader, deadline)
+        doubt = prove(ssh, place, plan, ours, reader, deadline)
         if ssh and plan.changes:
             plan = plan._replace(notes=(*plan.notes, *self._notes(ssh, place, plan, text, reader, deadline)))
         return plan, doubt
@@ -127,8 +96,8 @@ class Installation(NamedTuple):
         self, ssh: str, place: Place, plan: Plan, text: BlockText, reader: Reader, deadline: float
     ) -> Iterator[str]:
         """What a change means for lines of the user's: those without effect, and hosts that are left out."""
-        before, after = _configs(place, plan)
-        hosts = _instances(text.patterns)
+        before, after = configs(place, plan)
+        hosts = instances(text.patterns)
         # To ask takes long for a large file, and is worth it only where a pattern of theirs is about our hosts.
         special = [pattern for pattern in plan.theirs if pattern.strip("*")]
         concerned = [host for host in hosts if any(matches(pattern, host) for pattern in special)]
@@ -151,19 +120,19 @@ class Removal(NamedTuple):
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
         """What would change, and what is to be said about its proof. Raises FileError."""
-        reader = _reader(place, current)
+        reader = reader_of(place, current)
         plan = plan_uninstall(current, self.name, reader)
         if not plan.changes:
             return plan, ""
-        return plan, _prove(verify.find_ssh(), place, plan, verify.Ours({}), reader)
+        return plan, prove(verify.find_ssh(), place, plan, verify.Ours({}), reader)
 
 
-def preview(job: Installation | Removal, place: Place) -> tuple[Plan, str]:
+def preview(job: Job, place: Place) -> tuple[Plan, str]:
     """What `carry_out` would do, without doing it; raises the same."""
-    return job.plan(place, _read(place)[0])
+    return job.plan(place, read(place)[0])
 
 
-def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | None) -> Plan | None:
+def carry_out(job: Job, place: Place, show: Show, ask: Ask | None) -> Plan | None:
     """Change the files as the job wants.
 
     Args:
@@ -182,7 +151,7 @@ def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | 
     agreed: Plan | None = None
     for _ in range(MAX_ROUNDS):
         with files.locked(place.state):
-            current, found = _read(place)
+            current, found = read(place)
             plan, doubt = job.plan(place, current)
             if not plan.changes:
                 return plan
@@ -201,7 +170,7 @@ def carry_out(job: Installation | Removal, place: Place, show: Show, ask: Ask | 
 
 def block(job: Installation, place: Place) -> bytes:
     """The text of the block, as it would be written above a section."""
-    text = job.text(place, _read(place)[0])
+    text = job.text(place, read(place)[0])
     rendered = text.render(b"\n", frozenset(), closed=False)
     verify.check_block(verify.find_ssh(), rendered)
     return rendered
@@ -209,7 +178,7 @@ def block(job: Installation, place: Place) -> bytes:
 
 def intended(job: Installation, place: Place) -> BlockText:
     """The block that is wanted: with the options given and those of earlier runs."""
-    return job.text(place, _read(place)[0])
+    return job.text(place, read(place)[0])
 
 
 def logins(job: Installation, place: Place) -> dict[str, str]:
@@ -220,101 +189,16 @@ def logins(job: Installation, place: Place) -> dict[str, str]:
     ssh = verify.find_ssh()
     if ssh is None:
         return {}
-    current, _ = _read(place)
+    current, _ = read(place)
     text = job.text(place, current)
-    plan = plan_install(current, text, _reader(place, current))
-    _, after = _configs(place, plan)
-    return inforce.users(ssh, after, _instances(text.patterns), time.monotonic() + verify.PROOF_SECONDS)
+    plan = plan_install(current, text, reader_of(place, current))
+    _, after = configs(place, plan)
+    return inforce.users(ssh, after, instances(text.patterns), time.monotonic() + verify.PROOF_SECONDS)
 
 
 def names(place: Place) -> tuple[str, ...]:
     """The names of the blocks there are; the one without a name has an empty one."""
-    return names_of(_read(place)[0])
-
-
-def _read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
-    main, own = files.read(place.config), files.read(place.own)
-    directory = place.config.parent
-    if place.is_standard and directory.is_symlink() and not directory.exists():
-        target = directory.readlink()
-        raise FileError(
-            f"{directory} is a link to {target}, which is not there", "make that directory, or mend the link"
-        )
-    is_to_be_made = place.is_standard and not directory.exists()
-    if not is_to_be_made and not main.resolved.parent.is_dir():
-        raise FileError(f"there is no directory {main.resolved.parent}", "make it if that is what you meant")
-    return Files(str(place.config), main.data, f"{place.directory_name}/config", own.data), (main, own)
-
-
-def _reader(place: Place, current: Files) -> Reader:
-    return Reader({str(place.own): Document(current.own or b"")})
-
-
-def _includer(place: Place) -> Iterator[str]:
-    """That the config is included by the one that ssh reads, which decides what is read before it."""
-    if place.users is None or place.config == place.users:
-        return
-    with contextlib.suppress(FileError):  # it is not the file that is asked about
-        document = Document(files.read(place.users).data or b"")
-        sighting = included_by(document, str(place.users), Reader(), place.config)
-        if sighting is not None:
-            yield f"this was proved for {place.config} alone; {sighting} includes it, and what is above that wins"
-
-
-def _foreign_hosts(plan: Plan) -> Sequence[str]:
-    """Some hosts that the user's files name and that the block does not answer for, and one nobody names."""
-    names = dict.fromkeys(sample(pattern) for pattern in plan.theirs if pattern != "*")
-    usable = [name for name in names if _PLAIN_HOST.fullmatch(name) and not list_matches(plan.patterns, name)]
-    step = max(1, len(usable) // verify.MAX_FOREIGN_HOSTS)
-    return [verify.NEUTRAL_HOST, *usable[::step][: verify.MAX_FOREIGN_HOSTS]]
-
-
-def _prove(
-    ssh: str | None, place: Place, plan: Plan, ours: verify.Ours, reader: Reader, deadline: float | None = None
-) -> str:
-    theirs = _foreign_hosts(plan) if plan.changes else ()
-    doubt = verify.prove(ssh, *_configs(place, plan), ours, theirs, deadline)
-    if ssh and not doubt and _runs_commands(place, plan, reader):
-        return "to prove this, ssh has run the Match exec commands of your ssh config"
-    return doubt
-
-
-def _runs_commands(place: Place, plan: Plan, reader: Reader) -> bool:
-    """Whether the proof has run commands of the config's, or of the system's where ssh reads that, too."""
-    documents = [Document(plan.before.main or b"", plan.before.main_path)]
-    if place.config == place.users:
-        with contextlib.suppress(FileError):  # then ssh cannot read it, either
-            documents.append(Document(files.read(staging.SYSTEM_CONFIG).data or b"", str(staging.SYSTEM_CONFIG)))
-    return any(runs_commands(document, document.name, reader) for document in documents)
-
-
-def _configs(place: Place, plan: Plan) -> tuple[Config, Config]:
-    """The files before and after, for ssh."""
-    before, has_system = plan.before, place.config == place.users
-    return (
-        Config(before.main or b"", before.own, before.own_path, has_system),
-        Config(plan.main or b"", plan.own, before.own_path, has_system),
-    )
-
-
-def _instances(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Those of the hosts that stand for the patterns that begin with an instance id."""
-    return tuple(host for host in probes(patterns) if judge.is_instance(host.partition(".")[0]))
-
-
-def _check_readable(ssh: str | None, place: Place, plan: Plan, deadline: float) -> Iterator[str]:
-    """That the files are such that ssh reads them, where it looks at that; what it does not mind yet is a note.
-
-    Raises:
-        ProofError: ssh will not read one.
-    """
-    for path in (place.config, place.own) if plan.own is not None else (place.config,):
-        found = readable.objection(ssh, path, deadline)
-        if found is not None:
-            sentence, hint = found
-            if path == place.own or path == place.users:
-                raise verify.ProofError(sentence, _configs(place, plan)[1], hint=hint)
-            yield f"{sentence} when another file includes it; {hint or 'with -F it does'}"
+    return names_of(read(place)[0])
 
 
 def _apply(place: Place, plan: Plan, found: tuple[files.Found, files.Found]) -> None:

@@ -10,6 +10,8 @@ Each objection names the setting that is the cause and, where there is one, the 
 Whether it does is for `install` to try.
 """
 
+import itertools
+import shlex
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -68,6 +70,16 @@ def unresolved(host: str, complaint: str) -> Objection | None:
         return None
     sentence = f"your ssh config makes ssh give up because it finds no canonical name of {host}"
     return Objection(f"{sentence} (CanonicalizeHostname always)", "canonicalizehostname", NOT_CANONICAL)
+
+
+def is_looked_up(host: str, answer: Mapping[str, list[str]]) -> bool:
+    """Whether the proxy finds out by itself what a host is, by what its ProxyCommand says, or is told it there."""
+    try:
+        words = shlex.split(answer.get("proxycommand", [""])[0])
+    except ValueError:
+        return False
+    options = dict(itertools.pairwise(words))
+    return "--target" in options or "--by" in options or host.lower().endswith(f".{options.get('--suffix', '.')}")
 
 
 def is_instance(name: str) -> bool:

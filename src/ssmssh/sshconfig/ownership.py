@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ssmssh.errors import FileError
 from ssmssh.sshconfig.document import ENTRY_BLOCKS, Block, Document, Line
+from ssmssh.sshconfig.patterns import is_concrete
 from ssmssh.sshconfig.script import PROGRAM
 from ssmssh.sshconfig.section import SERVER_ALIVE_COUNT, SERVER_ALIVE_SECONDS
 
@@ -102,9 +103,35 @@ def _is_handmade(document: Document, section: Section) -> bool:
     return b"\n#" in re.sub(rb"[ \t\r]+", b"", text) or any(line.keyword in _NEVER_OURS for line in section.lines)
 
 
+def strays(document: Document) -> list[Section]:
+    """Sections of ours without markers that are entries: for one host, with the key of what it leads to."""
+    if PROGRAM.encode() not in document.data:
+        return []
+    outside = [line for line in document.lines if document.owner(line.start) is None]
+    return [
+        section
+        for section in _sections(outside)
+        if section.lines[0].keyword == "host"
+        and len(section.patterns) == 1
+        and is_concrete(section.patterns[0])
+        and section.command
+        and any(line.keyword == "hostkeyalias" for line in section.lines)
+        and not _is_handmade(document, section)
+    ]
+
+
+def without_all(document: Document, sections: Sequence[Section]) -> Document:
+    """`document` without sections of it."""
+    kept, at = [], 0
+    for section in sections:
+        kept.append(document.data[at : section.lines[0].start])
+        at = section.lines[-1].end
+    return Document(b"".join(kept) + document.data[at:], document.name)
+
+
 def without(document: Document, section: Section) -> Document:
     """`document` without a section, up to its last line that means something to ssh."""
-    return document.splice(section.lines[0].start, section.lines[-1].end, b"")
+    return without_all(document, [section])
 
 
 def check_own(document: Document, block: Block) -> None:

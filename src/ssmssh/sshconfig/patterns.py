@@ -5,8 +5,11 @@ patterns matches if one of them does and none of those that begin with ``!`` doe
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 SAMPLE_IDS = ("i-0123456789abcdef0", "mi-0123456789abcdef0", "i-0fedcba9")
 """Instance ids that stand for all of them: new form, hybrid node, the short form of before 2016."""
@@ -36,30 +39,52 @@ def matches(pattern: str, host: str) -> bool:
     return host.startswith(pattern[: wildcard.start()]) and _compiled(pattern).fullmatch(host) is not None
 
 
+class PatternIndex(Generic[T]):
+    """Values by patterns, found by a host name without a look at each: by what stands before the first wildcard."""
+
+    def __init__(self) -> None:
+        self._by_beginning: dict[str, list[tuple[str, T]]] = {}
+
+    def add(self, pattern: str, value: T) -> None:
+        """Add a value for all hosts that a pattern without ``!`` matches."""
+        beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
+        self._by_beginning.setdefault(beginning, []).append((pattern, value))
+
+    def find(self, host: str) -> Iterator[T]:
+        """The values whose patterns match a host name."""
+        for length in range(len(host) + 1):
+            for pattern, value in self._by_beginning.get(host[:length], ()):
+                if matches(pattern, host):
+                    yield value
+
+
 class Patterns:
-    """The patterns of ``Host`` lines, looked at for many names: those of one host are found without comparing each."""
+    """The patterns of a ``Host`` line, or of several: they match if one does that has no ``!``, and none that has."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        self._hosts: set[str] = set()
-        self._wild: list[str] = []
-        self._negated: list[str] = []
+        self._positive = PatternIndex[None]()
+        self._negated = PatternIndex[None]()
         for pattern in patterns:
             if pattern.startswith("!"):
-                self._negated.append(pattern[1:])
-            elif is_concrete(pattern):
-                self._hosts.add(pattern)
+                self._negated.add(pattern[1:], None)
             else:
-                self._wild.append(pattern)
+                self._positive.add(pattern, None)
 
     def match(self, host: str) -> bool:
         """Whether they match a host name."""
-        is_named = host in self._hosts or any(matches(pattern, host) for pattern in self._wild)
-        return is_named and not any(matches(pattern, host) for pattern in self._negated)
+        return any(True for _ in self._positive.find(host)) and not any(True for _ in self._negated.find(host))
 
 
 def list_matches(patterns: Iterable[str], host: str) -> bool:
-    """Whether the patterns of a ``Host`` line match a host name."""
-    return Patterns(patterns).match(host)
+    """Whether the patterns of a ``Host`` line match a host name; for many names, see `Patterns`."""
+    positive = False
+    for pattern in patterns:
+        if pattern.startswith("!"):
+            if matches(pattern[1:], host):
+                return False
+        elif matches(pattern, host):
+            positive = True
+    return positive
 
 
 def is_concrete(pattern: str) -> bool:

@@ -85,7 +85,8 @@ class Plan(NamedTuple):
     """What to do: the bytes that should be there (None: no file), and what to tell about it.
 
     `patterns` are those of the block, before and after; `theirs` are those of the user's files; `notes` say why the
-    block stands where it does; `captured` are the user's host names that it would newly answer for.
+    block stands where it does; `captured` are the user's host names that it would newly answer for; `refused` tells of
+    what was asked for and is not done.
     """
 
     before: Files
@@ -95,6 +96,7 @@ class Plan(NamedTuple):
     theirs: Mapping[str, Sighting]
     notes: tuple[str, ...] = ()
     captured: Mapping[str, Sighting] = MappingProxyType({})
+    refused: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -110,9 +112,9 @@ def plan_install(files: Files, text: Text, reader: Reader) -> Plan:
         UsageError: The block cannot be written as asked.
     """
     text.check()
-    main, own, lost, notes = _reclaimed(*_opened(files), text.name, text.patterns)
+    main, own, lost, notes = _reclaimed(*opened(files), text.name, text.patterns)
     previous = main.block(text.name) or own.block(text.name)
-    was_captured = lost + _patterns(own if main.block(text.name) is None else main, previous)
+    was_captured = lost + patterns_of(own if main.block(text.name) is None else main, previous)
     captures, captured_before = Patterns(text.patterns), Patterns(was_captured)
     flags = (previous.flags if previous else frozenset()) & {FILE_CREATED, *MOVED}
     if files.main is None:
@@ -145,8 +147,8 @@ def plan_install(files: Files, text: Text, reader: Reader) -> Plan:
 
 def plan_uninstall(files: Files, name: str, reader: Reader) -> Plan:
     """Plan to remove the block of that name; no change if there is none. Raises FileError as `plan_install`."""
-    main, own, lost, notes = _reclaimed(*_opened(files), name, default_patterns(name))
-    patterns = lost + _patterns(main, main.block(name)) + _patterns(own, own.block(name))
+    main, own, lost, notes = _reclaimed(*opened(files), name, default_patterns(name))
+    patterns = lost + patterns_of(main, main.block(name)) + patterns_of(own, own.block(name))
     main, main_flags = _without(main, name)
     own_after, own_flags = _without(own, name)
     main, own = including.exclude(main, own, own_after, files.own_path)
@@ -167,7 +169,7 @@ def remembered(files: Files, name: str, patterns: tuple[str, ...]) -> str | None
 
     `patterns` are those that the block would have.
     """
-    main, own = _opened(files)
+    main, own = opened(files)
     block = main.block(name) or own.block(name)
     if block is not None:
         return block.options or ""
@@ -180,10 +182,11 @@ def remembered(files: Files, name: str, patterns: tuple[str, ...]) -> str | None
 
 def names_of(files: Files) -> tuple[str, ...]:
     """The names of the blocks there are."""
-    return tuple(block.name for document in _opened(files) for block in document.blocks)
+    return tuple(block.name for document in opened(files) for block in document.blocks)
 
 
-def _opened(files: Files) -> tuple[Document, Document]:
+def opened(files: Files) -> tuple[Document, Document]:
+    """Main and our own file; raises FileError where ssh could not read one."""
     for data, path in ((files.main, files.main_path), (files.own, files.own_path)):
         if data is not None and data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
             raise FileError(
@@ -360,7 +363,7 @@ def _after_include(document: Document, own_path: str) -> int:
     return line.end if line is not None and line.number == 1 else 0
 
 
-def _patterns(document: Document, block: Block | None) -> tuple[str, ...]:
+def patterns_of(document: Document, block: Block | None) -> tuple[str, ...]:
     """What the ``Host`` line of a block says, or those of its entries say."""
     if block is None:
         return ()
@@ -374,8 +377,8 @@ def _check_overlap(main: Document, own: Document, own_path: str, text: Text) -> 
     """Refuse a block that hides another one of ours, or is hidden by it."""
     line = including.find(main, own_path)
     included_at = 0 if line is None else line.start
-    ordered = [(included_at, block.name, _patterns(own, block)) for block in own.blocks]
-    ordered += [(block.start, block.name, _patterns(main, block)) for block in main.blocks]
+    ordered = [(included_at, block.name, patterns_of(own, block)) for block in own.blocks]
+    ordered += [(block.start, block.name, patterns_of(main, block)) for block in main.blocks]
     ordered.sort(key=lambda each: each[0])
     for at, (_, earlier, patterns) in enumerate(ordered):
         answered = Patterns(patterns)

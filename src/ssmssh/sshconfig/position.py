@@ -253,20 +253,14 @@ def included_by(document: Document, path: str, reader: Reader, wanted: Path) -> 
 def host_patterns(document: Document, path: str, reader: Reader) -> dict[str, Sighting]:
     """The patterns of all sections outside our blocks but negated ones, each with where it stands first."""
     patterns: dict[str, Sighting] = {}
-    for sighting in foreign_sections(document, path, reader):
-        for word in named_hosts(sighting.line):
-            if word and not word.startswith(b"!"):
-                patterns.setdefault(word.decode("utf-8", "surrogateescape"), sighting)
-    return patterns
-
-
-def foreign_sections(document: Document, path: str, reader: Reader) -> Iterator[Sighting]:
-    """The lines that open sections outside our blocks."""
     for here, current in documents(document, path, reader):
         has_blocks = current is document or reader.is_replaced(current)
         for line in current.lines:
             if line.is_section and not (has_blocks and current.owner(line.start)):
-                yield Sighting(here, line)
+                for word in named_hosts(line):
+                    if word and not word.startswith(b"!"):
+                        patterns.setdefault(word.decode("utf-8", "surrogateescape"), Sighting(here, line))
+    return patterns
 
 
 def named_hosts(line: Line) -> Iterator[bytes]:

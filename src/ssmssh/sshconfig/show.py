@@ -70,7 +70,7 @@ def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_
     settings, is_told = _explained(ssh, host, values, explain.sources(messages), deadline)
     name = host_of(host)
     trouble = _trouble(values.get("proxycommand", [""])[0])
-    objection = judge.objection(name, values, is_target, judge_name=True)
+    objection = judge.objection(name, values, is_target, judge_name=not judge.is_looked_up(name, values))
     target = values.get("hostname", [name])[0]
     if _is_ours(values):
         trouble = trouble or (objection.sentence if objection else "")

@@ -1,0 +1,59 @@
+"""Where the files are that make up the config, and their bytes."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ssmssh.errors import FileError
+from ssmssh.sshconfig import files
+from ssmssh.sshconfig.plan import Files
+
+
+class Place(NamedTuple):
+    """Where the files are.
+
+    `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
+    sockets, and `directory_name` is how ssh configs spell it. `is_standard` tells whether the config is in ``~/.ssh``,
+    which is made if need be. `users` is the config that ssh reads by itself, where that is known.
+    """
+
+    config: Path
+    state: Path
+    directory: Path
+    directory_name: str
+    is_standard: bool
+    users: Path | None
+
+    @property
+    def own(self) -> Path:
+        """Our own file, for ``--include``."""
+        return self.directory / "config"
+
+
+def place_of(config: Path, state: Path, home: Path | None, *, tilde: bool = True) -> Place:
+    """Where the files are for a config.
+
+    Args:
+        config: The config.
+        state: Our state directory.
+        home: The home directory that ssh goes by.
+        tilde: Whether ``~`` means `home` to all that reads the config.
+    """
+    directory = config.parent / "ssmssh"
+    is_standard = home is not None and config.parent == home / ".ssh"
+    directory_name = "~/.ssh/ssmssh" if is_standard and tilde else str(directory)
+    return Place(config, state, directory, directory_name, is_standard, home and home / ".ssh" / "config")
+
+
+def read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:
+    """The files as they are; raises FileError where they cannot be read, or are in no directory."""
+    main, own = files.read(place.config), files.read(place.own)
+    directory = place.config.parent
+    if place.is_standard and directory.is_symlink() and not directory.exists():
+        target = directory.readlink()
+        raise FileError(
+            f"{directory} is a link to {target}, which is not there", "make that directory, or mend the link"
+        )
+    is_to_be_made = place.is_standard and not directory.exists()
+    if not is_to_be_made and not main.resolved.parent.is_dir():
+        raise FileError(f"there is no directory {main.resolved.parent}", "make it if that is what you meant")
+    return Files(str(place.config), main.data, f"{place.directory_name}/config", own.data), (main, own)
