@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.loader import OPERATIONS, SessionLoader, session_loader, trim_model
+from ssmssh.aws.loader import EC2_MEMBERS, OPERATIONS, OTHER_OPERATIONS, SessionLoader, session_loader, trim_model
 from ssmssh.aws.regions import load_partitions
 
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -45,14 +45,14 @@ class Raw:
 
 
 class Wire:
-    """An ``ssm`` client with the data of a loader, its requests kept and its answers given."""
+    """A client with the data of a loader, its requests kept and its answers given."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, service: str = "ssm") -> None:
         session = Session()
         session.register_component("data_loader", loader)
         config = Config(retries={"total_max_attempts": 1})
         self.client: Any = session.create_client(
-            "ssm", "eu-west-1", aws_access_key_id="AKID", aws_secret_access_key="x", config=config
+            service, "eu-west-1", aws_access_key_id="AKID", aws_secret_access_key="x", config=config
         )
         self.client.meta.events.register("before-send", self._answer)
         self.answer: Answer = (200, {}, b"{}")
@@ -98,6 +98,7 @@ def same_on_both(wires: tuple[Wire, Wire], operation: str, arguments: Mapping[st
 text = st.text(max_size=40)
 texts = st.lists(text, max_size=3)
 anything = st.one_of(text, texts, st.integers(), st.none(), st.dictionaries(text, text, max_size=2))
+filters = st.lists(st.fixed_dictionaries({"Key": text, "Values": texts}, optional={"Operator": text}), max_size=2)
 arguments_of = {
     "StartSession": st.fixed_dictionaries(
         {"Target": text},
@@ -110,10 +111,23 @@ arguments_of = {
     ),
     "ResumeSession": st.fixed_dictionaries({}, optional={"SessionId": anything}),
     "TerminateSession": st.fixed_dictionaries({}, optional={"SessionId": anything, "Target": text}),
+    "DescribeInstanceProperties": st.fixed_dictionaries(
+        {}, optional={"MaxResults": st.integers(0, 1100), "NextToken": text, "FiltersWithOperator": filters}
+    ),
+    "DescribeInstanceInformation": st.fixed_dictionaries(
+        {}, optional={"MaxResults": st.integers(0, 60) | anything, "NextToken": text, "Filters": filters}
+    ),
 }
-answers = st.dictionaries(st.sampled_from(["SessionId", "TokenValue", "StreamUrl", "Other"]), anything).map(
-    lambda content: json.dumps(content).encode()
+nodes = st.lists(
+    st.dictionaries(st.sampled_from(["InstanceId", "Name", "PingStatus", "LastPingDateTime", "SourceType"]), anything),
+    max_size=3,
 )
+answers = st.dictionaries(
+    st.sampled_from(
+        ["SessionId", "TokenValue", "StreamUrl", "Other", "InstanceProperties", "InstanceInformationList", "NextToken"]
+    ),
+    anything | nodes,
+).map(lambda content: json.dumps(content).encode())
 
 
 def test_every_operation_is_tried() -> None:
@@ -141,7 +155,8 @@ def test_every_error_of_the_service(wires: tuple[Wire, Wire], stock: Loader, ope
     model = stock.load_service_model("ssm", "service-2")
     modelled = [name for name, shape in model["shapes"].items() if shape.get("exception")]
     assert len(modelled) > 100
-    arguments = {"Target": "i-0123456789abcdef0"} if operation == "StartSession" else {"SessionId": "s-1"}
+    session = {"ResumeSession": {"SessionId": "s-1"}, "TerminateSession": {"SessionId": "s-1"}}
+    arguments = {"StartSession": {"Target": "i-0123456789abcdef0"}, **session}.get(operation, {})
     for code in [*modelled, "AccessDeniedException", "ThrottlingException", "ExpiredTokenException", "Nonsense"]:
         content = {"__type": f"com.amazonaws.ssm#{code}", "message": "no", "Message": "No", "Reason": "r", "x": 1}
         outcome = same_on_both(wires, operation, arguments, (400, {}, json.dumps(content).encode()))
@@ -169,7 +184,7 @@ def variants(loader: Loader) -> Callable[..., object]:
     return resolve
 
 
-@pytest.mark.parametrize("service", ["ssm", "sts", "portal.sso", "oidc", "signin"])
+@pytest.mark.parametrize("service", ["ssm", "sts", "portal.sso", "oidc", "signin", "ec2", "autoscaling"])
 def test_endpoints_of_every_region(stock: Loader, cache: Path, service: str) -> None:
     ours, theirs = variants(SessionLoader(cache)), variants(stock)
     regions = load_partitions(stock).regions()
@@ -181,7 +196,7 @@ def test_endpoints_of_every_region(stock: Loader, cache: Path, service: str) -> 
                 assert ours(service, region, **flags) == theirs(service, region, **flags)
 
 
-@pytest.mark.parametrize("service", ["ssm", "sts", "sso", "sso-oidc", "signin", "ec2", "iam"])
+@pytest.mark.parametrize("service", ["ssm", "sts", "sso", "sso-oidc", "signin", "ec2", "autoscaling", "iam"])
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1"])
 def test_clients_of_any_service(stock: Loader, cache: Path, service: str, region: str) -> None:
     found = []
@@ -195,6 +210,67 @@ def test_clients_of_any_service(stock: Loader, cache: Path, service: str, region
         has_all = "send_command" in dir(client) or service != "ssm"
         assert has_all == (loader is stock or service != "ssm")
     assert found[0] == found[1]
+
+
+EC2_ANSWER = """<?xml version="1.0"?>
+<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><reservationSet>
+<item><reservationId>r-1</reservationId><ownerId>123456789012</ownerId><instancesSet><item>
+<instanceId>i-0123456789abcdef0</instanceId><imageId>ami-1</imageId>
+<instanceState><code>16</code><name>running</name></instanceState>
+<privateDnsName>ip-10-0-0-7.ec2.internal</privateDnsName><dnsName/><launchTime>2026-01-02T03:04:05.000Z</launchTime>
+<platform>windows</platform><privateIpAddress>10.0.0.7</privateIpAddress><ipAddress>198.51.100.7</ipAddress>
+<tagSet><item><key>Name</key><value>&lt;web&gt; &#10; 1</value></item><item><key>Env</key><value/></item></tagSet>
+<networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId><ipv6AddressesSet><item>
+<ipv6Address>2001:db8::7</ipv6Address></item></ipv6AddressesSet><privateIpAddressesSet>
+<item><privateIpAddress>10.0.0.7</privateIpAddress><primary>true</primary></item>
+<item><privateIpAddress>10.0.1.7</privateIpAddress><primary>false</primary></item></privateIpAddressesSet></item>
+</networkInterfaceSet></item></instancesSet></item></reservationSet><nextToken>more</nextToken>
+</DescribeInstancesResponse>"""
+
+
+def kept_part(shape: Any, answer: Any) -> Any:
+    """An answer without what the kept shapes leave out."""
+    if shape.type_name == "structure" and shape.name in EC2_MEMBERS:
+        answer = {name: value for name, value in answer.items() if name in EC2_MEMBERS[shape.name]}
+    if shape.type_name == "structure":
+        return {name: kept_part(shape.members[name], value) for name, value in answer.items() if name in shape.members}
+    return [kept_part(shape.member, each) for each in answer] if shape.type_name == "list" else answer
+
+
+def ec2_wire(loader: Loader) -> Wire:
+    wire = Wire(loader, "ec2")
+    wire.answer = (200, {}, EC2_ANSWER.encode())
+    return wire
+
+
+def test_instances_of_ec2(stock: Loader, cache: Path) -> None:
+    """All that is kept of them is as botocore has it, and the request is the same."""
+    ours, theirs = ec2_wire(SessionLoader(cache)), ec2_wire(stock)
+    arguments = {"MaxResults": 1000, "Filters": [{"Name": "tag:a b", "Values": ["x*", "y"]}], "NextToken": "t"}
+    all_of_it, kept = theirs.call("DescribeInstances", arguments), ours.call("DescribeInstances", arguments)
+    assert ours.requests == theirs.requests
+    shape = theirs.client.meta.service_model.operation_model("DescribeInstances").output_shape
+    expected = kept_part(shape, all_of_it)
+    assert isinstance(kept, dict)
+    assert {name: value for name, value in kept.items() if name != "ResponseMetadata"} == expected
+    (reservation,) = kept["Reservations"]
+    assert reservation["Instances"][0].keys() == set(EC2_MEMBERS["Instance"])  # none of them is misspelled
+
+
+@pytest.mark.parametrize(("service", "operations"), OTHER_OPERATIONS.items())
+def test_other_services_are_kept_apart(cache: Path, service: str, operations: tuple[str, ...]) -> None:
+    SessionLoader(cache)
+    before = set(cache.iterdir())
+    model = SessionLoader(cache).load_service_model(service, "service-2")
+    assert model["operations"].keys() == set(operations)
+    (added,) = set(cache.iterdir()) - before
+    assert added.name.startswith(f"model-{service}-")
+    stamp = added.stat().st_mtime_ns
+    assert SessionLoader(cache).load_service_model(service, "service-2") == model
+    assert added.stat().st_mtime_ns == stamp
+    added.write_bytes(b"0badc0de\n{}")
+    assert SessionLoader(cache).load_service_model(service, "service-2") == model
+    assert added.stat().st_size > 1000
 
 
 def test_other_data_is_botocores(stock: Loader, cache: Path) -> None:

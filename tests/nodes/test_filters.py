@@ -35,7 +35,6 @@ WEB = Node(
         "Name:web",
         ID,
         "tag:Env=prod",
-        "tag:Env",
         "tag:aws:cloudformation:stack-name=a=b",
         "platform:linux",
         "platform:LINUX",
@@ -62,7 +61,7 @@ def test_a_word_that_is_true(word: str) -> None:
         "tag:Env=PROD",
         "tag:env=prod",
         "tag:Env=",
-        "tag:Role",
+        "tag:Role=",
         "platform:windows",
         "status:connectionlost",
         "10.0.0.70",
@@ -84,11 +83,11 @@ def test_without_words_every_node_passes() -> None:
 
 
 def test_a_tag_that_nobody_was_asked_about_is_not_there() -> None:
-    assert not parse_filters(["tag:Env"]).match(Node(instance_id=ID, region="eu-west-1", name="web"))
+    assert not parse_filters(["tag:Env=prod"]).match(Node(instance_id=ID, region="eu-west-1", name="web"))
 
 
 def test_what_only_ec2_knows() -> None:
-    assert parse_filters(["tag:Env"]).needs_ec2
+    assert parse_filters(["tag:Env=prod"]).needs_ec2
     assert parse_filters(["10.0.0.7"]).needs_ec2
     assert not parse_filters(["web", "platform:linux", "status:online", ID]).needs_ec2
 
@@ -106,6 +105,7 @@ def test_an_id_is_found_among_the_words() -> None:
         ("name:", "says nothing"),
         ("tag:", "says nothing"),
         ("tag:=x", "names no tag"),
+        ("tag:Env", "write tag:KEY=VALUE"),
         ("status:up", "Online, ConnectionLost, Inactive"),
         ("stauts:online", "'stauts' in 'stauts:online' is no kind of filter"),
         ("http://x", "is no kind of filter"),

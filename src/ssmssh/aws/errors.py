@@ -41,8 +41,11 @@ THROTTLING_CODES = frozenset(
 """The service has refused the call before doing anything, because of its rate."""
 
 SERVICE_FAULT_CODES = frozenset(
-    {"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
-)
+    {
+        "InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceUnavailableException",
+        "Unavailable",
+    }
+)  # fmt: skip
 
 NETWORK_ERRORS = (boto.HTTPClientError, boto.ConnectionError)
 """Everything botocore raises when no complete answer came back."""
@@ -131,6 +134,12 @@ def map_error(error: Exception, context: Context) -> SsmsshError:
 def error_code(error: Exception) -> str:
     """The code of a refused API call: AWS's, or the HTTP status where the answer held none; "" for others."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto.ClientError) else ""
+
+
+def is_for_later(error: Exception) -> bool:
+    """Whether the service has refused the call before doing anything, and may well do it in a while."""
+    code = error_code(error)
+    return code in THROTTLING_CODES or code in SERVICE_FAULT_CODES or re.fullmatch("5[0-9][0-9]", code) is not None
 
 
 def quote(text: str) -> str:

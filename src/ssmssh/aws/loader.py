@@ -21,7 +21,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,29 @@ from ssmssh import __version__
 from ssmssh.keptfiles import read_kept, remove_all_but_newest, write_kept
 from ssmssh.ownfiles import CAN_TELL_OWNER
 
-OPERATIONS = ("StartSession", "ResumeSession", "TerminateSession")
+OPERATIONS = (
+    *("StartSession", "ResumeSession", "TerminateSession"),
+    *("DescribeInstanceProperties", "DescribeInstanceInformation"),
+)
 """The operations of the ``ssm`` service that clients with this data have."""
+
+OTHER_OPERATIONS = {
+    "ec2": ("DescribeInstances", "DescribeRegions"),
+    "autoscaling": ("DescribeAutoScalingGroups",),
+}
+"""The same of services whose models are kept too, each in a file of its own that a session does not need."""
+
+EC2_MEMBERS = {
+    "Reservation": ("Instances", "OwnerId"),
+    "Instance": (
+        *("InstanceId", "State", "LaunchTime", "Platform", "Tags"),
+        *("PrivateIpAddress", "PublicIpAddress", "PrivateDnsName", "PublicDnsName", "NetworkInterfaces"),
+    ),
+    "InstanceNetworkInterface": ("PrivateIpAddresses", "Ipv6Addresses"),
+    "InstancePrivateIpAddress": ("PrivateIpAddress",),
+}
+"""What is kept of large shapes of EC2's: a thousand instances with all that EC2 says of them take five times the memory
+and time to be parsed."""
 
 _SERVICE = "ssm"
 _MODELS = ("service-2", "endpoint-rule-set-1")
@@ -41,6 +62,9 @@ _FILES = ("endpoints", "partitions", "_retry", "sdk-default-configuration")
 
 _CREDENTIAL_SERVICES = {"sts": "sts", "sso": "portal.sso", "sso-oidc": "oidc", "signin": "signin"}
 """Services that botocore asks for credentials, and what ``endpoints.json`` calls them."""
+
+_SERVICES = {_SERVICE: _SERVICE, **_CREDENTIAL_SERVICES, **{name: name for name in OTHER_OPERATIONS}}
+"""Services whose endpoints are kept, and what ``endpoints.json`` calls them."""
 
 _LONGEST_FILE_BYTES = 1024 * 1024
 """Of the cache file, which has 55 KB: nothing larger is read."""
@@ -64,14 +88,17 @@ class SessionLoader(Loader):
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._kept = _load(directory)
+        self._directory = directory
+        self._kept = _load(directory, _SESSIONS)
 
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-        """As botocore's. For services other than ``ssm`` and those for credentials everything is read first."""
+        """As botocore's. For a service of which nothing is kept all endpoints are read first."""
         name = f"{service_name}/{type_name}"
+        if api_version is None and type_name == "service-2" and service_name in OTHER_OPERATIONS:
+            self._kept |= _load(self._directory, _Model(service_name))
         if api_version is None and name in self._kept:
             return self._kept[name]
-        if service_name != _SERVICE and service_name not in _CREDENTIAL_SERVICES:
+        if service_name not in _SERVICES:
             self._complete_endpoints()
         return super().load_service_model(service_name, type_name, api_version)
 
@@ -101,10 +128,15 @@ def session_loader(directory: Path | None, data_path: str | None) -> SessionLoad
     return SessionLoader(directory)
 
 
-def trim_model(model: Mapping[str, Any], operations: Iterable[str]) -> Data:
-    """The service model with `operations` only: what they reach, all errors, no documentation."""
+def trim_model(
+    model: Mapping[str, Any], operations: Iterable[str], members: Mapping[str, Collection[str]] | None = None
+) -> Data:
+    """The service model with `operations` only: what they reach, all errors, no documentation.
+
+    Of the shapes in `members` only these.
+    """
     kept = {name: model["operations"][name] for name in operations}
-    shapes = model["shapes"]
+    shapes = {name: _trim_shape(shape, (members or {}).get(name)) for name, shape in model["shapes"].items()}
     wanted = [name for name, shape in shapes.items() if shape.get("exception")]
     for operation in kept.values():
         wanted += _shapes_named_in(operation)
@@ -117,6 +149,12 @@ def trim_model(model: Mapping[str, Any], operations: Iterable[str]) -> Data:
     trimmed = {**model, "operations": kept, "shapes": {name: shapes[name] for name in shapes if name in reached}}
     result: Data = _without_documentation(trimmed)
     return result
+
+
+def _trim_shape(shape: Mapping[str, Any], members: Collection[str] | None) -> Mapping[str, Any]:
+    if members is None:
+        return shape
+    return {**shape, "members": {name: member for name, member in shape["members"].items() if name in members}}
 
 
 def _shapes_named_in(node: Any) -> list[str]:
@@ -141,7 +179,7 @@ def _without_documentation(node: Any) -> Any:
 
 
 def _trim_endpoints(endpoints: Mapping[str, Any]) -> Data:
-    names = {_SERVICE, *_CREDENTIAL_SERVICES.values()}
+    names = set(_SERVICES.values())
 
     def trim(partition: Mapping[str, Any]) -> Data:
         services = partition["services"]
@@ -150,49 +188,83 @@ def _trim_endpoints(endpoints: Mapping[str, Any]) -> Data:
     return {**endpoints, "partitions": [trim(partition) for partition in endpoints["partitions"]]}
 
 
-# -- the file: JSON {"sources": [[path, bytes, mtime]], "data": {...}} --------
+# -- the files: JSON {"sources": [[path, bytes, mtime]], "data": {...}} ------------------------------------------------
 
 
-def _load(directory: Path) -> Data:
+class _Sessions:
+    """What every session needs: the data of ``ssm``, and what is common."""
+
+    prefix = "botocore"
+
+    @property
+    def kind(self) -> object:
+        """All that decides what is kept, and how."""
+        return OPERATIONS, _MODELS, _FILES, _CREDENTIAL_SERVICES
+
+    @property
+    def names(self) -> set[str]:
+        """The keys of the data."""
+        return {*_FILES, *(f"{_SERVICE}/{type_name}" for type_name in _MODELS)}
+
+    def make(self, loader: Loader) -> Data:
+        """The data."""
+        data: Data = {name: loader.load_data(name) for name in _FILES}
+        data["endpoints"] = _trim_endpoints(data["endpoints"])
+        for type_name in _MODELS:
+            model = loader.load_service_model(_SERVICE, type_name)
+            data[f"{_SERVICE}/{type_name}"] = trim_model(model, OPERATIONS) if type_name == "service-2" else model
+        return data
+
+    def sources(self, loader: Loader) -> list[Path]:
+        """The files that data is made from; the directory stands for new versions of a model."""
+        root = Path(loader.BUILTIN_DATA_PATH)
+        return [path for name in _FILES for path in root.glob(f"{name}.json*")] + _model_files(
+            loader, _SERVICE, _MODELS
+        )
+
+
+class _Model:
+    """The model of another service."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self.prefix = f"model-{service}"
+        self._members = EC2_MEMBERS if service == "ec2" else None
+        self.kind: object = (OTHER_OPERATIONS[service], self._members)
+        self.names = {f"{service}/service-2"}
+
+    def make(self, loader: Loader) -> Data:
+        """The data."""
+        model = loader.load_service_model(self._service, "service-2")
+        return {f"{self._service}/service-2": trim_model(model, OTHER_OPERATIONS[self._service], self._members)}
+
+    def sources(self, loader: Loader) -> list[Path]:
+        """As of `_Sessions`."""
+        return _model_files(loader, self._service, ("service-2",))
+
+
+_SESSIONS = _Sessions()
+
+
+def _load(directory: Path, part: _Sessions | _Model) -> Data:
     """The data, from the file if it can be had from there."""
-    path = directory / f"botocore-{botocore.__version__}-{_kind():08x}.json"
-    data = _read(path)
+    # What tells apart the files of one version of botocore: where that is installed, and what is kept of it, how.
+    kind = zlib.crc32(os.fsencode(repr((botocore.__file__, __version__, part.kind))))
+    path = directory / f"{part.prefix}-{botocore.__version__}-{kind:08x}.json"
+    data = _read(path, part.names)
     if data is None:
         loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
-        data = _make(loader)
+        data = part.make(loader)
         with contextlib.suppress(OSError):
-            _write(path, {"sources": _sources(loader), "data": data})
+            sources = [_identity(source) for source in part.sources(loader)]
+            _write(path, part.prefix, {"sources": sources, "data": data})
     return data
 
 
-def _kind() -> int:
-    """What tells apart the files of one version of botocore: where that is installed, and what is kept of it, how."""
-    what = (botocore.__file__, __version__, OPERATIONS, _MODELS, _FILES, _CREDENTIAL_SERVICES)
-    return zlib.crc32(os.fsencode(repr(what)))
-
-
-def _names() -> set[str]:
-    """The keys of the data."""
-    return {*_FILES, *(f"{_SERVICE}/{type_name}" for type_name in _MODELS)}
-
-
-def _make(loader: Loader) -> Data:
-    data: Data = {name: loader.load_data(name) for name in _FILES}
-    data["endpoints"] = _trim_endpoints(data["endpoints"])
-    for type_name in _MODELS:
-        model = loader.load_service_model(_SERVICE, type_name)
-        data[f"{_SERVICE}/{type_name}"] = trim_model(model, OPERATIONS) if type_name == "service-2" else model
-    return data
-
-
-def _sources(loader: Loader) -> list[list[str | int]]:
-    """The files that data is made from, as they are now; the directory stands for new versions of a model."""
-    root = Path(loader.BUILTIN_DATA_PATH)
-    version = loader.determine_latest_version(_SERVICE, _MODELS[0])
-    folder = root / _SERVICE
-    found = [path for name in _FILES for path in root.glob(f"{name}.json*")]
-    found += [path for name in _MODELS for path in (folder / version).glob(f"{name}.json*")]
-    return [_identity(path) for path in (*found, folder, folder / version)]
+def _model_files(loader: Loader, service: str, type_names: Iterable[str]) -> list[Path]:
+    folder = Path(loader.BUILTIN_DATA_PATH) / service
+    version = folder / loader.determine_latest_version(service, "service-2")
+    return [*(path for name in type_names for path in version.glob(f"{name}.json*")), folder, version]
 
 
 def _identity(path: Path) -> list[str | int]:
@@ -200,7 +272,7 @@ def _identity(path: Path) -> list[str | int]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _read(path: Path) -> Data | None:
+def _read(path: Path, names: set[str]) -> Data | None:
     """What the file holds, if it is ours, whole and still true."""
     try:
         text = read_kept(path, _LONGEST_FILE_BYTES)
@@ -210,13 +282,13 @@ def _read(path: Path) -> Data | None:
         if not content["sources"] or any(_identity(Path(source[0])) != source for source in content["sources"]):
             return None
         data: Data = content["data"]
-        is_whole = data.keys() == _names() and all(part and isinstance(part, dict) for part in data.values())
+        is_whole = data.keys() == names and all(part and isinstance(part, dict) for part in data.values())
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None  # among them what is JSON, but of another form
     return data if is_whole else None
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, prefix: str, content: Mapping[str, Any]) -> None:
     if write_kept(path, json.dumps(content, separators=(",", ":")).encode()):
-        for pattern in ("botocore-*.json", ".botocore-*.json.*"):
+        for pattern in (f"{prefix}-*.json", f".{prefix}-*.json.*"):
             remove_all_but_newest(path.parent, pattern, _KEPT_FILES)

@@ -19,7 +19,6 @@ all others                             none: they do not change by themselves
 """
 
 import random
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -32,9 +31,8 @@ from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.errors import (
     FOREIGN_ERRORS,
     NETWORK_ERRORS,
-    SERVICE_FAULT_CODES,
-    THROTTLING_CODES,
     error_code,
+    is_for_later,
     map_error,
     mapped,
 )
@@ -160,10 +158,9 @@ def _resume(client: "AwsClient", session_id: str, last_stream_url: str) -> Start
 
 
 def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:
-    code = error_code(error)
-    if code in THROTTLING_CODES or code in SERVICE_FAULT_CODES or re.fullmatch("5[0-9][0-9]", code):
+    if is_for_later(error):
         return sys.maxsize
-    if code == "TargetNotConnected":
+    if error_code(error) == "TargetNotConnected":
         return sys.maxsize if waits_for_target else 2
     is_worth_it = isinstance(error, NETWORK_ERRORS) and not isinstance(error, SSLError) and not may_have_arrived(error)
     return 2 if is_worth_it else 0

@@ -12,9 +12,9 @@ It sends by botocore's own HTTP session, with three differences:
   each client, the WebSocket needs it as well, and botocore has no parameter for a context. So the methods where its
   session would make and fill one are told to take ours.
 * *A proxy's user and password* are not in the URL that botocore and urllib3 get to see, and sometimes to show.
-* *The answer* is read up to `LONGEST_ANSWER_BYTES`, where botocore reads to its end, wherever that is, and takes one
-  that ends before its ``Content-Length`` for whole. Its session is asked not to read (``stream_output``), and gets
-  what was read for it.
+* *The answer* is read up to `LONGEST_ANSWER_BYTES`, a list's up to `LONGEST_LIST_BYTES`, where botocore reads to its
+  end, wherever that is, and takes one that ends before its ``Content-Length`` for whole. Its session is asked not to
+  read (``stream_output``), and gets what was read for it.
 
 A call that failed may be made again without a thought if the service cannot have got the request. botocore has one
 exception for a connection that broke in the TLS handshake and for one that broke behind the request, so the body says
@@ -53,6 +53,16 @@ from ssmssh.proxyurl import ProxyUrl
 LONGEST_ANSWER_BYTES = 1024 * 1024
 """Those of session calls have below 4 KiB; so much is read at most, whatever has answered."""
 
+LONGEST_LIST_BYTES = 64 * 1024 * 1024
+"""The same for a page of a list. EC2 says 4 to 8 KB of an instance, a thousand a page; 50 KB of one with hundreds of
+addresses, as Kubernetes gives them."""
+
+LIST_READ_SECONDS = 30
+"""Such a page may take seconds to be put together, and there is no SSH client that waits for its first byte."""
+
+_LISTING = "Describe"
+"""How the operations begin that list."""
+
 POOLED_CONNECTIONS = 64
 """Kept for each host: as many calls at once reuse connections. It holds up nobody (a further one gets a connection
 that is closed behind it), but urllib3 complains of each."""
@@ -75,25 +85,27 @@ class Sender:
         self.verify: str | bool = True
         self._timeout = timeout
         self._tls: ssl.SSLContext | None = None
-        self._sessions: dict[ProxyUrl | None, ApiSession] = {}
+        self._sessions: dict[tuple[ProxyUrl | None, bool], ApiSession] = {}
 
     def share_tls(self, context: ssl.SSLContext) -> None:
         """Use `context`, which trusts `verify`, from now on."""
         self._tls = context
         self._sessions = {}
 
-    def send(self, request: Any, **_: Any) -> AWSResponse:
-        """The handler of ``before-send``. Blocks.
+    def send(self, request: Any, event_name: str = "", **_: Any) -> AWSResponse:
+        """The handler of ``before-send``, an event whose name ends with that of the operation. Blocks.
 
         Raises:
             UsageError: The request would go without TLS to another computer, or through a proxy that cannot be used.
             NetworkError: A proxy does not let it through.
-            ResponseParserError: The answer has more than `LONGEST_ANSWER_BYTES`.
+            ResponseParserError: The answer has more than `LONGEST_ANSWER_BYTES`, or `LONGEST_LIST_BYTES`.
             HTTPClientError: Or one of its subclasses: there was no answer; `may_have_arrived` tells of the request.
         """
         check_endpoint_url(request.url)
         proxy = proxy_for(request.url)
-        session = self._sessions.get(proxy) or self._sessions.setdefault(proxy, self._session(proxy))
+        is_list = event_name.rpartition(".")[2].startswith(_LISTING)
+        key = (proxy, is_list)
+        session = self._sessions.get(key) or self._sessions.setdefault(key, self._session(*key))
         request.stream_output = True
         body = _Body(ensure_bytes(request.body or b""))
         if has_body := bool(request.body):  # else it would be sent in chunks, which is not the same request
@@ -105,14 +117,15 @@ class Sender:
             if proxy is not None and isinstance(error, ProxyConnectionError):
                 _tell_refusal(error, proxy, request.url)
             raise
-        return _read(response)
+        return _read(response, LONGEST_LIST_BYTES if is_list else LONGEST_ANSWER_BYTES)
 
-    def _session(self, proxy: ProxyUrl | None) -> "ApiSession":
+    def _session(self, proxy: ProxyUrl | None, is_list: bool) -> "ApiSession":
+        connect_seconds, read_seconds = self._timeout
         return ApiSession(
             self._tls,
             proxy,
             verify=self.verify,
-            timeout=self._timeout,
+            timeout=(connect_seconds, max(read_seconds, LIST_READ_SECONDS) if is_list else read_seconds),
             max_pool_connections=POOLED_CONNECTIONS,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
@@ -191,20 +204,20 @@ def _tell_refusal(error: ProxyConnectionError, proxy: ProxyUrl, url: str) -> Non
     error.kwargs = {**error.kwargs, "error": OSError(refusal.sentence)}
 
 
-def _read(response: AWSResponse) -> AWSResponse:
+def _read(response: AWSResponse, longest_bytes: int) -> AWSResponse:
     """The response with all of its content read; raises what botocore's session would."""
     url, raw = response.url, response.raw
     try:
-        content = raw.read(LONGEST_ANSWER_BYTES + 1)
+        content = raw.read(longest_bytes + 1)
     except urllib3.ReadTimeoutError as error:
         raise ReadTimeoutError(endpoint_url=url, error=error) from None
     except urllib3.ProtocolError as error:
         raise ConnectionClosedError(endpoint_url=url, error=error) from None
     except (urllib3.HTTPError, OSError) as error:
         raise HTTPClientError(error=error) from None
-    if len(content) > LONGEST_ANSWER_BYTES:
+    if len(content) > longest_bytes:
         raw.close()  # the rest of it is still to come
-        raise ResponseParserError(f"the answer has more than {LONGEST_ANSWER_BYTES} bytes")
+        raise ResponseParserError(f"the answer has more than {longest_bytes} bytes")
     if raw.length_remaining:
         raw.close()
         raise ConnectionClosedError(endpoint_url=url)

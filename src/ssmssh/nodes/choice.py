@@ -34,7 +34,9 @@ def candidates(expression: Expression, nodes: Iterable[Node]) -> list[Node]:
     return list(found.values())
 
 
-def choose_one(expression: Expression, found: Sequence[Node], choose: Choose | None, where: str) -> Node:
+def choose_one(
+    expression: Expression, found: Sequence[Node], choose: Choose | None, where: str, missing: Sequence[str] = ()
+) -> Node:
     """The node that is meant.
 
     Args:
@@ -43,6 +45,7 @@ def choose_one(expression: Expression, found: Sequence[Node], choose: Choose | N
         choose: Which one, where several are a group: of a tag, of an Auto Scaling group, of one and the same Name.
             Those that are online come first, for a machine that is being started or stopped is of use to nobody.
         where: Where it was looked for, as errors say it: "eu-west-1, profile prod".
+        missing: What could not be looked at, if it matters.
 
     Raises:
         TargetError: There is none.
@@ -53,7 +56,7 @@ def choose_one(expression: Expression, found: Sequence[Node], choose: Choose | N
     if not found:
         raise TargetError(
             f"No managed instance has the {said} ({where})",
-            "look for it elsewhere with: ssmssh list --all-regions",
+            f"nobody knows of {missing[0]}" if missing else "look for it elsewhere with: ssmssh list --all-regions",
         )
     if len(found) == 1:
         return found[0]

@@ -6,7 +6,6 @@ word                 true of
 ``web``              a node with these letters in its Name, in any case; and the node of that id
 ``name:web``         the same, for text that would be taken for something else
 ``tag:Key=Value``    one with that tag, letter for letter, as AWS compares tags
-``tag:Key``          one with that tag, whatever its value
 ``platform:linux``   one of that type (Linux, Windows, MacOS), or with these letters in its platform's name
 ``status:online``    one with that ping status (Online, ConnectionLost, Inactive)
 ``10.0.0.7``         one with that address, private or public, IPv4 or IPv6
@@ -38,16 +37,14 @@ _HINT = "filters are TEXT, name:TEXT, tag:KEY=VALUE, platform:NAME, status:STATU
 
 
 class TagCondition(NamedTuple):
-    """A tag that a node must have; with any value if `value` is None."""
+    """A tag that a node must have."""
 
     key: str
-    value: str | None
+    value: str
 
     def is_true_of(self, node: Node) -> bool:
         """Whether the node has it. One whose tags nobody knows has not."""
-        if node.tags is None or self.key not in node.tags:
-            return False
-        return self.value is None or node.tags[self.key] == self.value
+        return node.tags is not None and node.tags.get(self.key) == self.value
 
 
 @dataclass(frozen=True)
@@ -136,9 +133,9 @@ def _split(word: str) -> tuple[str, str]:
 
 def _tag(word: str, value: str) -> TagCondition:
     key, separator, wanted = value.partition("=")
-    if not key:
-        raise UsageError(f"The filter {excerpt(word)} names no tag", "write tag:KEY=VALUE or tag:KEY")
-    return TagCondition(key, wanted if separator else None)
+    if not key or not separator:
+        raise UsageError(f"The filter {excerpt(word)} names no tag and value", "write tag:KEY=VALUE")
+    return TagCondition(key, wanted)
 
 
 def _status(value: str) -> str:

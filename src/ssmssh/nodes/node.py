@@ -47,10 +47,13 @@ class Node:
         platform_name: "Amazon Linux", "Ubuntu", "Microsoft Windows Server 2022 Datacenter".
         platform_version: Of the platform.
         source: Where the machine is: a value of `SOURCES`, or AWS's own word for another kind.
-        private_address: The first one of an EC2 instance; of others what the agent reports. IPv4 or IPv6.
-        public_address: The same for everybody to reach.
-        private_dns_name: Inside the VPC, or the name the machine has for itself.
+        private_address: The first one of an EC2 instance, as EC2 says. Of others what the agent reports, which counts
+            only where EC2 knows no machine of that address. IPv4 or IPv6.
+        public_address: One that everybody can reach.
+        private_dns_name: EC2's name for it inside the VPC.
         public_dns_name: Outside.
+        computer_name: What the machine says it is called: to be shown, and never to be found by, because who is root on
+            one machine can call it by the name of another.
         other_addresses: Further addresses of its interfaces, IPv6 among them.
         state: EC2's: ``running``, ``stopped`` ...
         launched: When it was started; for a hybrid node, registered.
@@ -77,6 +80,7 @@ class Node:
     public_address: str = ""
     private_dns_name: str = ""
     public_dns_name: str = ""
+    computer_name: str = ""
     other_addresses: tuple[str, ...] = ()
     state: str = ""
     launched: float | None = None

@@ -1,0 +1,47 @@
+"""What EC2 knows of machines: tags, addresses, states; and which regions an account has."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ssmssh.aws.pages import Item, Pager
+
+INSTANCES_PER_PAGE = 1000
+VALUES_PER_FILTER = 200
+"""What DescribeInstances takes at most (its reference)."""
+
+
+def describe_instances(pager: Pager, filters: Mapping[str, Sequence[str]] | None = None) -> Iterator[list[Item]]:
+    """Pages of instances, each with ``OwnerId``, the account's id, in it; terminated ones among them. Blocks for each.
+
+    Args:
+        pager: Makes the calls.
+        filters: Names of filters, and the values of which one must be an instance's; all of them must be true. The
+            values are taken as they are: what would be a wildcard is escaped.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    given = [
+        {"Name": name, "Values": [_literally(value) for value in values]} for name, values in (filters or {}).items()
+    ]
+    pages = pager.pages(
+        "ec2", "describe_instances", "Reservations", "list the EC2 instances",
+        MaxResults=INSTANCES_PER_PAGE, **({"Filters": given} if given else {}),
+    )  # fmt: skip
+    for page in pages:
+        yield [
+            {**instance, "OwnerId": reservation.get("OwnerId", "")}
+            for reservation in page
+            for instance in reservation.get("Instances", [])
+        ]
+
+
+def enabled_regions(pager: Pager) -> list[str]:
+    """The names of the regions that the account can use, sorted; blocks. Raises SsmsshError."""
+    answer = pager.call("ec2", "describe_regions", "list the regions")
+    return sorted(region["RegionName"] for region in answer.get("Regions", []))
+
+
+def _literally(value: str) -> str:
+    """The value of a filter that matches `value` alone (User Guide, "Filter your resources")."""
+    return re.sub(r"([\\*?])", r"\\\1", value)
