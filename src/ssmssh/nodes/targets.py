@@ -189,10 +189,7 @@ class Resolver:
         if len(found) <= 1:
             return found
         found.sort(key=lambda node: node.launched or 0.0, reverse=True)
-        try:
-            managed = self._managed([node.instance_id for node in found[:MAX_LOOKED_UP]])
-        except AccessDeniedError:
-            return found
+        managed = self._managed([node.instance_id for node in found[:MAX_LOOKED_UP]])
         kept = [
             replace(node, ping_status=managed[node.instance_id].ping_status)
             for node in found
@@ -201,13 +198,15 @@ class Resolver:
         return kept + found[MAX_LOOKED_UP:] or found
 
     def _managed(self, ids: Sequence[str]) -> dict[str, Node]:
-        """Those of a few instances that Systems Manager knows."""
-        return {
-            item["InstanceId"]: from_properties(item, self._origin)
-            for start in range(0, len(ids), IDS_PER_CALL)
-            for page in instance_properties(self._pager, ids[start : start + IDS_PER_CALL])
-            for item in page
-        }
+        """Those of a few instances that Systems Manager knows; none if it may not be asked."""
+        with suppress(AccessDeniedError):
+            return {
+                item["InstanceId"]: from_properties(item, self._origin)
+                for start in range(0, len(ids), IDS_PER_CALL)
+                for page in instance_properties(self._pager, ids[start : start + IDS_PER_CALL])
+                for item in page
+            }
+        return {}
 
     @cached_property
     def _origin(self) -> Origin:
