@@ -120,9 +120,10 @@ def test_pauses_are_bounded(pager: Pager, api: Api, time: Time) -> None:
 
 
 def test_patience_begins_anew_with_each_page(pager: Pager, api: Api, time: Time) -> None:
-    api.answers = deque([*[THROTTLED] * 14, page("a", token="1"), *[THROTTLED] * 10, page("b")])
-    assert listed(pager) == [["a"], ["b"]]
-    assert time.now > PATIENCE_SECONDS - LONGEST_PAUSE_SECONDS
+    parts = [[*[THROTTLED] * 13, page(str(number), token=str(number))] for number in range(4)]
+    api.answers = deque([*itertools.chain.from_iterable(parts), page("end")])
+    assert listed(pager) == [["0"], ["1"], ["2"], ["3"], ["end"]]
+    assert time.now > PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("broken", [Answer(hang_up=True), Answer(cut=True)])
