@@ -64,6 +64,8 @@ class Api:
     answers: deque[Answer] = field(default_factory=deque)
     """In order; the last one is given again and again."""
     requests: list[Request] = field(default_factory=list)
+    judge: Callable[[Request], Answer] | None = None
+    """Decides instead, for several threads at once."""
 
 
 @contextmanager
@@ -74,8 +76,12 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            api.requests.append(Request({k.lower(): v for k, v in self.headers.items()}, body, self.path))
-            answer = api.answers.popleft() if len(api.answers) > 1 else api.answers[0]
+            request = Request({k.lower(): v for k, v in self.headers.items()}, body, self.path)
+            api.requests.append(request)
+            if api.judge is not None:
+                answer = api.judge(request)
+            else:
+                answer = api.answers.popleft() if len(api.answers) > 1 else api.answers[0]
             answer.after()
             if answer.silent:
                 over.wait()
@@ -97,7 +103,10 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # of many clients at once; those that do not fit would come a second later
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         api.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"

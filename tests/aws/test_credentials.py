@@ -268,9 +268,8 @@ def test_mfa_given_to_the_aws_cli_is_enough(sts: Api, home: Path) -> None:
 
 def test_nothing_is_asked_during_a_session(sts: Api) -> None:
     running = client("mfa")
-    running.renew()
     with pytest.raises(CredentialsError, match="cannot be asked for during a session"):
-        running.credentials()
+        running.renew(running.generation)
 
 
 def test_renew_finds_what_has_changed(home: Path) -> None:
@@ -280,7 +279,7 @@ def test_renew_finds_what_has_changed(home: Path) -> None:
     assert renewed.credentials().access_key == "OLD"
     path.write_text("[default]\naws_access_key_id=NEW\naws_secret_access_key=s\n")
     assert renewed.credentials().access_key == "OLD"
-    renewed.renew()
+    renewed.renew(renewed.generation)
     assert renewed.credentials().access_key == "NEW"
 
 
@@ -289,4 +288,4 @@ def test_renew_without_the_profile(configure: Callable[[str], None]) -> None:
     renewed = client("role")
     configure("")
     with pytest.raises(UsageError, match="profile 'role' is not in the AWS configuration"):
-        renewed.renew()
+        renewed.renew(renewed.generation)

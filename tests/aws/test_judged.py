@@ -172,7 +172,7 @@ def test_any_service(keys: None, elsewhere: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{user}{elsewhere}")
     method, arguments = CALLS[service]
     with pytest.raises(UsageError) as caught:
-        getattr(client._session.create_client(service), method)(**arguments)
+        getattr(client.service(service), method)(**arguments)
     assert "Qx7Zk" not in str(caught.value)
 
 
@@ -185,5 +185,5 @@ def test_a_proxy_that_cannot_be_used(
     monkeypatch.setenv("HTTPS_PROXY", "http://jane:word#1@127.0.0.1:1")
     method, arguments = CALLS[service]
     with pytest.raises(UsageError, match="HTTPS_PROXY"):
-        getattr(client._session.create_client(service), method)(**arguments)
+        getattr(client.service(service), method)(**arguments)
     assert network == []

@@ -360,7 +360,7 @@ def test_data_of_the_users_own_comes_first(
     assert session_loader(cache, str(tmp_path)) is None
     configure(f"[default]\nregion=eu-west-1\ndata_path={tmp_path}\n")
     client = AwsClient(AwsSettings(data_cache=cache))
-    assert not isinstance(client._session.get_component("data_loader"), SessionLoader)
+    assert not isinstance(client._current.session.get_component("data_loader"), SessionLoader)
     (tmp_path / "models").mkdir()
     assert session_loader(cache, None) is None
 
@@ -372,5 +372,5 @@ def test_only_who_asks_for_it_gets_it(cache: Path, keys: None) -> None:
 
 def test_renewed_clients_have_it_too(cache: Path, keys: None) -> None:
     client = AwsClient(AwsSettings(region="eu-west-1", data_cache=cache))
-    client.renew()
+    client.renew(client.generation)
     assert "send_command" not in dir(client.ssm)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from botocore.utils import ContainerMetadataFetcher
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ssmssh import proxy
@@ -209,7 +209,13 @@ def attempt(home: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> Ca
     return attempt
 
 
+SECRET = "S3cretPart1234"
+NO_SCHEME, AS_HOST = f"//jane:{SECRET}@127.0.0.1:{{}}", f"http://{SECRET}#1:x@127.0.0.1:{{}}"
+
+
 @given(cases())
+@example(Case("AWS_CONTAINER_CREDENTIALS_FULL_URI", NO_SCHEME, SECRET, has_proxy=False))
+@example(Case("AWS_CONTAINER_CREDENTIALS_FULL_URI", AS_HOST, SECRET, has_proxy=False))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_repeats_it(attempt: Callable[[Case], str], case: Case) -> None:
     said = attempt(case)

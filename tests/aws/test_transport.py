@@ -238,7 +238,7 @@ def test_renewed_clients_share_it(keys: None, secure_api: Api, pki: Pki, monkeyp
     client = client_of(secure_api.url, pki.ca_file, monkeypatch)
     context = tls_context(client.ca_bundle)
     client.share_tls(context)
-    client.renew()
+    client.renew(client.generation)
     start(client)
     assert context.session_stats()["connect_good"] == 1
 

@@ -4,11 +4,15 @@ Everything about *who* calls is botocore's: environment, shared files, roles, SS
 instance metadata. We add what a program behind ssh needs: a prompt that leaves standard input alone, the AWS
 CLI's cache, and time-outs of seconds, because the first SSH byte must be out within ten (botocore's own would
 wait a minute, five times).
+
+Any number of sessions may share one, from any thread: then they cost one look for credentials, one helper, one
+question. What changes when credentials are looked for again is in a `Generation`. A new one takes the old one's
+place when its credentials are there; until then, and if they cannot be had, calls go on with the old one's, which may
+still be good enough for them.
 """
 
 import re
 import ssl
-import threading
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -20,15 +24,17 @@ from botocore.session import Session
 
 from ssmssh import __version__
 from ssmssh.aws.answers import check_form
-from ssmssh.aws.credentials import Ask, equip, explain, get_credentials
+from ssmssh.aws.credentials import Ask, equip, explain
 from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import CONFIGURATION_ERRORS, Context, mapped, quote
+from ssmssh.aws.generation import Generation, SharedSession
 from ssmssh.aws.handlers import register_handlers
 from ssmssh.aws.loader import session_loader
 from ssmssh.aws.login import allow_library
 from ssmssh.aws.origins import Origin
 from ssmssh.aws.regions import Partitions, load_partitions
 from ssmssh.aws.terminal import ask_for_mfa_code, mfa_needed
+from ssmssh.aws.together import Together
 from ssmssh.aws.transport import Sender
 from ssmssh.aws.variables import check_single_values, configuring, take_empty_profile_as_unset, unusable_setting
 from ssmssh.errors import FileError, SsmsshError, UsageError
@@ -74,7 +80,7 @@ class AwsSettings(NamedTuple):
 
 
 class AwsClient:
-    """One identity in one region.
+    """One identity in one region. For any thread.
 
     Making one reads files only; credentials are looked for by the first call that needs them, which may run a
     helper, ask on the terminal, or call STS, IAM Identity Center or the metadata service.
@@ -95,21 +101,20 @@ class AwsClient:
         self.settings = settings
         self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
         self._sender = Sender((CONNECT_SECONDS, READ_SECONDS))
-        self._session = self._new_session()
+        session = self._new_session()
         self.profile: str | None = None
-        self._origin: Origin | None = None
         context = Context("read the AWS configuration", profile=settings.profile)
         with configuring(context, self._new_session):
-            self.profile = self._session.profile
-            names = self._session.available_profiles
-        self._check_profile(names)
+            self.profile = session.profile
+            names = session.available_profiles
+        self._check_profile(session, names)
         with configuring(context, self._new_session):
-            check_single_values(self._session)
-            region = self._session.get_config_variable("region")
-            bundle = self._session.get_config_variable("ca_bundle")
+            check_single_values(session)
+            region = session.get_config_variable("region")
+            bundle = session.get_config_variable("ca_bundle")
             bundle = settings.ca_bundle if bundle is None else bundle  # one that is empty, botocore refuses
             self.ca_bundle: str | None = str(user_path(bundle)) if bundle else None
-            endpoint_url = settings.endpoint_url or _configured_endpoint_url(self._session)
+            endpoint_url = settings.endpoint_url or _configured_endpoint_url(session)
         if endpoint_url:
             check_endpoint_url(endpoint_url)  # `Sender` does it, too, but by then credentials have been got
         if not region:
@@ -117,7 +122,7 @@ class AwsClient:
 
             profile = f" for the profile {self.profile}" if self.profile else ""
             raise UsageError(
-                f"No region is set{profile}{reason_in_files(self._session)}",
+                f"No region is set{profile}{reason_in_files(session)}",
                 "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure"
                 f"{Context('', profile=self.profile).profile_option}",
             )
@@ -133,30 +138,29 @@ class AwsClient:
             )
         self.region: str = region
         self._sender.verify = self.ca_bundle or True
-        self._services: dict[str, Any] = {}  # botocore makes the classes at run time
-        self._making = threading.Lock()
-        """Held while a client is made: botocore's clients may be shared between threads, its sessions may not."""
-        self._equip(ask=ask_for_mfa_code)
+        self._configured_region = region
+        self._renewal = Together[None]()
+        self._current = self._new_generation(0, session, ask_for_mfa_code)
 
     def __repr__(self) -> str:
         return f"AwsClient(region={self.region!r}, profile={self.profile!r})"
 
     def context(self, what: str, target: str | None = None, document_name: str | None = None) -> Context:
         """What an error is to say besides its reason."""
-        return Context(what, self.region, self.profile, target, document_name, self._origin)
+        return Context(what, self.region, self.profile, target, document_name, self._current.origin)
 
     def credentials(self) -> "ReadOnlyCredentials":
         """The caller's credentials, refreshed if they are about to expire.
 
         Blocks when they must be got first: for seconds at a service, for as long as it takes at a helper or a
-        person. A result of STS or IAM Identity Center is taken from the AWS CLI's cache where it is there.
+        person. Of several threads one gets them, and all are told what became of it (`ssmssh.aws.generation`). A
+        result of STS or IAM Identity Center is taken from the AWS CLI's cache where it is there.
 
         Raises:
             CredentialsError: None are found, or they cannot be obtained; the hint says how to log in.
             SsmsshError: A service that was asked for them refused, or was not reached.
         """
-        frozen, self._origin = get_credentials(self._session, self._credentials_context)
-        return frozen
+        return self._current.credentials()
 
     @property
     def ssm(self) -> Any:
@@ -172,13 +176,7 @@ class AwsClient:
             UsageError: The configured endpoint cannot be used.
             SsmsshError: As `credentials`.
         """
-        made = self._services.get(name)
-        if made is None:
-            self.credentials()
-            with self._making:
-                made = self._services.get(name) or self._make_client(name)
-                self._services[name] = made
-        return made
+        return self._current.client(name)
 
     def share_tls(self, context: ssl.SSLContext) -> None:
         """Use `context`, which trusts `ca_bundle`, for all calls from now on, instead of parsing the bundle again."""
@@ -194,13 +192,42 @@ class AwsClient:
     def dns_suffixes(self) -> tuple[str, str]:
         """What the names of the region's service hosts end with, plain and dual-stack."""
         # This session's loader has read the file already, for the client; `known_partitions` would read it again.
-        return load_partitions(self._session.get_component("data_loader")).dns_suffixes(self.region)
+        return load_partitions(self._current.session.get_component("data_loader")).dns_suffixes(self.region)
 
-    def _make_client(self, name: str) -> Any:
+    @property
+    def generation(self) -> int:
+        """How often the credentials have been looked for again; for `renew`, to be asked for before a call."""
+        return self._current.number
+
+    def renew(self, generation: int) -> None:
+        """Look for credentials again, everywhere, because those of `generation` were refused. Blocks.
+
+        For credentials that botocore cannot refresh: those a login in another window has just written to
+        ``~/.aws/credentials`` or to a cache. No question is asked any more: by now the terminal is the user's
+        session. Returns at once if that has been done since; of several threads one does it.
+
+        Raises:
+            SsmsshError: As `credentials`; the old ones stay in use.
+        """
+        while generation == self._current.number:
+            self._renewal.do(lambda: self._renew(generation))
+
+    def _renew(self, generation: int) -> None:
+        if generation != self._current.number:
+            return  # somebody else's renewal has ended since this thread has looked
+        session = new_session(self.settings.profile, self._configured_region, self._sender)
+        with mapped(self.context("read the AWS configuration")):
+            names = session.available_profiles
+        self._check_profile(session, names)
+        renewed = self._new_generation(generation + 1, session, _do_not_ask)
+        renewed.credentials()
+        self._current = renewed
+
+    def _make_client(self, session: Session, name: str) -> Any:
         is_ssm = name == "ssm"
         with configuring(self.context(f"use the {name} API"), self._new_session):
             try:
-                made: Any = self._session.create_client(
+                made: Any = session.create_client(
                     name,
                     endpoint_url=self.settings.endpoint_url if is_ssm else None,
                     verify=self.ca_bundle,
@@ -213,56 +240,39 @@ class AwsClient:
             self.region = made.meta.region_name
         return made
 
-    def renew(self) -> None:
-        """Forget the credentials, so that the next call looks for them again everywhere.
-
-        For credentials that botocore cannot refresh: those a login in another window has just written to
-        ``~/.aws/credentials`` or to a cache. No question is asked any more: by now the terminal is the user's
-        session.
-        """
-        self._session = new_session(self.settings.profile, self.region, self._sender)
-        self._services = {}
-        with mapped(self.context("read the AWS configuration")):
-            names = self._session.available_profiles
-        self._check_profile(names)
-        self._equip(ask=_do_not_ask)
-
-    @property
-    def _credentials_context(self) -> Context:
-        return Context("get credentials", self.region, self.profile)
-
-    def _new_session(self) -> Session:
+    def _new_session(self) -> SharedSession:
         return new_session(self.settings.profile, self.settings.region, self._sender)
 
-    def _check_profile(self, names: Collection[str]) -> None:
+    def _check_profile(self, session: Session, names: Collection[str]) -> None:
         if self.profile is not None and self.profile not in names:
             from ssmssh.aws.files import lost_profile, reason_in_files
 
             sentence = f"The profile {excerpt(self.profile)} is not in the AWS configuration"
-            raise lost_profile(self._session, self.profile) or UsageError(
-                f"{sentence}{reason_in_files(self._session)}", suggest(self.profile, names)
+            raise lost_profile(session, self.profile) or UsageError(
+                f"{sentence}{reason_in_files(session)}", suggest(self.profile, names)
             )
 
-    def _equip(self, ask: Ask) -> None:
+    def _new_generation(self, number: int, session: SharedSession, ask: Ask) -> Generation:
         """Complete the session: the data loader, and the providers of credentials."""
-        context = self._credentials_context
+        context = Context("get credentials", self.region, self.profile)
 
         def explained(error: Exception, origin: Origin) -> SsmsshError:
             is_of_a_setting = isinstance(error, CONFIGURATION_ERRORS)
             fault = unusable_setting(self._new_session) if is_of_a_setting else None
-            return fault or explain(error, origin, context, self._session.full_config)
+            return fault or explain(error, origin, context, session.full_config)
 
         with configuring(context, self._new_session):
-            loader = session_loader(self.settings.data_cache, self._session.get_config_variable("data_path"))
+            loader = session_loader(self.settings.data_cache, session.get_config_variable("data_path"))
             if loader is not None:
-                self._session.register_component("data_loader", loader)
-            allow_library(self._session.full_config["profiles"], self.profile)
-            equip(self._session, self.profile, self.settings.role_cache, ask, explained)
+                session.register_component("data_loader", loader)
+            allow_library(session.full_config["profiles"], self.profile)
+            equip(session, self.profile, self.settings.role_cache, ask, explained)
+        return Generation(number, session, context, self._make_client)
 
 
-def new_session(profile: str | None, region: str | None, sender: Sender) -> Session:
+def new_session(profile: str | None, region: str | None, sender: Sender) -> SharedSession:
     """Make a session that calls AWS, by way of `sender`: the one place where that is done. Reads nothing yet."""
-    session = Session(profile=profile, include_builtin_handlers=False)
+    session = SharedSession(profile=profile, include_builtin_handlers=False)
     take_empty_profile_as_unset(session)
     register_handlers(session)
     if region:

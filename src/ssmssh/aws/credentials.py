@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError, MissingDependencyException, NoCredentialsError
 from botocore.session import Session
 
@@ -30,6 +30,9 @@ _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _NAME = re.compile(r"[A-Z][A-Za-z]{2,40}")
 _LEGIBLE = ("Unsupported host", "Auth token value")
 """Beginnings of botocore's own texts in ValueErrors, which otherwise repeat what could not be read."""
+
+_HOST = re.compile(r" '.*'", re.DOTALL)
+"""In the first of them; of a URL that is misread it may be half a password."""
 
 _ANSWERED = frozenset({"roleCredentials", "expiresIn"})
 """What botocore takes from answers of IAM Identity Center without a look: a web page, to it, is an empty one."""
@@ -62,29 +65,35 @@ def equip(
     watch_origins(chain, profile, explain)
 
 
-def get_credentials(session: Session, context: Context) -> tuple[ReadOnlyCredentials, Origin | None]:
-    """The credentials of an equipped session, and where they come from; raises `SsmsshError`."""
+def find_credentials(session: Session, context: Context) -> Credentials:
+    """What an equipped session finds, by one thread at a time; it remembers that. Blocks; raises `SsmsshError`."""
     with mapped(context):
-        credentials = session.get_credentials()
-        if credentials is None:
-            from ssmssh.aws.files import silent_fault
+        credentials: Credentials | None = session.get_credentials()
+        if credentials is not None:
+            return credentials
+        from ssmssh.aws.files import silent_fault
 
-            if fault := silent_fault(session):
-                raise UsageError(context.sentence(fault.sentence), fault.hint)
-            raise NoCredentialsError
+        if fault := silent_fault(session):
+            raise UsageError(context.sentence(fault.sentence), fault.hint)
+        raise NoCredentialsError
+
+
+def freeze(credentials: Credentials, context: Context) -> ReadOnlyCredentials:
+    """What to sign with now: refreshed, for which it blocks, if they are about to expire. Raises `SsmsshError`."""
+    with mapped(context):
         frozen: ReadOnlyCredentials = credentials.get_frozen_credentials()
-    origin = origin_of(credentials)
     for name, part in zip(_PARTS, frozen, strict=False):
         if not _HEADER_VALUE.fullmatch(part or ""):
             from ssmssh.aws.advice import describe
 
+            origin = origin_of(credentials)
             source = f" of {describe(origin)}" if origin else ""
             shown = name if origin and origin.method == "env" else name.lower()
             raise CredentialsError(
                 context.sentence(f"{shown}{source} holds a blank, a line feed or a letter that no key has"),
                 f"correct {shown}",
             )
-    return frozen, origin
+    return frozen
 
 
 def explain(error: Exception, origin: Origin, context: Context, configured: Mapping[str, Any]) -> SsmsshError:
@@ -130,7 +139,7 @@ def _defect(error: Exception) -> str:
         case OSError():  # of a file that cannot be read
             return f"cannot be had: {error.strerror}: {error.filename}"
         case ValueError() if str(error).startswith(_LEGIBLE):
-            return f"cannot be asked: {quote(str(error))}"
+            return f"cannot be asked: {quote(_HOST.sub('', str(error), 1))}"
         case RuntimeError():  # botocore has only this one
             what = "credentials that have already expired"
         case json.JSONDecodeError():

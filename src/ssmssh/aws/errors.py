@@ -62,12 +62,12 @@ _LONGEST_QUOTE = 600
 _SECRET = re.compile(
     r"""((?i:(?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?
         |credential=)) (?=[^\s",;&]+[0-9A-Z+/=]) [^\s",;&]{12,}
-        | (://).*(?=@) | ((?i:invalid\ header\ value\ )).+""",
+        | (//).*(?=@) | ((?i:invalid\ header\ value\ )).+""",
     re.VERBOSE | re.DOTALL,
 )
 """What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
-load"); between the beginning of a URL and an ``@``, wherever its user information may end; and a header that
-http.client cannot send and repeats without its name, which may be the session token."""
+load"); between the beginning of a URL, which may lack its scheme, and an ``@``, wherever its user information may end;
+and a header that http.client cannot send and repeats without its name, which may be the session token."""
 _WRONG_REGION = "scoped to a valid region"
 """What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
 _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")

@@ -122,10 +122,11 @@ def resume_session(client: "AwsClient", session_id: str, last_stream_url: str = 
     Raises:
         SsmsshError: Of the class for the reason; nothing is known of the session then.
     """
+    generation = client.generation
     try:
         return _resume(client, session_id, last_stream_url)
     except (CredentialsError, AccessDeniedError):
-        client.renew()
+        client.renew(generation)
         return _resume(client, session_id, last_stream_url)
 
 

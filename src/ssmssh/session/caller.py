@@ -3,8 +3,8 @@
 A session of its own for each purpose is cheap only if who calls is found out once: one look for credentials, one
 helper, one question for an MFA code, one CA bundle parsed. So that is made once, by whoever needs it first, and shared.
 
-What fails is not remembered. Whoever waits meanwhile tries in turn, and is told the same; the next one may find that a
-log-in in another window has helped.
+What fails is told to all who wait for it, and not remembered: the next one may find that a log-in in another window
+has helped.
 """
 
 import ssl
@@ -59,14 +59,14 @@ class Caller:
         Raises:
             SsmsshError: As `AwsClient`, `tls_context` and `AwsClient.credentials` do.
         """
-        with self._preparing:
+        with self._preparing:  # for reading files at most
             if self._client is None:
                 self._client = AwsClient(self._settings)
             if self._tls is None:  # before others fail over a bundle that cannot be used
                 self._tls = tls_context(self._client.ca_bundle, self._early_tls)
                 self._client.share_tls(self._tls)
-            self._client.credentials()
-            return self._client
+        self._client.credentials()
+        return self._client
 
     @property
     def client(self) -> AwsClient:
