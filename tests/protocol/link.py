@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from ssmssh.protocol.channel import ChannelState, DataChannel
+from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted
 from ssmssh.protocol.message import MessageType, PayloadType, parse
 from ssmssh.protocol.sending import RESEND_BURST_BYTES
+from ssmssh.protocol.states import ChannelState
 from tests.protocol.agent import Agent
 from tests.protocol.support import TOKEN, UNIX_TIME, agent_message, wire
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.events import HandshakeCompleted
 from ssmssh.protocol.expectation import ONE_CONNECTION, Expectation
+from ssmssh.protocol.handshake import Answer, Handshake
 from ssmssh.protocol.message import (
     AgentMessage,
     MessageType,
@@ -89,6 +90,13 @@ def handshake_request(
 
 def handshake_complete(customer_message: str = "") -> bytes:
     return build_handshake_complete(HandshakeComplete(14_000_000, customer_message))
+
+
+def answered(handshake: Handshake, request: bytes) -> Answer:
+    """What a handshake has to say to a request that asks for no key."""
+    answer = handshake.answer(request)
+    assert isinstance(answer, Answer)
+    return answer
 
 
 def connecting_channel(**options: Any) -> DataChannel:

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import ProtocolError, SsmsshError, UsageError
-from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW, ChannelState
-from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, Paused, Resumed
+from ssmssh.protocol.channel import MAX_INVALID_IN_A_ROW
+from ssmssh.protocol.encryption import SessionCipher
+from ssmssh.protocol.events import ChannelClosed, DataReceived, HandshakeCompleted, KeyRequested, Paused, Resumed
+from ssmssh.protocol.handshake import DataKey
 from ssmssh.protocol.limits import DEFAULT_PAYLOAD_BYTES, Limits
 from ssmssh.protocol.message import AgentMessage, MessageType, PayloadType, parse
 from ssmssh.protocol.payloads import (
@@ -20,6 +22,7 @@ from ssmssh.protocol.payloads import (
     parse_handshake_response,
     parse_open_data_channel,
 )
+from ssmssh.protocol.states import ChannelState
 from ssmssh.protocol.versions import CLIENT_VERSION
 from tests.protocol.support import (
     ANY,
@@ -137,7 +140,7 @@ def test_a_refused_handshake_is_answered_and_ends_the_channel(
 def test_an_unsupported_action_is_left_to_the_agent() -> None:
     channel = connecting_channel()
     channel.open(TOKEN, 0.0, UNIX_TIME + 0.0)
-    request = handshake_request("Port", RequestedAction("KMSEncryption", {}))
+    request = handshake_request("Port", RequestedAction("NewEncryption", {}))
     assert channel.receive(output(0, request, PayloadType.HANDSHAKE_REQUEST), 0.1) == []
     _, response = taken(channel)
     assert [action.status for action in parse_handshake_response(response.payload).actions] == [1, 3]
@@ -512,13 +515,19 @@ def test_nothing_but_nonsense_ends_the_channel() -> None:
     assert channel.receive(b"nonsense", 2.0) == []
 
 
+KEY_REQUEST = handshake_request("Standard_Stream", RequestedAction("KMSEncryption", {"KMSKeyId": "k"}))
+KEY = DataKey(b"key", SessionCipher(bytes(64)))
+
+
 @given(
     messages=st.lists(
         st.tuples(
             st.sampled_from([str(kind) for kind in MessageType] + ["other"]),
             st.integers(-1, 8) | st.just(2**63 - 1),
             st.integers(0, 14),
-            st.sampled_from([b"", b"{}", b"\0\0\0\2", handshake_request(), handshake_complete(), b"x" * 2000])
+            st.sampled_from(
+                [b"", b"{}", b"\0\0\0\2", handshake_request(), KEY_REQUEST, handshake_complete(), b"x" * 2000]
+            )
             | st.binary(max_size=20),
         ),
         max_size=30,
@@ -536,9 +545,13 @@ def test_whatever_a_far_side_says_the_channel_holds(
     for kind, number, payload_type, payload in messages:
         now += 0.01
         try:
-            channel.receive(agent_message(kind, payload, number, payload_type), now)
+            for event in channel.receive(agent_message(kind, payload, number, payload_type), now):
+                if isinstance(event, KeyRequested):
+                    channel.provide_key(KEY, now)
         except ProtocolError:
             assert channel.state is ChannelState.CLOSED
+        if channel.may_send_size:
+            channel.send_size(80, 24, now)
         if channel.send_capacity():
             channel.send(b"data", now)
         deadline = channel.next_deadline()

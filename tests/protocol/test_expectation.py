@@ -9,7 +9,7 @@ from ssmssh.protocol.events import HandshakeCompleted
 from ssmssh.protocol.expectation import ONE_CONNECTION, Expectation
 from ssmssh.protocol.handshake import Handshake
 from ssmssh.protocol.payloads import ActionStatus, SessionType, parse_handshake_response
-from tests.protocol.support import ANY, any_of, handshake_complete, handshake_request
+from tests.protocol.support import ANY, answered, any_of, handshake_complete, handshake_request
 
 MULTIPLEXED = replace(ONE_CONNECTION, is_multiplexed=True, hint="use AWS-StartPortForwardingSession")
 OLD, NEW = "3.0.196.0", "3.0.197.0"
@@ -18,7 +18,7 @@ OLD, NEW = "3.0.196.0", "3.0.197.0"
 def refusal(expectation: Expectation, request: bytes) -> UsageError:
     """What `expectation` makes of a request that it refuses, which the agent is told as well."""
     handshake = Handshake(expectation)
-    answer = handshake.answer(request)
+    answer = answered(handshake, request)
     (action,) = parse_handshake_response(answer.payload).actions
     assert isinstance(answer.refusal, UsageError)
     assert (action.status, action.error) == (ActionStatus.FAILED, answer.refusal.sentence)
@@ -30,7 +30,7 @@ def refusal(expectation: Expectation, request: bytes) -> UsageError:
 def completed(expectation: Expectation, request: bytes) -> HandshakeCompleted:
     """What is told of a session that is taken."""
     handshake = Handshake(expectation)
-    assert handshake.answer(request).refusal is None
+    assert answered(handshake, request).refusal is None
     return handshake.complete(handshake_complete())
 
 

@@ -14,14 +14,14 @@ from ssmssh.protocol.payloads import (
     parse_handshake_response,
 )
 from ssmssh.protocol.versions import CLIENT_VERSION
-from tests.protocol.support import ANY, any_of, handshake_complete, handshake_request
+from tests.protocol.support import ANY, answered, any_of, handshake_complete, handshake_request
 
 
 @pytest.mark.parametrize("session_type", list(SessionType))
 @pytest.mark.parametrize("is_expected", [True, False])
 def test_every_type_of_session_that_is_known(session_type: SessionType, is_expected: bool) -> None:
     handshake = Handshake(any_of(session_type) if is_expected else ANY)
-    answer = handshake.answer(handshake_request(session_type))
+    answer = answered(handshake, handshake_request(session_type))
     assert answer.refusal is None
     response = parse_handshake_response(answer.payload)
     assert response.client_version == CLIENT_VERSION
@@ -36,17 +36,17 @@ def test_every_type_of_session_that_is_known(session_type: SessionType, is_expec
 
 def test_an_action_that_is_not_known_is_unsupported_and_not_failed() -> None:
     handshake = Handshake(ONE_CONNECTION)
-    answer = handshake.answer(handshake_request("Port", RequestedAction("KMSEncryption", {"KMSKeyId": "k"})))
+    answer = answered(handshake, handshake_request("Port", RequestedAction("NewEncryption", {"KeyId": "k"})))
     assert answer.refusal is None  # the agent decides what it makes of that
     assert parse_handshake_response(answer.payload).actions == (
         ProcessedAction("SessionType", 1),
-        ProcessedAction("KMSEncryption", 3, None, "Unsupported action KMSEncryption"),
+        ProcessedAction("NewEncryption", 3, None, "Unsupported action NewEncryption"),
     )
 
 
 def test_the_error_for_an_unknown_action_is_short_whatever_its_name() -> None:
     name = "x" * 10_000
-    answer = Handshake(ANY).answer(handshake_request("Port", RequestedAction(name, {})))
+    answer = answered(Handshake(ANY), handshake_request("Port", RequestedAction(name, {})))
     _, action = parse_handshake_response(answer.payload).actions
     assert action.action_type == name
     assert len(action.error) < 100
@@ -54,7 +54,7 @@ def test_the_error_for_an_unknown_action_is_short_whatever_its_name() -> None:
 
 def test_another_type_of_session_than_expected_fails() -> None:
     handshake = Handshake(ONE_CONNECTION)
-    answer = handshake.answer(handshake_request("Standard_Stream"))
+    answer = answered(handshake, handshake_request("Standard_Stream"))
     (action,) = parse_handshake_response(answer.payload).actions
     assert action == ProcessedAction("SessionType", 2, None, "Expected a session of type Port, not Standard_Stream")
     assert isinstance(answer.refusal, UsageError)
@@ -69,7 +69,7 @@ def test_another_type_of_session_than_expected_fails() -> None:
 def test_a_session_that_would_be_multiplexed_fails(agent_version: str, is_multiplexed: bool) -> None:
     """[agent: port.go] It opens its multiplexer when the response is a success, and both versions allow it."""
     handshake = Handshake(ONE_CONNECTION)
-    answer = handshake.answer(handshake_request(agent_version=agent_version, type="LocalPortForwarding"))
+    answer = answered(handshake, handshake_request(agent_version=agent_version, type="LocalPortForwarding"))
     (action,) = parse_handshake_response(answer.payload).actions
     assert action.status == (2 if is_multiplexed else 1)
     assert isinstance(answer.refusal, UsageError) == is_multiplexed
@@ -81,7 +81,7 @@ def test_a_session_that_would_be_multiplexed_fails(agent_version: str, is_multip
 
 @pytest.mark.parametrize("session_type", ["Telepathy", "port", ""])
 def test_an_unknown_type_of_session_fails(session_type: str) -> None:
-    answer = Handshake(ANY).answer(handshake_request(session_type))
+    answer = answered(Handshake(ANY), handshake_request(session_type))
     (action,) = parse_handshake_response(answer.payload).actions
     assert (action.status, action.error) == (2, f"Unknown session type {session_type}".rstrip())
     assert answer.refusal is not None
@@ -90,7 +90,7 @@ def test_an_unknown_type_of_session_fails(session_type: str) -> None:
 @pytest.mark.parametrize("parameters", [{}, {"SessionType": None}, {"SessionType": ["Port"]}])
 def test_a_session_type_that_is_no_text_fails(parameters: dict[str, object]) -> None:
     request = HandshakeRequest("3.3.0.0", (RequestedAction("SessionType", parameters),))
-    assert Handshake(ANY).answer(build_handshake_request(request)).refusal is not None
+    assert answered(Handshake(ANY), build_handshake_request(request)).refusal is not None
 
 
 def test_properties_that_are_none_are_empty() -> None:
@@ -98,27 +98,27 @@ def test_properties_that_are_none_are_empty() -> None:
         "3.3.0.0", (RequestedAction("SessionType", {"SessionType": "Port", "Properties": None}),)
     )
     handshake = Handshake(ANY)
-    handshake.answer(build_handshake_request(request))
+    answered(handshake, build_handshake_request(request))
     assert handshake.complete(handshake_complete()).properties == {}
 
 
 def test_a_request_without_a_session_type() -> None:
     request = build_handshake_request(HandshakeRequest("3.3.0.0", ()))
     with pytest.raises(ProtocolError, match="did not say what type"):
-        Handshake(ANY).answer(request)
+        answered(Handshake(ANY), request)
 
 
 def test_a_request_with_too_many_actions() -> None:
     actions = [RequestedAction("Other", {})] * 16
     with pytest.raises(ProtocolError, match="17 actions"):
-        Handshake(ANY).answer(handshake_request("Port", *actions))
+        answered(Handshake(ANY), handshake_request("Port", *actions))
 
 
 def test_a_second_request() -> None:
     handshake = Handshake(ANY)
-    handshake.answer(handshake_request())
+    answered(handshake, handshake_request())
     with pytest.raises(ProtocolError, match="twice"):
-        handshake.answer(handshake_request())
+        answered(handshake, handshake_request())
 
 
 def test_completion_without_a_request() -> None:
@@ -129,7 +129,7 @@ def test_completion_without_a_request() -> None:
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\xff"])
 def test_requests_that_cannot_be_read(payload: bytes) -> None:
     with pytest.raises(ProtocolError):
-        Handshake(ANY).answer(payload)
+        answered(Handshake(ANY), payload)
 
 
 def test_a_plain_shell_may_skip_the_handshake() -> None:
@@ -147,6 +147,6 @@ def test_other_sessions_may_not_skip_it(expected: SessionType) -> None:
 
 def test_a_handshake_that_has_begun_cannot_be_skipped() -> None:
     handshake = Handshake(any_of(SessionType.STANDARD_STREAM))
-    handshake.answer(handshake_request("Standard_Stream"))
+    answered(handshake, handshake_request("Standard_Stream"))
     with pytest.raises(ProtocolError, match="before the handshake"):
         handshake.skip()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ssmssh.protocol.channel import ChannelState, DataChannel
+from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.events import (
     ChannelClosed,
     DataReceived,
@@ -15,6 +15,7 @@ from ssmssh.protocol.events import (
     Resumed,
 )
 from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType, parse
+from ssmssh.protocol.states import ChannelState
 from tests.protocol.support import (
     ANY,
     TOKEN,

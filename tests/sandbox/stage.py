@@ -96,12 +96,10 @@ def acknowledge(message: Heard) -> bytes:
     return wire(0, json.dumps(content, separators=(",", ":")).encode(), 0, ACKNOWLEDGE, flags=3)
 
 
-def response(
-    number: int = 0, status: object = 1, action: str = "SessionType", behind: bytes = b"", version: str = "1.2.764.0"
-) -> bytes:
+def response(number: int = 0, status: object = 1, action: str = "SessionType", behind: bytes = b"") -> bytes:
     """A HandshakeResponse."""
     entry = {"ActionType": action, "ActionStatus": status, "ActionResult": None, "Error": ""}
-    content = {"ClientVersion": version, "ProcessedClientActions": [entry], "Errors": None}
+    content = {"ClientVersion": "1.2.764.0", "ProcessedClientActions": [entry], "Errors": None}
     return wire(number, json.dumps(content, separators=(",", ":")).encode() + behind, RESPONSE)
 
 
@@ -136,8 +134,6 @@ class Stage:
     service: Service
     connect: asyncio.Future[None]
     target: socket.socket
-    dials: int = 0
-    """How often the agent has connected, or tried to."""
 
     @property
     def now(self) -> float:
@@ -225,31 +221,22 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 @contextlib.asynccontextmanager
-async def _stage(character: Character, races: Races, seed: int, kind: str) -> AsyncIterator[Stage]:
+async def _stage(character: Character, races: Races, seed: int) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    connect: asyncio.Future[None] = loop.create_future()
-    properties = {"portNumber": "22"} | ({"type": kind} if kind else {})
     near, far = loopback_pair()
+    connect: asyncio.Future[None] = loop.create_future()
 
     async def dial(number: int) -> tuple[socket.socket, None]:
         await connect
-        stage.dials += 1
-        if stage.dials == 1:
-            return near, None
-        if stage.dials > 2:
-            raise ConnectionRefusedError("a test refuses")
-        again, stage.target = loopback_pair()
-        sockets.enter_context(stage.target)
-        return sockets.enter_context(again), None
+        return near, None
 
     service = Service(lambda: loop.time() - began)
-    agent = Agent(service, dial, properties, character, random.Random(seed), lambda: races)
+    agent = Agent(service, dial, {"portNumber": "22"}, character, random.Random(seed), lambda: races)
     far.setblocking(True)
-    stage = Stage(agent, service, connect, far)
-    with near, far, contextlib.ExitStack() as sockets:
+    with near, far:
         try:
-            yield stage
+            yield Stage(agent, service, connect, far)
         finally:
             agent.discard()
             await asyncio.sleep(0.01)  # for the port to be closed
@@ -261,15 +248,11 @@ def play(
     character: Character = PACED,
     races: Races = CERTAIN,
     seed: int = 1,
-    kind: str = "",
 ) -> None:
-    """Run a scene in virtual time; `kind` is the property ``type`` of the session's document.
-
-    The target takes a second connection, and no third one.
-    """
+    """Run a scene in virtual time."""
 
     async def run() -> None:
-        async with _stage(character, races, seed, kind) as stage:
+        async with _stage(character, races, seed) as stage:
             await scene(stage)
 
     with asyncio.Runner(loop_factory=_Loop) as runner:

@@ -23,7 +23,7 @@ class RogueAgent:
 
     def __init__(self, connection: ServerConnection) -> None:
         self.connection = connection
-        self._next_number = 0
+        self.next_number = 0
         self._expected = 0
 
     def shake_hands(self) -> None:
@@ -35,8 +35,8 @@ class RogueAgent:
 
     def say(self, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> bytes:
         """Send the next message; it."""
-        message = stream_data(self._next_number, payload, payload_type)
-        self._next_number += 1
+        message = stream_data(self.next_number, payload, payload_type)
+        self.next_number += 1
         self.connection.send(message)
         return message
 

@@ -22,10 +22,11 @@ from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.errors import ProtocolError, SsmsshError
 from ssmssh.protocol import payloads
-from ssmssh.protocol.channel import ChannelState, DataChannel
+from ssmssh.protocol.channel import DataChannel
 from ssmssh.protocol.events import ChannelClosed
 from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.protocol.message import AgentMessage, MessageError, MessageType, PayloadType, parse
+from ssmssh.protocol.states import ChannelState
 from ssmssh.session.farewell import ended_by_service
 from ssmssh.websocket import WebSocket, WebSocketClosed
 from ssmssh.websocket.client import MAX_MESSAGE_BYTES

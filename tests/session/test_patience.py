@@ -55,6 +55,24 @@ def test_an_agent_that_does_not_shake_hands(patience: Patience) -> None:
         check(patience, ANSWERS_BY)
 
 
+def test_a_key_that_does_not_come(patience: Patience) -> None:
+    patience.connected(1000.5)
+    patience.key_requested()
+    patience.lost("cut")
+    patience.connected(1001.5)
+    check(patience, 1009.4)
+    with pytest.raises(NetworkError, match=r"KMS did not give a key .* i-1 .* within 9\.5 s; check that KMS"):
+        check(patience, ANSWERS_BY)
+
+
+def test_an_agent_that_is_silent_once_it_has_the_key(patience: Patience) -> None:
+    patience.connected(1000.5)
+    patience.key_requested()
+    patience.key_provided()
+    with pytest.raises(NetworkError, match="did not complete the handshake"):
+        check(patience, ANSWERS_BY)
+
+
 def test_connections_that_do_not_last_until_the_handshake(patience: Patience) -> None:
     patience.connected(1000.5)
     patience.lost("The service closed the WebSocket (1009): too big")

@@ -32,7 +32,7 @@ EPOCH = 1000.0
 MAX_TURNS_AT_ONCE = 60
 """Without any time passing: more is a loop that spins."""
 
-CALL_SECONDS = {"start": 0.5, "resume": 0.3, "reap": 0.2, "terminate": 0.1}
+CALL_SECONDS = {"start": 0.5, "resume": 0.3, "reap": 0.2, "key": 0.4, "terminate": 0.1}
 """What blocking calls take, by the names that the session gives them."""
 
 
@@ -125,6 +125,7 @@ class World:
             patch("ssmssh.session.link.Keepalive", lambda: Keepalive(self.time)),
             patch("ssmssh.session.link.Outage", lambda describe: Outage(describe, self.random.uniform)),
             patch("ssmssh.session.session.Background", lambda name, call, _: Background(self, name, call)),
+            patch("ssmssh.session.keying.Background", lambda name, call, _: Background(self, name, call)),
             patch("ssmssh.session.link.Background", lambda name, call, _: Background(self, name, call)),
             patch("selectors.DefaultSelector", lambda: self._selector),
         ):

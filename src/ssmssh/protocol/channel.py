@@ -1,67 +1,44 @@
-"""The client's side of a data channel: the parts joined, and the states they go through.
+"""The client's side of a data channel: the parts joined.
 
-A channel is CONNECTING until `open` gives the text that goes first on a new WebSocket. Then it is in the HANDSHAKE:
-the agent asks, we answer, and nothing else is sent, because the agent acknowledges data that comes too early and
-throws it away. When the agent completes the handshake (or, for a plain shell, skips it and sends output) the channel
-is OPEN, and data goes both ways. While the service says that the far side is away the channel is PAUSED: only one
-message is sent, or sent again, now and then; the service's word, or anything from the agent, ends that. When the
-WebSocket is lost in any of these states, the channel is RESUMING until `open` is called again, with the counters and
-buffers of before; it goes on where it was, but no longer paused. `close` leads to CLOSING: no new data is taken, the
-agent is told to end the session behind everything sent before, what is unacknowledged is resent also in a pause, and
-what the agent still has to say is received. The channel is CLOSED when the service says so, when the far side made it
-impossible to go on, or when `close` is called before anything could have been said.
+`ssmssh.protocol.states` tells the states they go through. A message is read, and what is done with it decided by the
+state; what it leads to is handed out as events. The parts know nothing of each other:
 
-One table, `_TABLE`, holds every pair of a state and a message or a call:
-
-===========  ================================================  ==========  ==================  ==============
-State        Messages that count (all others are ignored)      open()      disconnected()      close()
-===========  ================================================  ==========  ==================  ==============
-CONNECTING   none                                              HANDSHAKE   --                  CLOSED
-HANDSHAKE    output_stream_data, acknowledge, channel_closed   error       RESUMING            CLOSED
-OPEN         the same, and pause_publication                   error       RESUMING            CLOSING + flag
-PAUSED       the same as HANDSHAKE, and start_publication;     error       RESUMING, then as   CLOSING + flag
-             all but channel_closed lead to OPEN first                     from OPEN
-RESUMING     channel_closed                                    where it    --                  what the state
-                                                               was                             before says
-CLOSING      the same as HANDSHAKE                             error       RESUMING            --
-CLOSED       none                                              error       --                  --
-===========  ================================================  ==========  ==================  ==============
-
-`send`, `send_flag` and `send_size` are possible as far as `send_capacity` says: in OPEN, and in PAUSED for one message
-if none is unacknowledged; elsewhere it is 0 and they raise ValueError. Everything else can be called at any time.
-
-Messages while RESUMING are remains of the lost connection. Data among them could not be acknowledged any more,
-so it is left to be sent again.
+    Handshake       what the agent is answered before data goes both ways
+    Outgoing        what is sent, and sent again until it is acknowledged
+    ReceiveStream   what is received, put into order
 """
 
-import math
 from collections.abc import Callable, Mapping
-from enum import Enum
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from ssmssh.errors import ProtocolError, SsmsshError
-from ssmssh.protocol.events import ChannelClosed, DataReceived, Event, FlagReceived, HandshakeCompleted, Paused, Resumed
+from ssmssh.protocol.events import (
+    ChannelClosed,
+    DataReceived,
+    Event,
+    FlagReceived,
+    HandshakeCompleted,
+    KeyRequested,
+    Paused,
+    Resumed,
+)
 from ssmssh.protocol.expectation import Expectation
-from ssmssh.protocol.handshake import Handshake
-from ssmssh.protocol.limits import DEFAULT_LIMITS, DEFAULT_PAYLOAD_BYTES, LEAST_MESSAGES, Limits
+from ssmssh.protocol.handshake import Answer, Cipher, DataKey, Handshake
+from ssmssh.protocol.limits import DEFAULT_LIMITS, DEFAULT_PAYLOAD_BYTES, Limits
 from ssmssh.protocol.message import (
-    ACKNOWLEDGE_FLAGS,
-    MESSAGE_OVERHEAD_BYTES,
     AgentMessage,
     ControlFlag,
     MessageError,
     MessageType,
     PayloadType,
-    encode,
     hyphenated,
     parse,
     random_message_id,
 )
-from ssmssh.protocol.pace import Pace
+from ssmssh.protocol.outgoing import Outgoing
 from ssmssh.protocol.payloads import (
     OpenDataChannelInput,
     TerminalSize,
-    build_acknowledge,
     build_flag,
     build_open_data_channel,
     build_size,
@@ -70,43 +47,21 @@ from ssmssh.protocol.payloads import (
     parse_flag,
 )
 from ssmssh.protocol.receiving import ReceiveStream
-from ssmssh.protocol.sending import PROBE_SECONDS, SendStream
-from ssmssh.protocol.statistics import Statistics
+from ssmssh.protocol.sending import PROBE_SECONDS
+from ssmssh.protocol.states import TABLE, ChannelState
+from ssmssh.protocol.statistics import Counts, Statistics
 from ssmssh.protocol.versions import CLIENT_VERSION, TERMINATE_SESSION_AFTER, supports
-from ssmssh.protocol.window import Window
 
 MAX_INVALID_IN_A_ROW: Final = 100
 """Single messages that cannot be understood are dropped, as the official client does. As many without one that can
 be come from something that does not speak this protocol, and dropping them would be an endless silence."""
 
 
-class ChannelState(Enum):
-    """Where a channel is in its life; the module's text tells the story."""
-
-    CONNECTING = "connecting"
-    HANDSHAKE = "handshake"
-    OPEN = "open"
-    PAUSED = "paused"
-    RESUMING = "resuming"
-    CLOSING = "closing"
-    CLOSED = "closed"
-
-
 _Handler = Callable[["DataChannel", AgentMessage, float, list[Event]], None]
 
 
-class _Row(NamedTuple):
-    """One state's part of the table: what to do with messages, and where calls lead."""
-
-    messages: Mapping[str, _Handler]
-    can_open: bool
-    after_resuming: ChannelState | None
-    """Where to go on when a lost WebSocket was replaced; None where none can be lost."""
-    after_close: ChannelState
-
-
 class DataChannel:
-    """One session's channel on the client's side; see the module's text for its states.
+    """One session's channel on the client's side; `ssmssh.protocol.states` has the story of its life.
 
     The caller owns the WebSocket, the clock and all waiting. After every call it sends what `take_output` returns, in
     order, one frame each, and calls `handle_timeout` when `next_deadline` has come. `now` is a monotonic
@@ -130,31 +85,13 @@ class DataChannel:
         new_message_id: Callable[[], bytes] = random_message_id,
     ) -> None:
         self._client_id = client_id
-        self._wall_clock_offset = 0.0
-        self._payload_bytes = payload_bytes
-        self._new_message_id = new_message_id
         self._enter(ChannelState.CONNECTING)
         self._state_before = ChannelState.HANDSHAKE
         """Where a channel that is CONNECTING or RESUMING goes on once it is open."""
         self._handshake = Handshake(expectation)
-        self._agent_version = ""
-        # A few messages must always fit, whatever their size is set to.
-        message_bytes = payload_bytes + MESSAGE_OVERHEAD_BYTES
-        least = LEAST_MESSAGES * message_bytes
-        self._sending = SendStream(
-            MessageType.INPUT_STREAM_DATA,
-            window=Window(
-                least_bytes=least,
-                initial_bytes=max(min(limits.initial_window_bytes, limits.max_window_bytes), least),
-                max_bytes=max(limits.max_window_bytes, least),
-            ),
-            new_message_id=new_message_id,
-        )
-        self._pace = Pace(limits.max_rate, message_bytes) if limits.max_rate < math.inf else None
+        self._outgoing = Outgoing(payload_bytes=payload_bytes, limits=limits, new_message_id=new_message_id)
         self._receiving = ReceiveStream(max_early_messages=limits.early_messages, max_early_bytes=limits.early_bytes)
-        self._output: list[bytes] = []
-        self._received = self._ignored = self._invalid = self._invalid_in_a_row = 0
-        self._data_received = False
+        self._counts = Counts()
 
     @property
     def state(self) -> ChannelState:
@@ -164,21 +101,21 @@ class DataChannel:
     @property
     def is_flushed(self) -> bool:
         """Whether the agent has acknowledged everything sent; in CLOSING that includes the last flag."""
-        return not self._sending.unacknowledged
+        return not self._outgoing.stream.unacknowledged
 
     @property
     def statistics(self) -> Statistics:
         """A snapshot of the counters."""
-        sending, receiving = self._sending, self._receiving
+        sending, receiving, counts = self._outgoing.stream, self._receiving, self._counts
         return Statistics(
             sent=sending.next_number,
-            received=self._received,
+            received=counts.received,
             resent=sending.resent,
             acknowledged=sending.acknowledged,
             duplicates=receiving.duplicates,
             dropped=receiving.dropped,
-            ignored=self._ignored,
-            invalid=self._invalid,
+            ignored=counts.ignored,
+            invalid=counts.invalid,
             srtt_seconds=sending.round_trip.srtt,
             rto_seconds=sending.round_trip.rto,
             window_bytes=sending.window.size_bytes,
@@ -187,7 +124,7 @@ class DataChannel:
             early_messages=len(receiving.early),
             early_bytes=receiving.early_bytes,
             any_data_acknowledged=sending.is_first_acknowledged,
-            data_received=self._data_received,
+            data_received=counts.data_received,
         )
 
     # -- the connection ---------------------------------------------------------------------------------
@@ -202,30 +139,29 @@ class DataChannel:
         Raises:
             ValueError: A WebSocket is in use, or the channel is closed.
         """
-        if not self._TABLE[self._state].can_open:
+        if not TABLE[self._state].can_open:
             raise ValueError(f"a channel that is {self._state.value} cannot be opened")
         self._enter(self._state_before)
-        self._wall_clock_offset = unix_time - now
-        self._sending.release(now)
+        self._outgoing.open(now, unix_time)
+        if self._handshake.quiet_at is not None:
+            self._handshake.is_there(now)
         return build_open_data_channel(
             OpenDataChannelInput(
                 token=token,
                 client_id=self._client_id,
-                request_id=hyphenated(self._new_message_id()),
+                request_id=hyphenated(self._outgoing.new_message_id()),
                 client_version=CLIENT_VERSION,
             )
         )
 
     def disconnected(self, now: float) -> None:
         """The WebSocket is gone, whatever the reason: nothing is produced until `open` is called again."""
-        state_after = self._TABLE[self._state].after_resuming
+        state_after = TABLE[self._state].after_resuming
         if state_after is None:
             return
         self._state_before = state_after
         self._enter(ChannelState.RESUMING)
-        self._sending.window.overrun(self._sending.unacknowledged_bytes, now)
-        self._sending.hold()
-        self._output.clear()
+        self._outgoing.lose(now)
 
     def close(self, now: float) -> None:
         """End the session in good order: nothing more is sent but what was, and the flag that says so.
@@ -235,7 +171,7 @@ class DataChannel:
         """
         resuming = self._state is ChannelState.RESUMING
         state = self._state_before if resuming else self._state
-        state_after = self._TABLE[state].after_close
+        state_after = TABLE[state].after_close
         if state_after is state:
             return
         if state_after is ChannelState.CLOSED:
@@ -246,22 +182,19 @@ class DataChannel:
         else:
             self._enter(state_after)
         if state is ChannelState.PAUSED:
-            self._sending.release(now)
-        if supports(self._agent_version, TERMINATE_SESSION_AFTER):
-            self._transmit(PayloadType.FLAG, build_flag(ControlFlag.TERMINATE_SESSION), now)
+            self._outgoing.stream.release(now)
+        if supports(self._handshake.agent_version, TERMINATE_SESSION_AFTER):
+            self._outgoing.say(PayloadType.FLAG, build_flag(ControlFlag.TERMINATE_SESSION), now)
 
     # -- sending ----------------------------------------------------------------------------------------
 
     def send_capacity(self) -> int:
         """Return how many bytes `send` takes now, as far as the window has room; see the module's text."""
         if self._state is ChannelState.PAUSED and self.is_flushed:
-            return self._payload_bytes
+            return self._outgoing.payload_bytes
         if self._state is not ChannelState.OPEN:
             return 0
-        capacity = self._sending.capacity(self._payload_bytes)
-        if self._pace is not None:
-            capacity = min(capacity, self._pace.allowed_messages * self._payload_bytes)
-        return capacity
+        return self._outgoing.capacity()
 
     def send(self, data: bytes | memoryview, now: float) -> None:
         """Send data to the far side's port or terminal; `data` is copied.
@@ -270,47 +203,73 @@ class DataChannel:
             ValueError: There is none, or more than `send_capacity`.
         """
         self._check_capacity(len(data))
-        view, size, created = memoryview(data), self._payload_bytes, self._unix_ms(now)
-        send, output = self._sending.send, self._output
-        for start in range(0, len(view), size):
-            message = send(PayloadType.OUTPUT, view[start : start + size], created, now)
-            if message is not None:
-                output.append(message)
-        if self._pace is not None:
-            self._pace.spend(len(view) + MESSAGE_OVERHEAD_BYTES * math.ceil(len(view) / size), now)
+        self._outgoing.send(data, now, self._handshake.cipher)
 
     def send_flag(self, flag: ControlFlag, now: float) -> None:
         """Send a flag behind the data sent before; raise ValueError if `send_capacity` is less than four."""
         payload = build_flag(flag)
         self._check_capacity(len(payload))
-        self._transmit(PayloadType.FLAG, payload, now)
+        self._outgoing.say(PayloadType.FLAG, payload, now)
+
+    @property
+    def may_send_size(self) -> bool:
+        """Whether `send_size` can be called now; see `ssmssh.protocol.handshake` for sizes before the handshake."""
+        return self._may_send_early_size or self.send_capacity() > 0
 
     def send_size(self, columns: int, rows: int, now: float) -> None:
-        """Tell the size of the terminal; raise ValueError if `send_capacity` is 0."""
+        """Tell the size of the terminal; raise ValueError if that cannot be done now."""
         payload = build_size(TerminalSize(columns, rows))
-        self._check_capacity(len(payload))
-        self._transmit(PayloadType.SIZE, payload, now)
+        if not self._may_send_early_size:
+            self._check_capacity(len(payload))
+        self._outgoing.say(PayloadType.SIZE, payload, now)
 
     def take_output(self) -> list[bytes]:
         """Return what must be sent now, and forget it."""
-        output, self._output = self._output, []
-        return output
+        return self._outgoing.take()
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` must be called, or None; may change with every other call."""
-        due = self._sending.next_deadline()
-        if self._pace is None or self._state is not ChannelState.OPEN:
+        due = self._outgoing.next_deadline(waits_to_send=self._state is ChannelState.OPEN)
+        if self._state is not ChannelState.HANDSHAKE or (quiet_at := self._handshake.quiet_at) is None:
             return due
-        paid = self._pace.next_deadline()
-        return min(due, paid) if due is not None and paid is not None else paid if due is None else due
+        return quiet_at if due is None else min(due, quiet_at)
 
-    def handle_timeout(self, now: float) -> None:
-        """Resend what is due, and let more be sent at the set rate; does nothing before the deadline."""
-        messages = self._sending.handle_timeout(now)
-        self._output.extend(messages)
-        if self._pace is not None:
-            self._pace.spend(sum(map(len, messages)), now)
-            self._pace.handle_timeout(now)
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Resend what is due, and let more be sent at the set rate; does nothing before the deadline.
+
+        Returns what has happened because nothing else has: the agent has skipped the handshake.
+        """
+        self._outgoing.handle_timeout(now)
+        quiet_at = self._handshake.quiet_at
+        if quiet_at is None or now < quiet_at or self._state is not ChannelState.HANDSHAKE:
+            return []
+        return [self._complete(self._handshake.skip())]
+
+    # -- the session's key ------------------------------------------------------------------------------
+
+    def provide_key(self, key: DataKey, now: float) -> None:
+        """Go on with a handshake that has `KeyRequested`: the session will be encrypted.
+
+        Raises:
+            ValueError: No key is waited for.
+        """
+        if self._state is not ChannelState.CLOSED:
+            self._say(self._handshake.provide_key(key), now)
+
+    def refuse_key(self, error: SsmsshError | None, now: float) -> None:
+        """Go on without the key: None says that this client cannot encrypt, and leaves it to the agent to end that.
+
+        An error says why there is none this time. The agent is told, and the channel is CLOSED; what
+        `take_output` returns should still be sent.
+
+        Raises:
+            ValueError: No key is waited for.
+        """
+        if self._state is ChannelState.CLOSED:
+            return
+        self._say(self._handshake.refuse_key(error), now)
+        if error is not None:
+            self._close()
 
     # -- receiving --------------------------------------------------------------------------------------
 
@@ -330,7 +289,7 @@ class DataChannel:
             message = parse(data)
             handler = self._messages.get(message.message_type)
             if handler is None:
-                self._ignored += 1
+                self._counts.ignored += 1
             else:
                 handler(self, message, now, events)
         except MessageError as error:
@@ -339,34 +298,25 @@ class DataChannel:
             self._close()
             raise
         else:
-            self._received += 1
-            self._invalid_in_a_row = 0
+            self._counts.received += 1
+            self._counts.invalid_in_a_row = 0
         return events
 
     def _drop_invalid(self, error: MessageError) -> None:
-        self._invalid += 1
-        self._invalid_in_a_row += 1
-        if self._invalid_in_a_row >= MAX_INVALID_IN_A_ROW and self._state is not ChannelState.CLOSED:
+        counts = self._counts
+        counts.invalid += 1
+        counts.invalid_in_a_row += 1
+        if counts.invalid_in_a_row >= MAX_INVALID_IN_A_ROW and self._state is not ChannelState.CLOSED:
             self._close()
             raise ProtocolError(
-                f"{self._invalid_in_a_row} messages in a row could not be understood, the last because {error}"
+                f"{counts.invalid_in_a_row} messages in a row could not be understood, the last because {error}"
             ) from error
 
     def _take_stream_data(self, message: AgentMessage, now: float, events: list[Event]) -> None:
         ready = self._receiving.receive(message)
         if ready is None:
             return
-        self._output.append(
-            encode(
-                MessageType.ACKNOWLEDGE,
-                0,
-                PayloadType.UNSET,
-                build_acknowledge(message.message_type, message.message_id, message.sequence_number),
-                self._new_message_id(),
-                self._unix_ms(now),
-                ACKNOWLEDGE_FLAGS,
-            )
-        )
+        self._outgoing.acknowledge(message, now)
         for each in ready:
             if each.payload:
                 self._deliver(each, now, events)
@@ -379,34 +329,41 @@ class DataChannel:
             if message.payload_type != PayloadType.OUTPUT:
                 return
         if payload_type is not None:
-            self._data_received = True
-            events.append(DataReceived(message.payload, payload_type))
+            cipher = self._handshake.cipher
+            payload = message.payload if cipher is None else _decrypted(message.payload, cipher)
+            if payload:
+                self._counts.data_received = True
+                events.append(DataReceived(payload, payload_type))
         elif message.payload_type == PayloadType.FLAG:
             self._take_flag(message, events)
         else:
-            self._ignored += 1
+            self._counts.ignored += 1
 
     def _take_flag(self, message: AgentMessage, events: list[Event]) -> None:
         try:
             events.append(FlagReceived(parse_flag(message.payload)))
         except MessageError:
-            self._invalid += 1
+            self._counts.invalid += 1
 
     def _shake_hands(self, message: AgentMessage, now: float, events: list[Event]) -> None:
         step = self._handshake.step(message.payload_type, message.payload)
         if step is None:
-            self._ignored += 1
+            self._counts.ignored += 1
         elif isinstance(step, HandshakeCompleted):
-            self._enter(ChannelState.OPEN)
-            self._agent_version = step.agent_version
+            events.append(self._complete(step))
+        elif isinstance(step, KeyRequested):
             events.append(step)
         else:
-            self._transmit(step.payload_type, step.payload, now)
+            self._say(step, now)
             if step.refusal is not None:
                 raise step.refusal
 
     def _take_acknowledge(self, message: AgentMessage, now: float, _events: list[Event]) -> None:
-        self._sending.acknowledge(parse_acknowledge(message.payload), now)
+        self._outgoing.stream.acknowledge(parse_acknowledge(message.payload), now)
+
+    def _take_early_acknowledge(self, message: AgentMessage, now: float, _events: list[Event]) -> None:
+        if self._outgoing.stream.acknowledge(parse_acknowledge(message.payload), now):
+            self._handshake.is_there(now)
 
     def _take_channel_closed(self, message: AgentMessage, _now: float, events: list[Event]) -> None:
         self._close()
@@ -417,13 +374,13 @@ class DataChannel:
 
     def _pause(self, _message: AgentMessage, now: float, events: list[Event]) -> None:
         self._enter(ChannelState.PAUSED)
-        self._sending.hold(probe_at=now + PROBE_SECONDS)
+        self._outgoing.stream.hold(probe_at=now + PROBE_SECONDS)
         events.append(Paused())
 
     def _start(self, message: AgentMessage, now: float, events: list[Event]) -> None:
         """End a pause, and take the message that does; what ends it by itself means nothing in OPEN."""
         self._enter(ChannelState.OPEN)
-        self._sending.release(now)
+        self._outgoing.stream.release(now)
         events.append(Resumed())
         handler = self._messages.get(message.message_type)
         if handler is not None:
@@ -435,21 +392,25 @@ class DataChannel:
         if not 0 < size <= self.send_capacity():
             raise ValueError(f"{size} bytes to send, where 1 to {self.send_capacity()} are possible")
 
-    def _transmit(self, payload_type: PayloadType, payload: bytes | memoryview, now: float) -> None:
-        message = self._sending.send(payload_type, payload, self._unix_ms(now), now)
-        if message is not None:
-            self._output.append(message)
+    @property
+    def _may_send_early_size(self) -> bool:
+        is_first = self.is_flushed and self._handshake.quiet_at is None
+        return self._state is ChannelState.HANDSHAKE and self._handshake.may_be_skipped and is_first
 
-    def _unix_ms(self, now: float) -> int:
-        return int((now + self._wall_clock_offset) * 1000)
+    def _say(self, answer: Answer, now: float) -> None:
+        self._outgoing.say(answer.payload_type, answer.payload, now)
+
+    def _complete(self, completed: HandshakeCompleted) -> HandshakeCompleted:
+        self._enter(ChannelState.OPEN)
+        return completed
 
     def _close(self) -> None:
         self._enter(ChannelState.CLOSED)
-        self._sending.hold()
+        self._outgoing.stream.hold()
 
     def _enter(self, state: ChannelState) -> None:
         self._state = state
-        self._messages = self._TABLE[state].messages
+        self._messages = self._MESSAGES[state]
 
     # -- the table --------------------------------------------------------------------------------------
 
@@ -464,31 +425,22 @@ class DataChannel:
         MessageType.START_PUBLICATION: _start,
         MessageType.CHANNEL_CLOSED: _take_channel_closed,
     }
-    _TABLE: ClassVar[Mapping[ChannelState, _Row]] = {
-        ChannelState.CONNECTING: _Row({}, can_open=True, after_resuming=None, after_close=ChannelState.CLOSED),
-        ChannelState.HANDSHAKE: _Row(
-            _STREAM, can_open=False, after_resuming=ChannelState.HANDSHAKE, after_close=ChannelState.CLOSED
-        ),
-        ChannelState.OPEN: _Row(
-            {**_STREAM, MessageType.PAUSE_PUBLICATION: _pause},
-            can_open=False,
-            after_resuming=ChannelState.OPEN,
-            after_close=ChannelState.CLOSING,
-        ),
-        ChannelState.PAUSED: _Row(
-            _UNPAUSE, can_open=False, after_resuming=ChannelState.OPEN, after_close=ChannelState.CLOSING
-        ),
-        ChannelState.RESUMING: _Row(
-            {MessageType.CHANNEL_CLOSED: _take_channel_closed},
-            can_open=True,
-            after_resuming=None,
-            after_close=ChannelState.RESUMING,
-        ),
-        ChannelState.CLOSING: _Row(
-            _STREAM, can_open=False, after_resuming=ChannelState.CLOSING, after_close=ChannelState.CLOSING
-        ),
-        ChannelState.CLOSED: _Row({}, can_open=False, after_resuming=None, after_close=ChannelState.CLOSED),
+    _MESSAGES: ClassVar[Mapping[ChannelState, Mapping[str, _Handler]]] = {
+        ChannelState.CONNECTING: {},
+        ChannelState.HANDSHAKE: {**_STREAM, MessageType.ACKNOWLEDGE: _take_early_acknowledge},
+        ChannelState.OPEN: {**_STREAM, MessageType.PAUSE_PUBLICATION: _pause},
+        ChannelState.PAUSED: _UNPAUSE,
+        ChannelState.RESUMING: {MessageType.CHANNEL_CLOSED: _take_channel_closed},
+        ChannelState.CLOSING: _STREAM,
+        ChannelState.CLOSED: {},
     }
 
 
 _DATA_TYPES: Final = {int(kind): kind for kind in (PayloadType.OUTPUT, PayloadType.STD_ERR, PayloadType.EXIT_CODE)}
+
+
+def _decrypted(payload: bytes, cipher: Cipher) -> bytes:
+    try:
+        return cipher.decrypt(payload)
+    except MessageError as error:
+        raise ProtocolError(f"What the agent sent cannot be decrypted: {error}") from error

@@ -10,6 +10,22 @@ from ssmssh.protocol.versions import multiplexes
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRequested:
+    """The session is to be encrypted; the agent waits 15 s for `DataChannel.provide_key` or `refuse_key`.
+
+    The key is KMS's GenerateDataKey of 64 bytes, with ``aws:ssm:SessionId`` and ``aws:ssm:TargetId`` as its encryption
+    context.
+
+    Attributes:
+        key_id: As KMS names it.
+        challenge: Goes into the encryption context as ``aws:ssm:RandomChallenge``; empty from older agents, for none.
+    """
+
+    key_id: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandshakeCompleted:
     """The channel is open: from now on data may be sent.
 
@@ -71,4 +87,4 @@ class ChannelClosed:
     output: str
 
 
-Event = HandshakeCompleted | DataReceived | FlagReceived | Paused | Resumed | ChannelClosed
+Event = KeyRequested | HandshakeCompleted | DataReceived | FlagReceived | Paused | Resumed | ChannelClosed

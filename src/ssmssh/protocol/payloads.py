@@ -11,6 +11,7 @@ contain no lone surrogates (which JSON can express, and which no terminal or log
 import json
 import re
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
@@ -234,6 +235,30 @@ def parse_handshake_complete(payload: bytes) -> HandshakeComplete:
         time_to_complete_ns=_integer(fields, "HandshakeTimeToComplete", _SEQUENCE_LIMIT, default=0),
         customer_message=_text(fields, "CustomerMessage", default=""),
     )
+
+
+def build_kms_result(ciphertext: bytes, *, knows_challenge: bool) -> Mapping[str, object]:
+    """Return what a successful KMSEncryption has as its result; `ciphertext` is the data key as KMS encrypted it."""
+    result = {"KMSCipherTextKey": b64encode(ciphertext).decode(), "KMSCipherTextHash": None}
+    return {**result, "ChallengeAcknowledgement": True} if knows_challenge else result
+
+
+def parse_kms_parameters(parameters: Mapping[str, object]) -> tuple[str, str]:
+    """Read what a KMSEncryption asks for: the id of the key and the challenge, empty where there is none."""
+    return _text(parameters, "KMSKeyId", default=""), _text(parameters, "Challenge", default="")
+
+
+def build_encryption_challenge(encrypted: bytes) -> bytes:
+    """Return the payload of an EncChallengeRequest or an EncChallengeResponse."""
+    return _dump({"Challenge": b64encode(encrypted).decode()}).encode()
+
+
+def parse_encryption_challenge(payload: bytes) -> bytes:
+    """Read an EncChallengeRequest or an EncChallengeResponse."""
+    try:
+        return b64decode(_text(_load(payload, "encryption challenge"), "Challenge"), validate=True)
+    except ValueError as error:
+        raise MessageError("Challenge is not in base64") from error
 
 
 # -- channel_closed, flag, size -------------------------------------------------------------------------

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 
+class Counts:
+    """What came of the messages that a channel was given; see `Statistics`."""
+
+    __slots__ = ("data_received", "ignored", "invalid", "invalid_in_a_row", "received")
+
+    def __init__(self) -> None:
+        self.received = self.ignored = self.invalid = self.invalid_in_a_row = 0
+        self.data_received = False
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What a channel has done so far, and how it is. Messages are stream messages where nothing else is said.

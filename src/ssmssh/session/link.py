@@ -22,13 +22,15 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ssmssh.errors import ProtocolError, SsmsshError, UsageError
-from ssmssh.protocol.channel import ChannelState, DataChannel
-from ssmssh.protocol.events import DataReceived, Event
+from ssmssh.protocol.channel import DataChannel
+from ssmssh.protocol.events import DataReceived, Event, KeyRequested
 from ssmssh.protocol.expectation import Expectation
 from ssmssh.protocol.message import ControlFlag
+from ssmssh.protocol.states import ChannelState
 from ssmssh.protocol.statistics import Statistics
 from ssmssh.session.background import Background
 from ssmssh.session.keepalive import Keepalive
+from ssmssh.session.keying import Keying, KeySource
 from ssmssh.session.loop import Watched
 from ssmssh.session.outage import Outage
 from ssmssh.session.remote import Connection, RemoteSession
@@ -65,16 +67,26 @@ class Lost(NamedTuple):
     reason: str
 
 
-LinkEvent = Event | Connected | Lost
+class KeyProvided(NamedTuple):
+    """The agent that has asked for a key is given it."""
+
+
+LinkEvent = Event | Connected | Lost | KeyProvided
 
 
 class Link:
-    """The way to a `remote` session, of the kind expected; `wakeup` fires when a connection has come about."""
+    """The way to a `remote` session, of the kind expected; `wakeup` fires when a blocking call has ended.
 
-    def __init__(self, remote: RemoteSession, wakeup: Wakeup, expectation: Expectation) -> None:
+    `key_source` gives the key if it is to be encrypted.
+    """
+
+    def __init__(
+        self, remote: RemoteSession, wakeup: Wakeup, expectation: Expectation, key_source: KeySource | None
+    ) -> None:
         self._remote = remote
         self._wakeup = wakeup
         self._channel = DataChannel(client_id=str(uuid.uuid4()), expectation=expectation, limits=remote.limits)
+        self._keying = Keying(key_source, self._channel, wakeup)
         self._keepalive = Keepalive()
         self._outage = Outage(lambda: remote.description)
         self._watched: Watched | None = None
@@ -146,12 +158,14 @@ class Link:
             may_read: Whether what comes can be passed on.
 
         Raises:
-            SsmsshError: The session could not be started or resumed, or the far side broke the protocol.
+            SsmsshError: The session could not be started or resumed, there is no key for it, or the far side broke
+                the protocol.
         """
         try:
             if (self._take_connection(now, events) or self._websocket in ready) and may_read:
                 self._read(now, events)
-            self._supervise(now)
+            self._hand_over_key(now, events)
+            self._supervise(now, events)
         except WebSocketClosed as closed:
             self._lose(closed, now, events)
 
@@ -189,13 +203,25 @@ class Link:
             for message in messages:
                 if isinstance(message, bytes):
                     events += self._channel.receive(message, now)
+            if self.state is ChannelState.HANDSHAKE:
+                for event in events:
+                    if isinstance(event, KeyRequested):
+                        self._keying.requested(event, now)
             if not self._has_received:
                 self._has_received = any(isinstance(event, DataReceived) for event in events)
         except (ProtocolError, UsageError):
             self._websocket.send(self._channel.take_output())  # tells the agent why
             raise
 
-    def _supervise(self, now: float) -> None:
+    def _hand_over_key(self, now: float, events: list[LinkEvent]) -> None:
+        try:
+            if self._keying.hand_over(now):
+                events.append(KeyProvided())
+        except SsmsshError:
+            self._transmit(now)  # tells the agent why
+            raise
+
+    def _supervise(self, now: float, events: list[LinkEvent]) -> None:
         websocket = self._websocket
         if websocket is None:
             if self._connecting is not None:
@@ -207,7 +233,7 @@ class Link:
             self._keepalive.restart(now)
         else:
             if not websocket.wants_write:  # else what was sent is still here: to send it again would make more of it
-                self._channel.handle_timeout(now)
+                events += self._channel.handle_timeout(now)
             if self._keepalive.wants_ping(now):
                 websocket.ping()
 

@@ -23,6 +23,7 @@ What one call of the API takes is bounded where it is made (`ssmssh.aws.client`)
 
 import math
 from collections.abc import Callable
+from enum import Enum
 
 from ssmssh.errors import NetworkError, TargetError
 from ssmssh.protocol.statistics import Statistics
@@ -69,6 +70,15 @@ NOTICE_SECONDS = 9.0
 _WAIT_HINT = "--wait SECONDS waits longer"
 
 
+class _Stage(Enum):
+    """What the start of a session has come to."""
+
+    BEGUN = "nothing is there yet"
+    CONNECTED = "the WebSocket is open, the agent has not completed the handshake"
+    WITHOUT_KEY = "the agent has asked for a key, which has not come"
+    SHAKEN = "the handshake is complete"
+
+
 class Patience:
     """Watches over the start of one session with what `describe` tells, for `port`; `now` is monotonic.
 
@@ -95,8 +105,7 @@ class Patience:
         self._has_told = False
         self._credentials_by = now + START_SECONDS
         self._handshake_by = math.inf
-        self._is_connected = False
-        self._is_shaken = False
+        self._stage = _Stage.BEGUN
         self._loss = ""
         self._port_by: float | None = None
         self.is_over = False
@@ -104,18 +113,26 @@ class Patience:
 
     def connected(self, now: float) -> None:
         """The WebSocket is open."""
-        if not self._is_connected:
+        if self._stage is _Stage.BEGUN:
             self._handshake_by = now + self._handshake_seconds
-        self._is_connected = True
+            self._stage = _Stage.CONNECTED
 
     def lost(self, reason: str) -> None:
         """The connection is lost, so the port's time begins anew with the next one."""
         self._loss = reason
         self._port_by = None
 
+    def key_requested(self) -> None:
+        """The agent wants a key before it goes on."""
+        self._stage = _Stage.WITHOUT_KEY
+
+    def key_provided(self) -> None:
+        """It is given it."""
+        self._stage = _Stage.CONNECTED
+
     def shaken(self) -> None:
         """The handshake is complete."""
-        self._is_shaken = True
+        self._stage = _Stage.SHAKEN
 
     def end(self) -> None:
         """Nobody waits any more: there is no deadline from now on, and `check` does nothing."""
@@ -125,7 +142,7 @@ class Patience:
         """When to call `check` at the latest; `answers_by` is as for `check`."""
         if self.is_over:
             return math.inf
-        if self._is_shaken:
+        if self._stage is _Stage.SHAKEN:
             ends_at = math.inf if self._port_by is None else self._port_by
         else:
             ends_at = min(answers_by, self._handshake_by) if answers_by < math.inf else self._credentials_by
@@ -140,7 +157,7 @@ class Patience:
         """
         if self.is_over:
             return
-        if self._is_shaken:
+        if self._stage is _Stage.SHAKEN:
             self._check_port(now, statistics)
         elif answers_by == math.inf:
             if now >= self._credentials_by:
@@ -155,14 +172,25 @@ class Patience:
         return answers_by - self._patience_seconds + NOTICE_SECONDS
 
     def _awaited(self) -> str:
-        if self._is_shaken:
-            return "" if self._port_by is None else f"{self._port} of {self._describe()} to answer"
-        return f"the agent of {self._describe()}" if self._is_connected else f"a session with {self._describe()}"
+        match self._stage:
+            case _Stage.BEGUN:
+                return f"a session with {self._describe()}"
+            case _Stage.CONNECTED:
+                return f"the agent of {self._describe()}"
+            case _Stage.WITHOUT_KEY:
+                return f"KMS to give a key for {self._describe()}"
+            case _Stage.SHAKEN:
+                return "" if self._port_by is None else f"{self._port} of {self._describe()} to answer"
 
     def _too_late(self, seconds: float) -> NetworkError:
+        if self._stage is _Stage.WITHOUT_KEY:
+            return NetworkError(
+                f"KMS did not give a key for the session with {self._describe()} within {seconds:g} s",
+                f"check that KMS can be reached from here; {_WAIT_HINT}",
+            )
         if self._loss:
             return NetworkError(f"No connection to {self._describe()} has lasted, in {seconds:g} s: {self._loss}")
-        if self._is_connected:
+        if self._stage is _Stage.CONNECTED:
             return NetworkError(
                 f"The agent of {self._describe()} did not complete the handshake within {seconds:g} s",
                 f"check that the SSM Agent there is healthy and up to date; {_WAIT_HINT}",

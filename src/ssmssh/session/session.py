@@ -26,12 +26,20 @@ import time
 from collections.abc import Callable, Collection
 
 from ssmssh.errors import DoubledError, SsmsshError
-from ssmssh.protocol.channel import ChannelState
-from ssmssh.protocol.events import ChannelClosed, DataReceived, FlagReceived, HandshakeCompleted, Paused, Resumed
+from ssmssh.protocol.events import (
+    ChannelClosed,
+    DataReceived,
+    FlagReceived,
+    HandshakeCompleted,
+    KeyRequested,
+    Paused,
+    Resumed,
+)
+from ssmssh.protocol.states import ChannelState
 from ssmssh.session.background import Background
 from ssmssh.session.doubling import Doubling
 from ssmssh.session.farewell import START_CALL_SECONDS, TERMINATE_SECONDS, Farewell, ended_by_service, named, unflushed
-from ssmssh.session.link import Connected, Link, LinkEvent, Lost
+from ssmssh.session.link import Connected, KeyProvided, Link, LinkEvent, Lost
 from ssmssh.session.loop import Loop, Watched
 from ssmssh.session.patience import Patience
 from ssmssh.session.remote import RemoteSession
@@ -69,7 +77,7 @@ class Session:
         self._side = side
         self._wakeup = wakeup
         self._on_failure = on_failure
-        self._link = Link(remote, wakeup, side.expectation)
+        self._link = Link(remote, wakeup, side.expectation, side.key_source)
         self._patience = Patience(
             lambda: remote.description,
             remote.port,
@@ -172,6 +180,11 @@ class Session:
             match event:
                 case DataReceived() | FlagReceived():
                     received.append(event)
+                case KeyRequested():
+                    _log.info("the agent asks for a key")
+                    self._patience.key_requested()
+                case KeyProvided():
+                    self._patience.key_provided()
                 case HandshakeCompleted():
                     _log.info("handshake complete, agent %s", event.agent_version)
                     self._is_shaken = True

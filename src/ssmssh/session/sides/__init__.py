@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import Expectation
+from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning
 
 
@@ -27,6 +28,11 @@ class LocalSide(Protocol):
     @property
     def expectation(self) -> Expectation:
         """What kind of session it is for: one of another kind is refused in the handshake."""
+        ...
+
+    @property
+    def key_source(self) -> KeySource | None:
+        """What gives the key of a session that is to be encrypted, in a thread of its own; None if it cannot be."""
         ...
 
     @property

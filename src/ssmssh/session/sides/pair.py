@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Sequence
 from ssmssh.descriptors import CAN_POLL_PIPES, has_reader
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import ONE_CONNECTION
+from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning, Watched
 from ssmssh.session.sides import EndPolicy
 from ssmssh.session.streams import OUTPUT_QUEUE_BYTES, Chunk, InputQueue, next_piece
@@ -45,6 +46,8 @@ class PairSide:
     """
 
     expectation = ONE_CONNECTION
+    key_source: KeySource | None = None
+    """A port's session is never encrypted by itself."""
     end_policy = EndPolicy.FLAG
     is_at_end = False
     """A half close is no end; see the module."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import ONE_CONNECTION
+from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning
 from ssmssh.session.sides import EndPolicy
 from ssmssh.session.streams import InputPump, OutputPump
@@ -30,6 +31,8 @@ class StdioSide:
     """A pair of pumps; `stop_requested` tells of signals. Tells an agent's output only: a port has nothing else."""
 
     expectation = ONE_CONNECTION
+    key_source: KeySource | None = None
+    """A port's session is never encrypted by itself."""
     end_policy = EndPolicy.FLAG
 
     def __init__(self, source: InputPump, sink: OutputPump, stop_requested: Callable[[], bool]) -> None:
