@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.aws.login import install_hint
 from ssmssh.errors import CredentialsError
+from ssmssh.installation import command_for
 
 SESSION = "arn:aws:iam::123456789012:user/me"
 CONFIG = f"""
@@ -76,14 +76,4 @@ def test_without_the_library(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("botocore.credentials.EC", None)
     with pytest.raises(CredentialsError) as caught:
         AwsClient(AwsSettings(profile="me", region="eu-west-1")).credentials()
-    assert caught.value.hint == f"run: {sys.executable} -m pip install 'botocore[crt]'"
-
-
-def test_the_hint_is_for_what_has_made_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr("ssmssh.aws.login.find_spec", lambda _: None)
-    assert install_hint() == f"run: uv pip install --python {sys.executable} 'botocore[crt]'"
-    (tmp_path / "uv-receipt.toml").touch()
-    assert install_hint() == "run: uv tool install 'ssmssh[login]'"
-    (tmp_path / "pipx_metadata.json").touch()
-    assert install_hint() == "run: pipx inject ssmssh 'botocore[crt]'"
+    assert caught.value.hint == f"run: {command_for('login')}"

@@ -124,9 +124,9 @@ def explain(error: Exception, origin: Origin, context: Context, configured: Mapp
         reason = quote(told).strip() or "it does not say why"
         ours = CredentialsError(context.sentence(f"{describe(origin)} gave none: {reason}"))
     elif isinstance(error, MissingDependencyException):
-        from ssmssh.aws.login import install_hint
+        from ssmssh.installation import command_for
 
-        return CredentialsError(ours.sentence, install_hint())
+        return CredentialsError(ours.sentence, f"run: {command_for('login')}")
     is_named = isinstance(ours, AccessDeniedError) and ours.hint.startswith("ask for")
     advice = advise(origin, trouble, context.profile) if trouble and not is_named else None
     kind = CredentialsError if type(ours) is SsmsshError else type(ours)

@@ -9,8 +9,6 @@ credentials through, has that key.
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 _LIBRARY = "awscrt"
@@ -37,24 +35,12 @@ def allow_library(profiles: Mapping[str, Mapping[str, Any]], profile: str | None
     try:
         crypto = import_module(f"{_LIBRARY}.crypto")
     except ImportError:
-        return  # botocore says so, and `install_hint` what to do
+        return  # botocore says so, and a hint what to do
     if tuple(map(int, sys.modules[_LIBRARY].__version__.split(".")[:3])) < _LEAST:
         return
     import botocore.credentials
 
     botocore.credentials.EC = crypto.EC  # type: ignore[attr-defined]  # where botocore keeps what it has imported
-
-
-def install_hint() -> str:
-    """How to install the library into the environment that this is, by what has made that."""
-    prefix = Path(sys.prefix)
-    if (prefix / "pipx_metadata.json").exists():
-        return "run: pipx inject ssmssh 'botocore[crt]'"
-    if (prefix / "uv-receipt.toml").exists():
-        return "run: uv tool install 'ssmssh[login]'"
-    if find_spec("pip") is None:  # as in environments that uv makes
-        return f"run: uv pip install --python {sys.executable} 'botocore[crt]'"
-    return f"run: {sys.executable} -m pip install 'botocore[crt]'"
 
 
 def _needs_login(profiles: Mapping[str, Mapping[str, Any]], profile: str | None) -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssmssh.errors import UsageError
+from ssmssh.installation import command_for
 from ssmssh.sandbox import control, processes
 from ssmssh.sandbox.control import Handler
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import asyncssh
 
 _CHUNK_BYTES = 64 << 10
-MISSING = "the sandbox needs an SSH server: install OpenSSH's sshd, or run pip install 'ssmssh[sandbox]'"
 
 
 class LibrarySshd:
@@ -56,7 +56,8 @@ class LibrarySshd:
         try:
             library = importlib.import_module("asyncssh")
         except ImportError:
-            raise UsageError(MISSING) from None
+            hint = f"install OpenSSH's sshd, or run: {command_for('sandbox')}"
+            raise UsageError("the sandbox needs an SSH server", hint) from None
         os.umask(umask)
         user = pwd.getpwuid(os.geteuid())
 

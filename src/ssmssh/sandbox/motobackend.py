@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
+from ssmssh.installation import command_for
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import INSTANCES, Instance, Inventory
@@ -28,7 +29,7 @@ _NAMED_IDS = 100
 """How many ids of a request are looked up."""
 _ALWAYS = tuple(instance.instance_id for instance in INSTANCES)
 
-MISSING = "this call is answered by moto, which is not installed; pip install 'ssmssh[sandbox]'"
+_MISSING = "this call is answered by moto, which is not installed; run: {}"
 
 
 class MotoBackend:
@@ -51,7 +52,7 @@ class MotoBackend:
                 try:
                     server = importlib.import_module("moto.server")
                 except ImportError:
-                    raise ApiError("NotImplementedException", MISSING) from None
+                    raise ApiError("NotImplementedException", _MISSING.format(command_for("sandbox"))) from None
                 self._application = server.DomainDispatcherApplication(server.create_backend_app)
             self._seed(place, request.body)
             host = f"{service}.{place.region}.amazonaws.com"
