@@ -195,6 +195,13 @@ def test_a_session_of_another_kind(client: Client, sandbox: Sandbox) -> None:
     fail(client, "--document-name", "SSM-SessionManagerRunShell", EC2_HOST, "22", status=2)
 
 
+def test_the_document_for_many_connections(client: Client, sandbox: Sandbox) -> None:
+    line = fail(client, "--document-name", "AWS-StartPortForwardingSession", EC2_HOST, "22", status=2)
+    assert "use AWS-StartSSHSession" in line
+    wait_until(lambda: not sandbox.sessions()[-1].is_open, "the end of the session")
+    assert sandbox.sessions()[-1].end_reason == "the client refused the handshake"
+
+
 def test_a_session_of_many_connections(client: Client) -> None:
     """Of AWS-StartPortForwardingSession; the agent opens its multiplexer when the response says that all is well."""
     said: list[AgentMessage] = []
@@ -309,7 +316,7 @@ def expire_login(client: Client) -> None:
     ("host", "port", "status", "words"),
     [
         pytest.param(f"{EC2_HOST}.weary", 22, 3, "aws sso login --profile weary", id="expired SSO login"),
-        pytest.param(f"{EC2_HOST}.eu-west-1", 22, 2, "another region than eu-west-1", id="wrong region"),
+        pytest.param(f"{EC2_HOST}.eu-west-3", 22, 2, "another region than eu-west-3", id="wrong region"),
         pytest.param(EC2_HOST, 9, 4, f"Nothing answers on port 9 of {EC2_HOST}", id="closed port"),
         pytest.param("i-00000000000000000", 22, 4, "TargetNotConnected", id="vanished instance"),
     ],

@@ -96,10 +96,12 @@ def acknowledge(message: Heard) -> bytes:
     return wire(0, json.dumps(content, separators=(",", ":")).encode(), 0, ACKNOWLEDGE, flags=3)
 
 
-def response(number: int = 0, status: object = 1, action: str = "SessionType", behind: bytes = b"") -> bytes:
+def response(
+    number: int = 0, status: object = 1, action: str = "SessionType", behind: bytes = b"", version: str = "1.2.764.0"
+) -> bytes:
     """A HandshakeResponse."""
     entry = {"ActionType": action, "ActionStatus": status, "ActionResult": None, "Error": ""}
-    content = {"ClientVersion": "1.2.764.0", "ProcessedClientActions": [entry], "Errors": None}
+    content = {"ClientVersion": version, "ProcessedClientActions": [entry], "Errors": None}
     return wire(number, json.dumps(content, separators=(",", ":")).encode() + behind, RESPONSE)
 
 
@@ -134,6 +136,8 @@ class Stage:
     service: Service
     connect: asyncio.Future[None]
     target: socket.socket
+    dials: int = 0
+    """How often the agent has connected, or tried to."""
 
     @property
     def now(self) -> float:
@@ -221,22 +225,31 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 @contextlib.asynccontextmanager
-async def _stage(character: Character, races: Races, seed: int) -> AsyncIterator[Stage]:
+async def _stage(character: Character, races: Races, seed: int, kind: str) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
     began = loop.time()
-    near, far = loopback_pair()
     connect: asyncio.Future[None] = loop.create_future()
+    properties = {"portNumber": "22"} | ({"type": kind} if kind else {})
+    near, far = loopback_pair()
 
     async def dial(number: int) -> tuple[socket.socket, None]:
         await connect
-        return near, None
+        stage.dials += 1
+        if stage.dials == 1:
+            return near, None
+        if stage.dials > 2:
+            raise ConnectionRefusedError("a test refuses")
+        again, stage.target = loopback_pair()
+        sockets.enter_context(stage.target)
+        return sockets.enter_context(again), None
 
     service = Service(lambda: loop.time() - began)
-    agent = Agent(service, dial, {"portNumber": "22"}, character, random.Random(seed), lambda: races)
+    agent = Agent(service, dial, properties, character, random.Random(seed), lambda: races)
     far.setblocking(True)
-    with near, far:
+    stage = Stage(agent, service, connect, far)
+    with near, far, contextlib.ExitStack() as sockets:
         try:
-            yield Stage(agent, service, connect, far)
+            yield stage
         finally:
             agent.discard()
             await asyncio.sleep(0.01)  # for the port to be closed
@@ -248,11 +261,15 @@ def play(
     character: Character = PACED,
     races: Races = CERTAIN,
     seed: int = 1,
+    kind: str = "",
 ) -> None:
-    """Run a scene in virtual time."""
+    """Run a scene in virtual time; `kind` is the property ``type`` of the session's document.
+
+    The target takes a second connection, and no third one.
+    """
 
     async def run() -> None:
-        async with _stage(character, races, seed) as stage:
+        async with _stage(character, races, seed, kind) as stage:
             await scene(stage)
 
     with asyncio.Runner(loop_factory=_Loop) as runner:

@@ -61,7 +61,9 @@ def test_starts_that_are_refused(ssm: Any) -> None:
         assert code(start, ssm=ssm, Parameters=parameters) == "InvalidParameters"
 
 
-@pytest.mark.parametrize("document", [None, "AWS-StartPortForwardingSession", "AWS-StartInteractiveCommand"])
+@pytest.mark.parametrize(
+    "document", [None, "AWS-StartPortForwardingSessionToRemoteHost", "AWS-StartInteractiveCommand"]
+)
 def test_what_the_sandbox_cannot_carry_is_said(ssm: Any, document: str | None) -> None:
     arguments = {} if document is None else {"DocumentName": document}
     with pytest.raises(ClientError, match="does not carry"):
@@ -128,7 +130,10 @@ def test_signatures_are_checked(sandbox: Sandbox) -> None:
     wrong_token = AccessKey(good.access_key_id, good.secret_access_key, "x")
     assert code(aws_client(sandbox, "ssm", wrong_token).describe_instance_information) == "UnrecognizedClientException"
     elsewhere = aws_client(sandbox, "ssm", region="eu-west-3")
-    assert code(elsewhere.describe_instance_information) == "UnrecognizedClientException"
+    assert code(elsewhere.describe_instance_information) == "InvalidSignatureException"
+    not_enabled = aws_client(sandbox, "ssm", region="af-south-1")
+    assert code(not_enabled.describe_instance_information) == "UnrecognizedClientException"
+    assert code(aws_client(sandbox, "ec2", region="af-south-1").describe_instances) == "AuthFailure"
     assert code(aws_client(sandbox, "sts", wrong_secret).get_caller_identity) == "SignatureDoesNotMatch"
     assert code(aws_client(sandbox, "ec2", wrong_id).describe_instances) == "AuthFailure"
 

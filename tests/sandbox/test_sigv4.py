@@ -37,7 +37,7 @@ def check(
 ) -> str:
     now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=later_seconds)
     try:
-        return verify(request, KeyRing([KEY]), region=region, service=service, now=now).service
+        return verify(request, KeyRing([KEY]), regions=[region], service=service, now=now).service
     except SignatureRefusedError as error:
         return f"{error.code}: {error.message}"
 
@@ -67,7 +67,7 @@ def test_the_published_vector_of_the_stream_url() -> None:
         ),
     ]
     scope = verify(
-        SignedRequest("GET", target, headers), KeyRing([key]), region="us-east-1", service="ssmmessages", now=NOW
+        SignedRequest("GET", target, headers), KeyRing([key]), regions=["us-east-1"], service="ssmmessages", now=NOW
     )
     assert scope.service == "ssmmessages"
 
@@ -136,5 +136,5 @@ def test_a_key_that_was_good_is_expired_and_not_unknown() -> None:
     keys = KeyRing([KEY])
     keys.renew(AccessKey("ASIANEXT", "x", "y"))
     with pytest.raises(SignatureRefusedError) as caught:
-        verify(request, keys, region=REGION, service="ssm", now=dt.datetime.now(dt.UTC))
+        verify(request, keys, regions=[REGION], service="ssm", now=dt.datetime.now(dt.UTC))
     assert caught.value.code == "ExpiredTokenException"

@@ -1,5 +1,6 @@
 """A sandbox for trouble, and the watch over its sessions."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ssmssh.sandbox import Sandbox
 from tests import leaks
 from tests.acceptance.clients import Client, wait_until
 from tests.complaints import Complaints
+from tests.session.observed import PORT
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,15 @@ def client(sandbox: Sandbox, tmp_path: Path) -> Iterator[Client]:
     yield client
     client.close()
     _wait_for_no_session(sandbox)
+
+
+@pytest.fixture
+def listener(sandbox: Sandbox) -> Iterator[socket.socket]:
+    """Stands for a program on the instance, at `PORT`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        sandbox.open_port(PORT, listener.getsockname()[1])
+        yield listener
 
 
 def _wait_for_no_session(box: Sandbox) -> None:

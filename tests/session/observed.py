@@ -10,6 +10,9 @@ from pathlib import Path
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, wait_until
 from tests.session.transfers import RECORDER
 
+PORT = 2225
+"""Where a test can stand for a program on the instance: the fixture `listener`."""
+
 
 class ObservedProxy:
     """A proxy that `client` has started with `arguments` before HOST and PORT; see `recorder`."""

@@ -3,7 +3,6 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,20 +10,10 @@ from ssmssh.protocol.limits import DEFAULT_PAYLOAD_BYTES
 from ssmssh.protocol.pace import BURST_SECONDS
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import Client, digest, payload
-from tests.session.observed import ObservedProxy
+from tests.session.observed import PORT, ObservedProxy
 
-PORT = 2225
 KIB = 1024
 MEGABYTE = 1024 * KIB
-
-
-@pytest.fixture
-def listener(sandbox: Sandbox) -> Iterator[socket.socket]:
-    """Stands for a program on the instance, at `PORT`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
-        sandbox.open_port(PORT, listener.getsockname()[1])
-        yield listener
 
 
 def upload(listener: socket.socket, proxy: ObservedProxy, size: int) -> float:

@@ -19,6 +19,8 @@ OTHER_REGION = "eu-west-1"
 EMPTY_REGION = "ap-southeast-2"
 REGIONS = (REGION, OTHER_REGION, EMPTY_REGION)
 """Those that are enabled: the two with instances, and one without."""
+DISABLED_REGIONS = ("af-south-1", "me-south-1")
+"""Some that the accounts have not enabled. For all others, the endpoint is one of another region."""
 
 
 class Place(NamedTuple):

@@ -1,5 +1,9 @@
 """An agent that serves one Port session, with the habits of the real one (its port_basic.go and datachannel.go).
 
+In a session of type ``LocalPortForwarding`` a closed target is no end, and nobody is told of it: the next data has the
+agent connect again. A newer agent speaks smux there, which this one does not: it ends such a session as soon as the
+client has accepted it.
+
     WAITING -> HANDSHAKE -> CONNECTING -> OPEN -> DRAINING -> ENDED
     from HANDSHAKE and CONNECTING to DRAINING too, and from any of them to DEAD: its process died and says nothing
 
@@ -48,6 +52,7 @@ from ssmssh.sandbox.outbox import Outbox
 from ssmssh.sandbox.outlet import AgentEnd, AgentState, Outlet
 from ssmssh.sandbox.port import Dial, Port
 from ssmssh.sandbox.strict import Critic
+from ssmssh.sandbox.versions import is_multiplexed
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +61,7 @@ _UNPACED_MESSAGES = 32_768
 beyond a hundred thousand is lost; at its own pace that takes minutes, unpaced a second."""
 _DRAIN_SECONDS = 2.0
 _DRAIN_TICK_SECONDS = 0.01
+_NO_SMUX = "The sandbox does not carry many connections in one session yet."
 _HANDSHAKE_ERROR = "\n----------ERROR-------\nEncountered error while initiating handshake. "
 
 
@@ -87,11 +93,13 @@ class Agent:
         self._chance = chance
         self._races = races
         self._loop = asyncio.get_running_loop()
+        self._is_forward = properties.get("type") == "LocalPortForwarding"
         self._port: Port | None = None
         self._is_deaf = False
         self._is_disconnected = False
         self._doubles_next = False
         self._throws_away = False
+        self._has_connected = False
         self._is_target_gone = False
         self._is_silent = False
         self._is_held = False
@@ -207,6 +215,8 @@ class Agent:
         self._port = None
         self._outlet.agent_holds(False)
         if self.state is AgentState.OPEN:
+            if self._is_forward:
+                return
             self._is_target_gone = True
             reason = "the target closed the connection" if error is None else f"the connection broke: {error}"
             self._finish(AgentEnd("", reason))
@@ -253,6 +263,9 @@ class Agent:
         if message.payload_type == PayloadType.OUTPUT:
             if self._is_target_gone:
                 return False
+            if self._is_forward and (self._port is None or self._port.is_closing):
+                self._connect_again()
+                return False
             self._target.append(message.payload)
         elif message.payload_type == PayloadType.FLAG:
             self._write_target()
@@ -261,7 +274,7 @@ class Agent:
 
     def _take_response(self, payload: bytes) -> bool:
         try:
-            actions = read_handshake_response(payload)
+            client_version, actions = read_handshake_response(payload)
         except UnreadableError:
             self.invalid += 1
             return False
@@ -278,16 +291,26 @@ class Agent:
         if failure:
             self._finish(AgentEnd(_HANDSHAKE_ERROR + failure, "the client refused the handshake"))
         else:
-            self._complete_handshake()
+            is_smux = self._is_forward and is_multiplexed(self._character.version, client_version)
+            self._complete_handshake(is_smux=is_smux)
         return True
 
-    def _complete_handshake(self) -> None:
+    def _complete_handshake(self, *, is_smux: bool) -> None:
         self._timers.pop("handshake").cancel()
         elapsed_ns = int((self._loop.time() - self._began) * 1e9)
         self.state = AgentState.CONNECTING
         self._throws_away = self._chance.random() < self._races().early
         self._outbox.say(PayloadType.HANDSHAKE_COMPLETE, build_handshake_complete(HandshakeComplete(elapsed_ns, "")))
-        self._connecting = self._loop.create_task(self._connect())
+        if is_smux:
+            self._finish(AgentEnd(_NO_SMUX, "the session would be multiplexed"))
+        else:
+            self._connecting = self._loop.create_task(self._connect())
+
+    def _connect_again(self) -> None:
+        """To a target that was left or has closed. What asked for it has to come again; the real one blocks for it."""
+        if self._port is None:
+            self.state = AgentState.CONNECTING
+            self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         number = str(self._properties.get("portNumber", ""))
@@ -295,14 +318,16 @@ class Agent:
         try:
             port = await Port.connect(self, self._dial, int(number), unpaced=is_unpaced, paused=is_paused)
         except OSError as error:
-            # The real agent crashes while it cleans up after this, and reports nothing.
             _log.info("port %s: %s", number, error)
-            self.die()
+            if self._has_connected:
+                self._finish(AgentEnd("", "the target does not answer any more"))
+            else:
+                self.die()  # the real agent crashes while it cleans up after this, and reports nothing
             return
         if self.state is not AgentState.CONNECTING:
             port.close()
             return
-        self._port = port
+        self._port, self._has_connected = port, True
         self.state = AgentState.OPEN
         port.pause(self._outbox.is_paused)
         self._hold()
@@ -310,6 +335,9 @@ class Agent:
     def _obey(self, flag: int | None) -> None:
         if flag == ControlFlag.TERMINATE_SESSION:
             self._finish(AgentEnd("", "the client sent the TerminateSession flag"), silence=self._races().terminate)
+        elif flag == ControlFlag.DISCONNECT_TO_PORT and self._is_forward:
+            if self._port is not None:
+                self._port.close()
         elif flag == ControlFlag.DISCONNECT_TO_PORT:
             self._is_target_gone = True
             self._finish(AgentEnd("", "the client sent the DisconnectToPort flag"), silence=self._races().disconnect)

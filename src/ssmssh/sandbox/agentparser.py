@@ -87,20 +87,28 @@ def read_acknowledgement(payload: bytes) -> int:
     return fields.integer("AcknowledgedMessageSequenceNumber")
 
 
-def read_handshake_response(payload: bytes) -> Sequence[ProcessedAction]:
-    """What became of the actions.
+class HandshakeResponse(NamedTuple):
+    """What a client says of itself, and what became of the actions."""
+
+    client_version: str
+    actions: Sequence[ProcessedAction]
+
+
+def read_handshake_response(payload: bytes) -> HandshakeResponse:
+    """The response to the handshake's request.
 
     Raises:
         UnreadableError: It is no such JSON.
     """
     fields = _Fields(_load(payload))
-    fields.text("ClientVersion")
+    version = fields.text("ClientVersion")
     if not all(error is None or isinstance(error, str) for error in fields.items("Errors")):
         raise UnreadableError("Errors")
     actions = [_Fields(action) for action in fields.items("ProcessedClientActions")]
-    return [
+    processed = [
         ProcessedAction(each.text("ActionType"), each.integer("ActionStatus"), each.text("Error")) for each in actions
     ]
+    return HandshakeResponse(version, processed)
 
 
 def read_flag(payload: bytes) -> int | None:

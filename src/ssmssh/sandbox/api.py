@@ -104,7 +104,7 @@ class Api:
             properties = document.fill_in(parameters)
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
-        if document.session_type != _CARRIED_TYPE or "type" in properties:
+        if document.session_type != _CARRIED_TYPE or "host" in properties:
             raise ApiError("InvalidDocument", f"The sandbox does not carry sessions of document {document_name} yet.")
         session_id = f"user@example.com-{secrets.token_hex(9)[:17]}"
         gateway = self._gateways[self._started % len(self._gateways)]
@@ -117,6 +117,7 @@ class Api:
             properties=properties,
             region=call.place.region,
             account_id=call.place.account_id,
+            agent_version=instance.agent_version,
             owner=call.place.caller,
             reason=call.text("Reason", ""),
         )

@@ -18,6 +18,7 @@ from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.sandbox import environment, processes, sshd
 from ssmssh.sandbox.accounts import PROFILES, REGION
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
+from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import Caller, ControlError, connect
 from ssmssh.sandbox.faults import parse
 from ssmssh.sandbox.files import forbid_logs, make_directory, write_file
@@ -27,7 +28,6 @@ from ssmssh.sandbox.keys import AccessKey, make_access_key
 from ssmssh.sandbox.reports import CallReport, SessionReport
 
 SshServer = Literal["auto", "system", "library"]
-AGENT_VERSION = "3.3.987.0"
 _STOP_SECONDS = 15.0
 _AWKWARD = re.compile(r"""[:"'%\\\x00-\x1f]""")
 """What ends a word in PATH or in an ssh config, or means something else there: behind a colon the wrappers would not be
@@ -82,7 +82,7 @@ class Sandbox:
         region: The region of what names none, and of the environment.
         unsigned_opens: Take WebSockets whose open request is not signed, as clients before 1.2.764.0 send it.
         gateways: How many processes share the sessions.
-        agent_version: What the agents say they are.
+        agent_version: What the agents say they are, but for instances that say themselves.
         handshake_seconds: How long an agent waits for the client's handshake; 15 for the real one.
         strict: Have agents complain (`SessionReport.complaints`) of what a client should not do and they let pass.
         seed: Makes the chance behind faults repeatable.
@@ -109,7 +109,7 @@ class Sandbox:
         parent_directory: Path | None = None,
         keep: bool = False,
     ) -> None:
-        self.instances = resolve(instances, region)
+        self.instances = resolve(instances, region, agent_version)
         self.region = region
         self.faults = Faults(self)
         self._fault_texts = [str(parse(fault)) for fault in faults]
@@ -117,7 +117,6 @@ class Sandbox:
         self._ssh_server = ssh_server
         self._gateways = gateways
         self._unsigned_opens = unsigned_opens
-        self._agent_version = agent_version
         self._handshake_seconds = handshake_seconds
         self._strict = strict
         self._seed = seed
@@ -338,7 +337,6 @@ class Sandbox:
             "keys": [list(astuple(key)) for key in self._keys.values()],
             "unpaced": self._unpaced,
             "unsigned_opens": self._unsigned_opens,
-            "agent_version": self._agent_version,
             "handshake_seconds": self._handshake_seconds,
             "strict": self._strict,
             "seed": self._seed,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+AGENT_VERSION = "3.3.987.0"
+
 
 @dataclass(frozen=True, slots=True)
 class Character:
@@ -11,7 +13,7 @@ class Character:
     it complain of what a correct client would not do.
     """
 
-    version: str = "3.3.987.0"
+    version: str = AGENT_VERSION
     unpaced: bool = False
     handshake_seconds: float = 15.0
     strict: bool = False

@@ -174,8 +174,8 @@ class ClientConnection(Wire):
         if self._is_signed:
             try:
                 now = dt.datetime.now(dt.UTC)
-                region = channel.region if channel is not None else None
-                verify(signed, self._keys, region=region, service="ssmmessages", now=now)
+                regions = [channel.region] if channel is not None else []
+                verify(signed, self._keys, regions=regions, service="ssmmessages", now=now)
             except SignatureRefusedError as error:
                 return None, error.message
         if channel is None or not channel.admits(query):

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from ssmssh.sandbox import autoscaling, callfaults
-from ssmssh.sandbox.accounts import REGIONS, Place
+from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Place
 from ssmssh.sandbox.api import Api
 from ssmssh.sandbox.callcounts import CallCounts
 from ssmssh.sandbox.control import Peer
@@ -50,7 +50,7 @@ class Dispatch:
         self._inventory = inventory
         self._ec2 = Ec2Calls(inventory, region, faults)
         self._moto = MotoBackend(inventory)
-        self._regions = frozenset((region, *REGIONS))
+        self._regions = frozenset((region, *REGIONS, *DISABLED_REGIONS))
         self._keys = keys
         self._faults = faults
         self._share_key = share_key
@@ -61,11 +61,11 @@ class Dispatch:
         service = "ssm" if target.startswith("AmazonSSM.") else None
         try:
             now = dt.datetime.now(dt.UTC)
-            scope = verify(request, self._keys, region=None, service=service, now=now)
+            scope = verify(request, self._keys, regions=self._regions, service=service, now=now)
         except SignatureRefusedError as error:
             return _refusal(request, _service(request), ApiError(error.code, error.message))
         key = self._keys.find(scope.access_key_id)
-        if scope.region not in self._regions or key is None:
+        if scope.region in DISABLED_REGIONS or key is None:
             return _refusal(request, scope.service, _NOT_ENABLED)
         place = Place(key.account_id, scope.region)
         query = None if target else read_call(request.body, scope.service, place)

@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ssmssh.sandbox.accounts import REGIONS
+from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import EC2_ID, Instance, Inventory
@@ -20,8 +20,6 @@ _NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _SIZES = (5, 1000)
 _DEFAULT_SIZE = 1000
 """Of a page where none is asked for. Nobody says what it is; the largest is the least that a caller must cope with."""
-_DISABLED_REGIONS = ("af-south-1", "me-south-1")
-"""Some that the accounts have not enabled."""
 _STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
 _FILTERS: Mapping[str, Callable[[Instance], Iterable[str]]] = {
@@ -100,7 +98,7 @@ class Ec2Calls:
     def _describe_regions(self, call: QueryCall) -> Response:
         rows = [(name, "opt-in-not-required") for name in self._regions]
         if call.parameters.get("AllRegions") == "true":
-            rows += [(name, "not-opted-in") for name in _DISABLED_REGIONS]
+            rows += [(name, "not-opted-in") for name in DISABLED_REGIONS]
         names = call.texts("RegionName")
         for key, values in call.filters("Filter", "Value"):
             if key not in ("region-name", "opt-in-status"):

@@ -70,7 +70,6 @@ class Gateway:
         keys: list[list[str]],
         unpaced: bool,
         unsigned_opens: bool,
-        agent_version: str,
         handshake_seconds: float,
         strict: bool,
         seed: int | None,
@@ -85,7 +84,7 @@ class Gateway:
         processes.configure_log(Path(directory) / "gateway.log")
         self._keys = KeyRing(AccessKey(*key) for key in keys)
         self._chance.seed(seed)
-        self._character = Character(agent_version, unpaced, handshake_seconds, strict)
+        self._character = Character(unpaced=unpaced, handshake_seconds=handshake_seconds, strict=strict)
         self._ports = {int(number): own for number, own in ports.items()}
         if sshd is not None:
             self._sshd = SystemSshd(sshd, Path(directory), umask)

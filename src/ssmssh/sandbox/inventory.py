@@ -28,6 +28,7 @@ class Instance:
             of a session (``ecs:…``), which no call lists.
         name: Its tag ``Name`` and, for a hybrid node, the name it was activated with. Empty: it has none.
         address: The private address; empty: one that is made of the id.
+        agent_version: Of three or four numbers; empty: that of the sandbox's agents.
         tags: But for ``Name`` and what the group adds.
         region: Empty: the sandbox's own.
         profile: Whose it is: ``sandbox`` or ``other``.
@@ -49,7 +50,7 @@ class Instance:
     platform_type: str = "Linux"
     platform_name: str = "Debian GNU/Linux"
     platform_version: str = "12"
-    agent_version: str = "3.3.987.0"
+    agent_version: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     region: str = ""
     profile: str = "sandbox"

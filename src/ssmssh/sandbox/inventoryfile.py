@@ -19,6 +19,7 @@ from ssmssh.sandbox.inventory import EC2_ID, HYBRID_ID, INSTANCES, Instance
 _FILE_BYTES = 64 << 20
 """Ten times what five thousand instances take with the longest tags that there can be."""
 _TARGET_CHARACTERS = 400
+_VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){2,3}")
 _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "tags": (dict,),
@@ -36,8 +37,8 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 }
 
 
-def resolve(given: Sequence[Instance] | Path | int, region: str) -> tuple[Instance, ...]:
-    """All instances of a sandbox whose own region is `region`: the three, and what was asked for.
+def resolve(given: Sequence[Instance] | Path | int, region: str, agent_version: str) -> tuple[Instance, ...]:
+    """All instances of a sandbox: the three, and what was asked for; `region` and `agent_version` are of those without.
 
     Raises:
         FileError: the file cannot be read.
@@ -54,7 +55,11 @@ def resolve(given: Sequence[Instance] | Path | int, region: str) -> tuple[Instan
         if named.setdefault(instance.instance_id, instance) is not instance:
             raise UsageError(f"the instance {instance.instance_id} is there twice", "an id belongs to one instance")
     always = [named.pop(each.instance_id, each) for each in INSTANCES]
-    return tuple(_check(replace(each, region=each.region or region), region) for each in (*always, *named.values()))
+    filled = [
+        replace(each, region=each.region or region, agent_version=each.agent_version or agent_version)
+        for each in (*always, *named.values())
+    ]
+    return tuple(_check(each, (region, *REGIONS)) for each in filled)
 
 
 def read_file(path: Path) -> list[Instance]:
@@ -108,16 +113,18 @@ def _instance(row: object, number: int, known: Mapping[str, Mapping[str, Any]]) 
     return Instance(**(dict(known.get(row["instance_id"], {})) | row))
 
 
-def _check(instance: Instance, region: str) -> Instance:
+def _check(instance: Instance, regions: Sequence[str]) -> Instance:
     """See to it that the services could have it."""
     instance_id = instance.instance_id
     is_other = ":" in instance_id and len(instance_id) <= _TARGET_CHARACTERS
     if not (EC2_ID.fullmatch(instance_id) or HYBRID_ID.fullmatch(instance_id) or is_other):
         raise UsageError(f"{instance_id!r} is no target", "write i-... or mi-... with hexadecimal digits, or KIND:...")
-    if instance.region not in (region, *REGIONS):
+    if instance.region not in regions:
         raise UsageError(
-            f"{instance_id} is in {instance.region}, which the sandbox does not have", f"it has {', '.join(REGIONS)}"
+            f"{instance_id} is in {instance.region}, which the sandbox does not have", f"it has {', '.join(regions)}"
         )
+    if not _VERSION.fullmatch(instance.agent_version):
+        raise UsageError(f"the agent of {instance_id} has version {instance.agent_version!r}", "write 3.3.987.0")
     for name, choices in _CHOICES.items():
         if getattr(instance, name) not in choices:
             raise UsageError(f"{name} of {instance_id} is {getattr(instance, name)!r}", f"it is one of {choices}")

@@ -80,9 +80,14 @@ class Port(asyncio.BufferedProtocol):
         )
         return port
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._transport is None or self._transport.is_closing()
+
     def write(self, data: bytes) -> bool:
         """Pass bytes to the target; False if it is gone."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self.is_closing:
             return False
         self._transport.write(data)
         return True

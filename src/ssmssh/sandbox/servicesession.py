@@ -14,7 +14,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ssmssh.protocol.message import (
@@ -66,6 +66,7 @@ class Order:
     properties: Mapping[str, object]
     region: str
     account_id: str
+    agent_version: str
     owner: str
     reason: str = ""
 
@@ -109,8 +110,8 @@ class ServiceSession:
         self._agent_away = False
         self._agent_was_reset = False
         self._timers: list[asyncio.TimerHandle] = []
-        chance = environs.chance
-        self.agent = Agent(self, self._dial, order.properties, environs.character, chance, self._races)
+        chance, character = environs.chance, replace(environs.character, version=order.agent_version)
+        self.agent = Agent(self, self._dial, order.properties, character, chance, self._races)
         self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
         self.up = Link(self._backlog.put, self.faults, chance)
         self.down = Link(self._to_client, self.faults, chance)

@@ -14,7 +14,7 @@ import datetime as dt
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
@@ -64,11 +64,11 @@ class SignatureRefusedError(Exception):
 
 
 def verify(
-    request: SignedRequest, keys: KeyRing, *, region: str | None, service: str | None, now: dt.datetime
+    request: SignedRequest, keys: KeyRing, *, regions: Collection[str], service: str | None, now: dt.datetime
 ) -> Scope:
-    """Check that a good key of `keys` signed `request` for `region` and `service`, at about `now` (aware).
+    """Check that a good key of `keys` signed `request` for one of `regions` and for `service`, at about `now` (aware).
 
-    None accepts any region, or service; the caller then goes by the scope that is returned.
+    `service` None accepts any one. The scope that is returned says which it is, and which region.
 
     Raises:
         SignatureRefusedError: with the code and words of the real services.
@@ -81,7 +81,7 @@ def verify(
         raise SignatureRefusedError(
             "UnrecognizedClientException", "The security token included in the request is invalid."
         )
-    if region is not None and scope.region != region:
+    if scope.region not in regions:
         raise SignatureRefusedError(
             "InvalidSignatureException", f"Credential should be scoped to a valid region, not '{scope.region}'."
         )
