@@ -1,6 +1,7 @@
 """The environment of whoever starts ssh: packages and settings that are meant for other programs."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import ssmssh
 from tests.acceptance.clients import EC2_HOST, Client
 
+CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 SOMEBODY_ELSES = "raise SystemExit('somebody else\\'s')\n"
 
 
@@ -30,6 +32,17 @@ def test_packages_of_another_program(client: Client, packages: Path) -> None:
     done = client.run("ssh", EC2_HOST, "echo hello", variables={"PYTHONPATH": f"{packages}{os.pathsep}"})
     assert done.stdout == b"hello\n"
     assert client.run("ssmssh", "--version", variables={"PYTHONPATH": str(packages)}).stdout
+
+
+def test_the_home_of_another_python(client: Client, tmp_path: Path) -> None:
+    """Python ends before our first line, and what docs/clients.md says of it helps."""
+    variables = {"PYTHONHOME": str(tmp_path)}
+    assert b"Python" in client.run("ssh", EC2_HOST, "echo hello", status=255, variables=variables).stderr
+    (command,) = re.findall(r"begin the `ProxyCommand` with `([^`]+)`", CLIENTS.read_text())
+    effective = client.run("ssh", "-G", EC2_HOST).stdout.decode()
+    (proxy,) = re.findall(r"^proxycommand (.*)$", effective, re.MULTILINE)
+    option = f"ProxyCommand={command} {proxy}"
+    assert client.run("ssh", "-o", option, EC2_HOST, "echo hello", variables=variables).stdout == b"hello\n"
 
 
 def path_of(*entries: str) -> list[str]:
