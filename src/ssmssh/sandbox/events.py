@@ -6,15 +6,56 @@ opening.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ssmssh.protocol.message import MessageType
+from ssmssh.sandbox.agent import Agent
+from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.faults import FAULT_TYPES, Fault, Kind
+from ssmssh.sandbox.traffic import Traffic
 
-if TYPE_CHECKING:
-    from ssmssh.sandbox.servicesession import ServiceSession
+
+class Struck(Protocol):
+    """A session, as far as events can do something to it."""
+
+    traffic: Traffic
+    agent: Agent
+
+    @property
+    def client(self) -> ClientConnection | None:
+        """The client's connection, if there is one."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing happens to it any more."""
+        ...
+
+    def faults(self) -> Mapping[str, Fault]:
+        """What is in force for it."""
+        ...
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have something done, unless it is over by then."""
+        ...
+
+    def tell_client(self, kind: MessageType) -> None:
+        """Send the client a message of the service's."""
+        ...
+
+    def terminate(self, reason: str, output: str = "") -> None:
+        """End it from the service's side."""
+        ...
+
+    def idle(self) -> None:
+        """Let it run into its idle timeout."""
+        ...
+
+    def agent_goes_away(self, seconds: float, *, double: float, orderly: bool) -> None:
+        """Cut the agent's connection for a while."""
+        ...
 
 
 @dataclass(slots=True)
@@ -28,7 +69,7 @@ class _Armed:
 class Events:
     """The events of one session."""
 
-    def __init__(self, session: "ServiceSession", chance: random.Random) -> None:
+    def __init__(self, session: Struck, chance: random.Random) -> None:
         self._session = session
         self._chance = chance
         self._armed: dict[str, _Armed] = {}
