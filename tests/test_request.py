@@ -54,6 +54,31 @@ def test_a_literal_target_stands_for_the_host() -> None:
         understand(ID, target="")
 
 
+def test_a_name_is_to_be_found() -> None:
+    named = understand(f"web-1.{HERE}.ssm", suffix="ssm")
+    aws, session, _ = prepare(named, 22, region="eu-west-2")
+    assert (session.target, aws.region) == ("web-1", HERE)
+    assert session.finder is not None
+    assert prepare(understand(f"{ID}.ssm", suffix="ssm"), 22).session.finder is None
+    assert prepare(understand("10.0.0.7", by="private-ip"), 22).session.finder is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "why"),
+    [
+        ("web-1", {"suffix": "ssm"}, "is not an instance id"),
+        ("web-1", {"by": "private-ip"}, "is not an IP address"),
+        ("web-1", {"by": "nothing"}, "is nothing to find a host by"),
+        ("web-1", {"by": "tag:"}, "is nothing to find a host by"),
+        ("web-1.ssm", {"by": "name", "suffix": "ssm"}, "cannot be given together"),
+        ("web-1", {"by": "name", "target": "ecs:x"}, "cannot be given together"),
+    ],
+)
+def test_what_cannot_be_found(host: str, options: dict[str, str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        prepare(understand(host, **options), 22)
+
+
 @pytest.mark.parametrize("value", [90, 90.0, "90", " 9e1 "])
 def test_a_number_or_the_text_of_one(value: float | str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSMSSH_WAIT", "5")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import UsageError
-from ssmssh.target import MAX_LITERAL, Target, check_literal, excerpt, parse_target, suggest
+from ssmssh.target import MAX_LITERAL, Named, Target, check_literal, excerpt, parse_suffixed, parse_target, suggest
 
 REGIONS = {"eu-west-1", "us-gov-west-1", "cn-north-1"}
 PROFILES = ["prod", "Staging", "dev+1", "Twin", "twin", "my.prod", "with blank", "eu-west-1", "prüf", "ops_2-x"]
@@ -189,3 +189,88 @@ def test_what_ssh_makes_of_a_target_is_understood(
     words = [word for word in (region, names[0]) if word]
     text = ".".join([identity, *(words if region_first else reversed(words))]).lower()
     assert parse(text, names) == Target(identity, region, names[0])
+
+
+def parse_named(text: str, profiles: Iterable[str] = PROFILES) -> Target | Named:
+    return parse_suffixed(text, "ssm", is_region=REGIONS.__contains__, profile_names=lambda: profiles)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("web-1.ssm", Named("web-1")),
+        ("WEB-1.SSM", Named("WEB-1")),
+        ("web-1.eu-west-1.ssm", Named("web-1", "", "eu-west-1")),
+        ("web-1.prod.ssm", Named("web-1", "", None, "prod")),
+        ("web-1.STAGING.ssm", Named("web-1", "", None, "Staging")),
+        ("web-1.eu-west-1.prod.ssm", Named("web-1", "", "eu-west-1", "prod")),
+        ("web-1.prod.EU-WEST-1.ssm", Named("web-1", "", "eu-west-1", "prod")),
+        ("prod.ssm", Named("prod")),
+        ("eu-west-1.ssm", Named("eu-west-1")),
+        ("prod.eu-west-1.ssm", Named("prod", "", "eu-west-1")),
+        ("a.b.ssm", Named("a.b")),
+        ("prod.web.eu-west-1.ssm", Named("prod.web", "", "eu-west-1")),
+        (
+            "web.staging.prod.ssm",
+            Named("web.staging", "", None, "prod"),
+        ),  # two profiles: the last is one, the other a name
+        ("web.us-gov-west-1.cn-north-1.ssm", Named("web.us-gov-west-1", "", "cn-north-1")),
+        ("web.prod.eu-west-1.x.ssm", Named("web.prod.eu-west-1.x")),
+        ("10.0.0.7.ssm", Named("10.0.0.7")),
+        ("i-am-a-name.ssm", Named("i-am-a-name")),
+        (f"{EC2}.ssm", Target(EC2)),
+        (f"{EC2}.eu-west-1.prod.ssm", Target(EC2, "eu-west-1", "prod")),
+        (f"{EC2}.prod", Target(EC2, None, "prod")),
+        (EC2, Target(EC2)),
+    ],
+)
+def test_names_in_front_of_a_suffix(text: str, named: Target | Named) -> None:
+    assert parse_named(text) == named
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("web-1", "is not an instance id"),
+        ("web-1.prod", "is not an instance id"),
+        ("web-1.ssm.com", "is not an instance id"),
+        (".ssm", "is not a target"),
+        ("ssm", "is not an instance id"),
+        ("a..ssm", "is not a target"),
+        ("web.ssm.", "is not an instance id"),
+        ("$(x).ssm", "is not a target"),
+        ("a b.ssm", "is not a target"),
+        ("a*.ssm", "is not a target"),
+        ("tag:a=b.ssm", "is not a target"),
+        ("asg:a.ssm", "is not a target"),
+        ("../x.ssm", "is not a target"),
+        ("a\nb.ssm", "is not a target"),
+        ("\U0001f680.ssm", "is not a target"),
+        ("web.twin.ssm", "cannot tell apart"),
+        ("x" * 250 + ".ssm", "too long"),
+        (f"{EC2}.nobody.ssm", "not an AWS region or a profile"),
+    ],
+)
+def test_hosts_that_are_no_names(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_named(text)
+
+
+def test_a_name_alone_needs_no_lookup() -> None:
+    named = parse_suffixed("web-1.ssm", "ssm", is_region=must_not_be_called, profile_names=must_not_be_called)
+    assert named == Named("web-1")
+
+
+@given(st.text(max_size=300).map("{}.ssm".format))
+def test_every_name_is_a_target_or_a_usage_error(text: str) -> None:
+    try:
+        named = parse_named(text)
+    except UsageError as error:
+        shown = str(error)
+    else:
+        shown = named[0]
+        words = [named.text if isinstance(named, Named) else named.instance_id, named.region, named.profile]
+        assert ".".join(sorted(".".join(filter(None, words)).lower().split("."))) == ".".join(
+            sorted(text.removesuffix(".ssm").lower().split("."))
+        )
+    assert shown.isprintable()

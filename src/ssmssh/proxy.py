@@ -118,6 +118,8 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     parser.add_argument(
         "--target", metavar="STRING", help="what StartSession gets as its Target, as it is; HOST is not looked at then"
     )
+    parser.add_argument("--suffix", metavar="WORD", help="HOST may be a Name, then optional words, then .WORD")
+    parser.add_argument("--by", metavar="WHAT", help="what HOST is: name, private-ip, public-ip, dns or tag:KEY")
     parser.add_argument("--profile", help="AWS profile")
     parser.add_argument("--region", help="AWS region")
     parser.add_argument("--document-name", metavar="NAME", help=f"session document, {DEFAULT_DOCUMENT} by default")
@@ -154,7 +156,7 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     from ssmssh.session.remote import RemoteSession
 
     request = prepare(
-        understand(options.host, target=options.target),
+        understand(options.host, target=options.target, suffix=options.suffix, by=options.by),
         options.port,
         profile=options.profile,
         region=options.region,

@@ -15,7 +15,7 @@ from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.session.remote import SessionRequest
-from ssmssh.target import Target, check_literal, parse_target
+from ssmssh.target import Named, Target, check_literal, parse_suffixed, parse_target
 
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
@@ -35,24 +35,38 @@ class Request(NamedTuple):
     journal_directory: Path
 
 
-def understand(host: str, *, target: str | None = None) -> Target:
+def understand(
+    host: str, *, target: str | None = None, suffix: str | None = None, by: str | None = None
+) -> Target | Named:
     """What a host name stands for; blocks for reading files at most.
 
     Args:
-        host: ``i-...`` or ``mi-...``, then optionally a region and a profile.
+        host: ``i-...`` or ``mi-...``, then optionally a region and a profile, unless one of the following is given.
         target: A Target of 1 to 400 characters that StartSession gets as it is, whatever `host` says, which is not
             looked at then. Nothing in it is looked up.
+        suffix: What may stand behind a name in `host`.
+        by: What `host` is: ``name``, ``private-ip``, ``public-ip``, ``dns`` or ``tag:KEY``.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is nothing of the kind, or two of these are given.
     """
+    if len([each for each in (target, suffix, by) if each is not None]) > 1:
+        raise UsageError("--target, --suffix and --by cannot be given together", "give one of them")
     if target is not None:
         return Target(check_literal(target))
-    return parse_target(host, is_region=lambda word: known_partitions().is_region(word), profile_names=profile_names)
+    if by is not None:
+        return Named(host, by)
+
+    def is_region(word: str) -> bool:
+        return known_partitions().is_region(word)
+
+    if suffix is not None:
+        return parse_suffixed(host, suffix, is_region=is_region, profile_names=profile_names)
+    return parse_target(host, is_region=is_region, profile_names=profile_names)
 
 
 def prepare(
-    host: str | Target,
+    host: str | Target | Named,
     port: int,
     *,
     profile: str | None = None,
@@ -93,7 +107,7 @@ def prepare(
     limits = _limits(_first(window, environment.window), _first(rate, environment.rate))
     typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
-        target=typed.instance_id,
+        target=typed.text if isinstance(typed, Named) else typed.instance_id,
         document_name=document_name or environment.document_name or settings.DEFAULT_DOCUMENT,
         parameters={"portNumber": [str(port)]} | dict(parameters or {}),
         reason=reason or environment.reason,
@@ -108,7 +122,7 @@ def prepare(
         stream_endpoint_url=stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
     )
-    return _with_directories(aws_settings, request)
+    return _with_directories(aws_settings, request, typed)
 
 
 def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -122,12 +136,16 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
     return parameters
 
 
-def _with_directories(aws_settings: AwsSettings, request: SessionRequest) -> Request:
+def _with_directories(aws_settings: AwsSettings, request: SessionRequest, typed: Target | Named) -> Request:
     """The request with the directories of this user; raises UsageError where there are none."""
     try:
         cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
     except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
         raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
+    if isinstance(typed, Named):
+        from ssmssh.nodes.finder import finder_of  # noqa: PLC0415 - what a connection by id does not need
+
+        request = request._replace(finder=finder_of(typed, cache_directory))
     sandbox = settings.sandbox_directory()
     role_cache = sandbox / "ssmssh" / "cache" / "roles" if sandbox else None
     aws_settings = aws_settings._replace(data_cache=cache_directory, role_cache=role_cache)

@@ -4,6 +4,10 @@
 scp, git and editors carry unchanged. What we are given may come from an ``ssh://`` link on a web page, so
 nothing but this grammar passes, and nothing is looked up, started or sent before it has.
 
+Where a block of the ssh config has given names a suffix, what stands before it may be a name, too:
+``web-1.eu-west-1.prod.ssm``. Then only the last words before the suffix can be region and profile, and a word that is
+neither belongs to the name.
+
 Two rules follow from ssh, which lower-cases ``%h`` and splits names for its known_hosts file: profile words
 are compared without regard to (ASCII) case, and a profile whose name holds anything but letters, digits,
 ``_``, ``+`` and ``-`` cannot be written in a host name.
@@ -19,6 +23,9 @@ _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})|mi-[0-9a-f]{17}")
 """EC2 ids have 17 digits, those made before 2016 have 8; ids of hybrid nodes have 17 (botocore: ssm model)."""
 
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+-]*")
+
+_NAME_WORD = re.compile(r"[A-Za-z0-9_+-]+")
+"""A word of a name that ssh can carry; what else a Name has is compared as ``-``."""
 
 _REGION_SHAPE = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
 """What a person would take for a region; decides the wording of an error only."""
@@ -45,6 +52,19 @@ class Target(NamedTuple):
     """A parsed target. `region` and `profile` are None where the text does not name one."""
 
     instance_id: str
+    region: str | None = None
+    profile: str | None = None
+
+
+class Named(NamedTuple):
+    """A parsed host that is to be found by something else than an id.
+
+    `by` is what the host is (``--by``), or empty where it may be any of Name, address and DNS name. `region` and
+    `profile` are None where the text does not name one.
+    """
+
+    text: str
+    by: str = ""
     region: str | None = None
     profile: str | None = None
 
@@ -91,6 +111,50 @@ def parse_target(
     return Target(instance_id, region, profile)
 
 
+def parse_suffixed(
+    text: str,
+    suffix: str,
+    *,
+    is_region: Callable[[str], bool],
+    profile_names: Callable[[], Iterable[str]],
+) -> Target | Named:
+    """Parse a host name, in which a name is allowed in front of `suffix`. Blocks only as long as the two callables do.
+
+    Args:
+        text: What ssh gave.
+        suffix: What the block gives to names, without its dot.
+        is_region: As for `parse_target`.
+        profile_names: As for `parse_target`.
+
+    Returns:
+        What the host is, whatever the case of its letters: an instance, or what must be looked up.
+
+    Raises:
+        UsageError: It is neither; two profiles differ in case only.
+    """
+    if len(text) > _LONGEST:
+        raise UsageError(f"{excerpt(text)} is too long for a target", _GRAMMAR_HINT)
+    stem, dot, last = text.rpartition(".")
+    if not dot or last.lower() != suffix.lower() or is_instance_id(stem.partition(".")[0]):
+        stem = stem if dot and last.lower() == suffix.lower() else text
+        return parse_target(stem, is_region=is_region, profile_names=profile_names)
+    words = stem.split(".")
+    if not all(_NAME_WORD.fullmatch(word) for word in words):
+        raise UsageError(f"{excerpt(text)} is not a target", f"in front of .{suffix} stands an id or a Name")
+    region: str | None = None
+    profile: str | None = None
+    while len(words) > 1 and (region is None or profile is None):
+        word = words[-1].lower()
+        if region is None and is_region(word):
+            region = word
+        elif profile is None and (named := _profiles_like(word, profile_names())):
+            profile = _only(named, text)
+        else:
+            break
+        words.pop()
+    return Named(".".join(words), "", region, profile)
+
+
 def check_literal(text: str) -> str:
     """Return a Target that goes to StartSession as it is: ``ecs:...``, ``sagemaker-cluster:...``, whatever AWS takes.
 
@@ -132,12 +196,8 @@ def suggest(word: str, names: Iterable[str]) -> str:
 
 
 def _find_profile(word: str, names: list[str], text: str) -> str:
-    matches = [name for name in names if name.isascii() and name.lower() == word.lower()]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        spelled = " and ".join(excerpt(name) for name in sorted(matches))
-        raise UsageError(f"{excerpt(text)} could mean the profiles {spelled}, which ssh cannot tell apart", _PIN_HINT)
+    if matches := _profiles_like(word, names):
+        return _only(matches, text)
     kind = "a known AWS region" if _REGION_SHAPE.fullmatch(word) else "an AWS region or a profile"
     # The profile "my.prod" arrives as the words "my" and "prod": say more than "no such profile".
     pieces = {p for n in names if not _WORD.fullmatch(n) for p in re.split(r"[^a-z0-9_+-]+", n.lower())}
@@ -148,3 +208,16 @@ def _find_profile(word: str, names: list[str], text: str) -> str:
     else:
         hint = suggest(word, names)
     raise UsageError(f"{excerpt(word)} in {excerpt(text)} is not {kind}", hint)
+
+
+def _profiles_like(word: str, names: Iterable[str]) -> list[str]:
+    """The profiles that a word of a host name can mean."""
+    return [name for name in names if name.isascii() and name.lower() == word.lower()]
+
+
+def _only(names: list[str], text: str) -> str:
+    """The one of the profiles that there is; UsageError if there are two."""
+    if len(names) > 1:
+        spelled = " and ".join(excerpt(name) for name in sorted(names))
+        raise UsageError(f"{excerpt(text)} could mean the profiles {spelled}, which ssh cannot tell apart", _PIN_HINT)
+    return names[0]

@@ -31,7 +31,7 @@ MAX_OWN_MODULES = 80
 FORBIDDEN = {
     "_awscrt", "asyncio", "asyncssh", "boto3", "click", "cryptography", "difflib", "multiprocessing", "moto",
     "paramiko", "psutil", "pygments", "requests", "rich", "s3transfer", "sqlite3", "sshconf", "ssmssh.cli",
-    "ssmssh.commands", "ssmssh.sandbox", "ssmssh.sshconfig", "unittest",
+    "ssmssh.commands", "ssmssh.nodes", "ssmssh.sandbox", "ssmssh.sshconfig", "unittest",
 }  # fmt: skip
 """Each of these costs 3 to 50 ms of every start, and none is needed for a connection that succeeds."""
 

@@ -28,6 +28,8 @@ The second is for hosts like i-0123456789abcdef0.prod, beside the block for all 
 @_options.section_options
 @_options.caller_options
 @click.option("--host-pattern", metavar="PATTERN", multiple=True, help="Hosts to answer for.  [default: i-* and mi-*]")
+@click.option("--suffix", metavar="WORD", help="Answer for Names, too, with this word behind them: web-1.ssm.")
+@click.option("--by", metavar="WHAT", help="What the hosts are: name, private-ip, public-ip, dns or tag:KEY.")
 @_options.include_option
 @click.option("--capture", is_flag=True, help="Answer for hosts that the config names, too, if the patterns match.")
 @click.option("--reset", is_flag=True, help="Forget the options of earlier runs.")

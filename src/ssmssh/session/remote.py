@@ -23,13 +23,14 @@ from ssmssh import __version__
 from ssmssh.aws import endpoints, proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient
-from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError
+from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError, TargetError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.caller import Caller
 from ssmssh.session.patience import LEAST_OPEN_SECONDS, OPEN_ATTEMPTS, OPEN_SECONDS, RESERVED_SECONDS
 from ssmssh.websocket import EarlyDial, WebSocket
 
 if TYPE_CHECKING:
+    from ssmssh.nodes.finder import Finder
     from ssmssh.session.journal import Entry
 
 _USER_AGENT = f"ssmssh/{__version__}"
@@ -42,6 +43,7 @@ class SessionRequest(NamedTuple):
     `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
     counted from when credentials are there; while it lasts StartSession is tried again where that is worth it.
     `waits_for_target` says that a target that is not connected is, for as long. `limits` are those of the channel.
+    `finder` is for a `target` that is no Target but a name; None where it is one.
     """
 
     target: str
@@ -51,6 +53,7 @@ class SessionRequest(NamedTuple):
     patience_seconds: float
     waits_for_target: bool = False
     limits: Limits = DEFAULT_LIMITS
+    finder: "Finder | None" = None
 
 
 class Connection(NamedTuple):
@@ -77,6 +80,7 @@ class RemoteSession:
         self._request = request
         self._on_open = on_open
         self._entry: Entry | None = None
+        self._target = request.target
         self._pause_seconds = 0.0
         self._stream_url = ""
         self._abandoned = threading.Event()
@@ -111,7 +115,8 @@ class RemoteSession:
     @property
     def description(self) -> str:
         """The target as messages name it, with region and profile as far as they are known."""
-        return self._caller.describe(self._request.target)
+        name = self._request.target
+        return self._caller.describe(name if self._target == name else f"{self._target} ({name})")
 
     @property
     def port(self) -> str:
@@ -186,15 +191,31 @@ class RemoteSession:
         self._caller.end_stale_sessions()
 
     def _start_session(self, client: AwsClient) -> StartedSession:
+        finder = self._request.finder
+        if finder is None:
+            return self._ask_for_session(client)
+        self._target = finder.find(client, wait=self._wait)
+        if finder.was_remembered:
+            try:
+                return self._ask_for_session(client, is_sure=False)
+            except TargetError as error:
+                remembered, self._target = self._target, finder.find(client, again=True, wait=self._wait)
+                if self._target == remembered and not self._request.waits_for_target:
+                    raise
+                _log.warning("%s: %s", self.description, error)
+        return self._ask_for_session(client)
+
+    def _ask_for_session(self, client: AwsClient, *, is_sure: bool = True) -> StartedSession:
+        """Start a session with the target; one that may be another by now is not waited for."""
         request = self._request
         return ssm.start_session(
             client,
-            request.target,
+            self._target,
             document_name=request.document_name,
             parameters=request.parameters,
             reason=request.reason,
             patience_seconds=max(0.0, self.answers_by - time.monotonic() - RESERVED_SECONDS),
-            waits_for_target=request.waits_for_target,
+            waits_for_target=request.waits_for_target and is_sure,
             wait=self._wait,
             on_session=self._note,
         )
@@ -257,7 +278,7 @@ class RemoteSession:
             )
         except AccessDeniedError as error:
             raise AccessDeniedError(
-                f"{error.sentence} (target {self._request.target}, region {client.region})",
+                f"{error.sentence} (target {self._target}, region {client.region})",
                 "allow ssmmessages:OpenDataChannel and check this computer's clock",
             ) from error
         return Connection(started.token, websocket)

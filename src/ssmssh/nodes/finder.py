@@ -1,0 +1,78 @@
+"""The instance behind a host name of ssh's, for whoever is about to start a session with it.
+
+Most connections go to the machine of the one before, so what was found is remembered (`Cache`) and the service is
+asked for a session at once. If it says that the machine is not connected, the name may have moved to another one: then
+what is remembered is dropped, and asked for once more.
+
+Nothing else is tried: no other region and no other profile, whose helper might run or ask for a code.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ssmssh.aws.client import AwsClient
+from ssmssh.aws.pages import Pager
+from ssmssh.nodes.cache import Cache
+from ssmssh.nodes.expressions import Expression, parse_by, parse_expression
+from ssmssh.nodes.targets import PATIENCE_SECONDS, Resolver
+from ssmssh.target import Named
+
+
+class Finder:
+    """Finds one machine, for sessions of one caller. For one thread at a time.
+
+    Args:
+        expression: What somebody wrote.
+        cache: Where answers are kept.
+
+    Attributes:
+        was_remembered: Whether the last `find` asked nobody.
+    """
+
+    def __init__(self, expression: Expression, cache: Cache) -> None:
+        self.was_remembered = False
+        self._expression = expression
+        self._cache = cache
+
+    def find(self, client: AwsClient, *, again: bool = False, wait: Callable[[float], None] = time.sleep) -> str:
+        """The id of the machine that is meant. Blocks for calls, unless it is remembered.
+
+        Args:
+            client: Who asks, with credentials.
+            again: Believe nothing that is remembered, and drop it.
+            wait: Called with seconds before a call is repeated; what it raises ends this.
+
+        Raises:
+            SsmsshError: As `Resolver.resolve`.
+        """
+        pager = Pager(client, patience_seconds=PATIENCE_SECONDS, wait=wait)
+        resolver = Resolver(client, self._cache, identity_of(client), pager)
+        node = resolver.resolve(self._expression, again=again)
+        self.was_remembered = resolver.was_remembered
+        return node.instance_id
+
+
+def finder_of(named: Named, cache_directory: Path) -> Finder:
+    """Finds what a host name names; nothing is asked yet.
+
+    Args:
+        named: What ssh was given.
+        cache_directory: The user's; answers are kept in a directory in it.
+
+    Raises:
+        UsageError: It is nothing that can be looked for.
+    """
+    expression = parse_by(named.by, named.text) if named.by else parse_expression(named.text)
+    return Finder(expression, Cache(cache_directory / "nodes"))
+
+
+def identity_of(client: AwsClient) -> str:
+    """What tells the answers of one caller from those that others get: the account, or what stands for it; the region.
+
+    Without an account a profile's name stands for it, not its keys, which many a helper makes anew each time. What is
+    kept for another by mistake does no harm: no account can start a session with an instance of another.
+    """
+    credentials = client.credentials()
+    account = getattr(credentials, "account_id", None) or client.profile or credentials.access_key
+    return f"{account} {client.region} {client.endpoint_url}"
