@@ -145,7 +145,6 @@ def _recall(text: str, kind_of_options: type[_Options]) -> _Options:
 
 def check_values(options: BlockOptions) -> None:
     """Refuse values that a block cannot carry; UsageError says which and why."""
-    _check_finders(options)
     for spec in (*(options.local_forward or ()), *(options.remote_forward or ())):
         if re.search(r"[\"'\\#]", spec):
             raise UsageError(
@@ -172,8 +171,8 @@ def check_values(options: BlockOptions) -> None:
         raise UsageError(f"--user {options.user!r} cannot be a user name")
 
 
-def _check_finders(options: BlockOptions) -> None:
-    """What host names stand for, where they are no ids."""
+def check_finders(options: BlockOptions) -> None:
+    """Refuse a ``--suffix`` or ``--by`` that is none, or both; raises UsageError."""
     if options.suffix and not _SUFFIX.fullmatch(options.suffix):
         raise UsageError(
             f"--suffix {options.suffix!r} cannot end a host name",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sshconf import empty_ssh_config_file
 
 from ssmssh.errors import UsageError
-from ssmssh.sshconfig.options import BlockOptions, check_option, check_values, flag_of
+from ssmssh.sshconfig.options import BlockOptions, check_finders, check_option, check_values, flag_of
 from ssmssh.sshconfig.sharing import SOCKET_NAME
 from ssmssh.target import is_instance_id
 
@@ -125,6 +125,7 @@ class SectionText:
 
     def check(self) -> list[tuple[str, str]]:
         """Refuse what would harm the file or one of the programs that read it; UsageError says why. The settings."""
+        check_finders(self.options)
         for pattern in self.patterns:
             if not _PATTERN.fullmatch(pattern):
                 raise UsageError(
