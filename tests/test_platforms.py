@@ -71,7 +71,7 @@ def test_files_that_cannot_be_locked(tmp_path: Path) -> None:
     program = """
 directory = Path.cwd()
 journal = modules["ssmssh.session.journal"]
-owner = journal.Owner(*["x"] * len(journal.Owner.__slots__))
+owner = journal.Owner(*["x"] * len(journal.Owner._fields))
 assert journal.Journal(directory, owner).record("a-session") is None
 with modules["ssmssh.sshconfig.files"].locked(directory):
     pass

@@ -11,8 +11,8 @@ suites and the sandbox do to stay away from the user's own.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 APPLICATION = "ssmssh"
 
@@ -20,8 +20,7 @@ DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 """The session document, where nobody names one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the environment; None where it is silent.
 
     `profile`, `region`, `endpoint_url` (for the ``ssm`` API), `stream_endpoint_url` (for ``ssmmessages``),
@@ -31,14 +30,18 @@ class Settings:
 
     profile: str | None = None
     region: str | None = None
-    endpoint_url: str | None = field(default=None, repr=False)  # not looked through yet for a password
-    stream_endpoint_url: str | None = field(default=None, repr=False)
+    endpoint_url: str | None = None
+    stream_endpoint_url: str | None = None
     document_name: str | None = None
     reason: str | None = None
     wait: str | None = None
     window: str | None = None
     rate: str | None = None
     log_file: str | None = None
+
+    def __repr__(self) -> str:
+        shown = self._replace(endpoint_url=None, stream_endpoint_url=None)  # not looked through yet for a password
+        return f"Settings{tuple(shown)}"
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ ANY = Expectation(frozenset(SessionType), is_multiplexed=None, hint="")
 
 def any_of(*session_types: SessionType) -> Expectation:
     """Sessions of these types, for one connection or many."""
-    return replace(ANY, session_types=frozenset(session_types))
+    return ANY._replace(session_types=frozenset(session_types))
 
 
 def examples(count: int) -> settings:

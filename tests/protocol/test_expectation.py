@@ -1,7 +1,5 @@
 """What kinds of session a use takes, through the handshake that tells the kind."""
 
-from dataclasses import replace
-
 import pytest
 
 from ssmssh.errors import ProtocolError, UsageError
@@ -11,7 +9,7 @@ from ssmssh.protocol.handshake import Handshake
 from ssmssh.protocol.payloads import ActionStatus, SessionType, parse_handshake_response
 from tests.protocol.support import ANY, answered, any_of, handshake_complete, handshake_request
 
-MULTIPLEXED = replace(ONE_CONNECTION, is_multiplexed=True, hint="use AWS-StartPortForwardingSession")
+MULTIPLEXED = ONE_CONNECTION._replace(is_multiplexed=True, hint="use AWS-StartPortForwardingSession")
 OLD, NEW = "3.0.196.0", "3.0.197.0"
 
 

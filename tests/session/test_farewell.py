@@ -1,7 +1,5 @@
 """How long a flush may take, and how each end is told."""
 
-from dataclasses import replace
-
 import pytest
 
 from ssmssh.errors import DoubledError, ExitStatus, SsmsshError, TargetError
@@ -17,10 +15,8 @@ from ssmssh.session.farewell import (
 )
 
 TARGET = "i-1 in eu-west-1 with profile prod"
-STATISTICS = replace(
-    DataChannel(client_id="", expectation=ONE_CONNECTION).statistics,
-    unacknowledged_messages=3,
-    unacknowledged_bytes=3000,
+STATISTICS = DataChannel(client_id="", expectation=ONE_CONNECTION).statistics._replace(
+    unacknowledged_messages=3, unacknowledged_bytes=3000
 )
 PORT = "port 2222"
 CRASH = "document process failed unexpectedly: ipc messaging received timeout signal , check log for crash reason"
@@ -61,7 +57,7 @@ def test_a_signal_late_in_a_flush_does_not_prolong_it() -> None:
 
 
 def test_what_did_not_arrive_is_told() -> None:
-    error = unflushed(TARGET, PORT, 500, replace(STATISTICS, any_data_acknowledged=True), is_connected=True)
+    error = unflushed(TARGET, PORT, 500, STATISTICS._replace(any_data_acknowledged=True), is_connected=True)
     assert error.exit_status == ExitStatus.NETWORK
     assert "3500 bytes" in error.sentence
     assert TARGET in error.sentence

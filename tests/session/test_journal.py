@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def test_a_live_session_is_never_taken(directory: Path) -> None:
 
 def test_what_a_killed_process_leaves_is_found_once(directory: Path) -> None:
     script = (
-        "import sys, pathlib, dataclasses\n"
+        "import sys, pathlib\n"
         "from ssmssh.session.journal import *\n"
         "owner = Owner('prod', 'eu-west-1', 'https://ssm.eu-west-1.amazonaws.com', boot_id())\n"
         "entry = Journal(pathlib.Path(sys.argv[1]), owner).record('killed-1')\n"
@@ -74,11 +73,11 @@ def test_what_a_killed_process_leaves_is_found_once(directory: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(OWNER, profile=None),
-        replace(OWNER, profile="dev"),
-        replace(OWNER, region="us-east-1"),
-        replace(OWNER, endpoint_url="https://127.0.0.1:1"),
-        replace(OWNER, boot_id="another computer, or before a restart"),
+        OWNER._replace(profile=None),
+        OWNER._replace(profile="dev"),
+        OWNER._replace(region="us-east-1"),
+        OWNER._replace(endpoint_url="https://127.0.0.1:1"),
+        OWNER._replace(boot_id="another computer, or before a restart"),
     ],
     ids=["no profile", "profile", "region", "endpoint", "boot"],
 )
@@ -129,7 +128,7 @@ def test_an_owner_rests_and_no_other(directory: Path) -> None:
     journal_here.rest()
     journal_here.rest()
     assert Journal(directory, OWNER).is_resting()
-    assert not Journal(directory, replace(OWNER, profile="dev")).is_resting()
+    assert not Journal(directory, OWNER._replace(profile="dev")).is_resting()
     (mark,) = directory.iterdir()
     assert stat.S_IMODE(mark.stat().st_mode) == 0o600
     for seconds in (REST_SECONDS + 60, -60):  # long ago; before the clock was set back
@@ -170,7 +169,7 @@ def make_old(path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, b"", b"{", b"[]", b"\xff", b"x" * 100_000])
-@pytest.mark.parametrize("owner", [OWNER, replace(OWNER, boot_id="before a restart"), replace(OWNER, profile="dev")])
+@pytest.mark.parametrize("owner", [OWNER, OWNER._replace(boot_id="before a restart"), OWNER._replace(profile="dev")])
 def test_an_old_file_is_only_removed(directory: Path, owner: Owner, text: bytes | None) -> None:
     path = leave(directory, "me-1", owner)
     if text is not None:

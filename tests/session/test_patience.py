@@ -1,7 +1,6 @@
 """How long the first answer is waited for, and what is said then."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -19,7 +18,7 @@ from ssmssh.session.patience import (
 )
 
 NOTHING = DataChannel(client_id="", expectation=ONE_CONNECTION).statistics
-SENT = replace(NOTHING, unacknowledged_messages=1)
+SENT = NOTHING._replace(unacknowledged_messages=1)
 ANSWERS_BY = 1009.5
 
 
@@ -149,7 +148,7 @@ def test_a_port_that_was_sent_nothing_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [replace(SENT, any_data_acknowledged=True), replace(SENT, data_received=True)],
+    [SENT._replace(any_data_acknowledged=True), SENT._replace(data_received=True)],
     ids=["acknowledged", "data"],
 )
 def test_a_port_that_has_answered_may_be_silent(patience: Patience, answer: Statistics) -> None:

@@ -59,18 +59,16 @@ FOREIGN_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError, *UN
 _LONGEST_QUOTE = 600
 """Characters; AWS's longest useful sentence, an AccessDenied with two ARNs, has about 450."""
 
-_SECRET = re.compile(
-    r"""((?i:(?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?
+_SECRET = r"""(?xs)
+    ((?i:(?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?
         |credential=)) (?=[^\s",;&]+[0-9A-Z+/=]) [^\s",;&]{12,}
-        | (//).*(?=@) | ((?i:invalid\ header\ value\ )).+""",
-    re.VERBOSE | re.DOTALL,
-)
-"""What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
+        | (//).*(?=@) | ((?i:invalid\ header\ value\ )).+"""
+"""Compiled by who has a failure to tell. What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
 load"); between the beginning of a URL, which may lack its scheme, and an ``@``, wherever its user information may end;
 and a header that http.client cannot send and repeats without its name, which may be the session token."""
 _WRONG_REGION = "scoped to a valid region"
 """What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
-_DENIED = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?")
+_DENIED = r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
 
 
 class Context(NamedTuple):
@@ -144,7 +142,7 @@ def is_for_later(error: Exception) -> bool:
 
 def quote(text: str) -> str:
     """A foreign text made fit to be shown: bounded, without what looks like a secret."""
-    text = _SECRET.sub(lambda m: (m[1] or m[2] or m[3]) + "***", text[: 4 * _LONGEST_QUOTE])
+    text = re.sub(_SECRET, lambda m: (m[1] or m[2] or m[3]) + "***", text[: 4 * _LONGEST_QUOTE])
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
 
 
@@ -300,7 +298,7 @@ def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
         return UsageError(context.sentence(reason), _fill(_CHECK_REGION, context))
     for codes, cls, hint, trouble in _CODES:
         if code in codes:
-            denied = _DENIED.search(message) if cls is AccessDeniedError else None
+            denied = re.search(_DENIED, message) if cls is AccessDeniedError else None
             on = f" on {denied['resource']}" if denied and denied["resource"] else ""
             next_step = f"ask for {denied['action']}{on}" if denied else _fill(hint, context)
             if cls is CredentialsError and context.origin and trouble:

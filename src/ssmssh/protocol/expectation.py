@@ -6,8 +6,7 @@ multiplexer takes the bytes of one connection for frames of many.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ssmssh.errors import UsageError
 from ssmssh.protocol.payloads import SessionType
@@ -16,8 +15,7 @@ from ssmssh.protocol.versions import MULTIPLEXED, MULTIPLEXING_AFTER, multiplexe
 _WITHOUT_HANDSHAKE: Final = (SessionType.STANDARD_STREAM, SessionType.INTERACTIVE_COMMANDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(NamedTuple):
     """What sessions are taken.
 
     Attributes:

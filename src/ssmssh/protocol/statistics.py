@@ -1,6 +1,6 @@
 """What a data channel tells about itself, for logs and for whoever watches over it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Counts:
@@ -13,8 +13,7 @@ class Counts:
         self.data_received = False
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(NamedTuple):
     """What a channel has done so far, and how it is. Messages are stream messages where nothing else is said.
 
     Attributes:

@@ -26,8 +26,8 @@ import platform
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ssmssh.ownfiles import CAN_LOCK, NO_SURPRISES, is_own, lock
 from ssmssh.settings import make_directory
@@ -49,8 +49,7 @@ MAX_AGE_SECONDS = 24 * 60 * 60
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Who may end a session: the same identity at the same endpoint, on the same boot of the same computer."""
 
     profile: str | None
@@ -93,7 +92,7 @@ class Journal:
         if not CAN_LOCK:
             return None
         path = self._directory / f"{hashlib.sha256(session_id.encode()).hexdigest()[:32]}.json"
-        text = json.dumps({"session_id": session_id, "started": time.time(), **asdict(self.owner)})
+        text = json.dumps({"session_id": session_id, "started": time.time(), **self.owner._asdict()})
         try:
             make_directory(self._directory)
             # Locked before it has its name: nobody may find it there without its lock.
@@ -149,7 +148,7 @@ class Journal:
     @property
     def _resting(self) -> Path:
         """A file that says by its time that the owner rests; removed like all others when it is old."""
-        owner = json.dumps(asdict(self.owner))
+        owner = json.dumps(self.owner._asdict())
         return self._directory / f"{hashlib.sha256(owner.encode()).hexdigest()[:32]}.rest"
 
     def _take(self, path: Path) -> Entry | None:
@@ -173,7 +172,7 @@ class Journal:
 
     def _read(self, descriptor: int) -> str:
         noted = json.loads(os.read(descriptor, MAX_ENTRY_BYTES))
-        owner = asdict(self.owner)
+        owner = self.owner._asdict()
         if not isinstance(noted, dict) or {name: noted.get(name) for name in owner} != owner:
             raise ValueError("no entry, or another's")
         return str(noted["session_id"])
