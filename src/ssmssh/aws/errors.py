@@ -59,13 +59,15 @@ FOREIGN_ERRORS = (boto.BotoCoreError, boto.ClientError, ResponseParserError, *UN
 _LONGEST_QUOTE = 600
 """Characters; AWS's longest useful sentence, an AccessDenied with two ARNs, has about 450."""
 
-_SECRET = r"""(?xs)
+_SENSITIVE = r"""(?xs)
     ((?i:(?:security.?token|session.?token|access.?token|token.?value|secret.?(?:access.?)?key|signature)"?\s*[:=]\s*"?
         |credential=)) (?=[^\s",;&]+[0-9A-Z+/=]) [^\s",;&]{12,}
         | (//).*(?=@) | ((?i:invalid\ header\ value\ )).+"""
-"""Compiled by who has a failure to tell. What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
+"""What may be a secret: behind such a name, what is too long and too motley for a word ("session token: Unable to
 load"); between the beginning of a URL, which may lack its scheme, and an ``@``, wherever its user information may end;
-and a header that http.client cannot send and repeats without its name, which may be the session token."""
+and a header that http.client cannot send and repeats without its name, which may be the session token. It is compiled
+when there is a failure to tell."""
+
 _WRONG_REGION = "scoped to a valid region"
 """What the answer to a signature for another region than the endpoint's says; its code is that of a wrong clock."""
 _DENIED = r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: (?P<resource>\S+))?"
@@ -142,7 +144,7 @@ def is_for_later(error: Exception) -> bool:
 
 def quote(text: str) -> str:
     """A foreign text made fit to be shown: bounded, without what looks like a secret."""
-    text = re.sub(_SECRET, lambda m: (m[1] or m[2] or m[3]) + "***", text[: 4 * _LONGEST_QUOTE])
+    text = re.sub(_SENSITIVE, lambda m: (m[1] or m[2] or m[3]) + "***", text[: 4 * _LONGEST_QUOTE])
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
 
 
