@@ -8,15 +8,17 @@ import contextlib
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from websockets.sync.client import ClientConnection, connect
 
 from ssmssh.protocol.message import (
@@ -47,8 +49,13 @@ TARGET = "i-0123456789abcdef0"
 PATIENCE_SECONDS = 20.0
 
 
-def aws_client(box: Sandbox, service: str, key: AccessKey | None = None, region: str | None = None) -> Any:
-    """A botocore client of the sandbox, without the user's configuration and without retries."""
+def aws_client(
+    box: Sandbox, service: str, key: AccessKey | None = None, region: str | None = None, *, validates: bool = True
+) -> Any:
+    """A botocore client of the sandbox, without the user's configuration and without retries.
+
+    It looks at arguments before it sends them, unless told otherwise.
+    """
     key = key or box.credentials
     session = botocore.session.Session()
     return session.create_client(
@@ -59,18 +66,18 @@ def aws_client(box: Sandbox, service: str, key: AccessKey | None = None, region:
         aws_access_key_id=key.access_key_id,
         aws_secret_access_key=key.secret_access_key,
         aws_session_token=key.session_token,
-        config=Config(retries={"total_max_attempts": 1}, proxies={}),
+        config=Config(retries={"total_max_attempts": 1}, proxies={}, parameter_validation=validates),
     )
 
 
-def stream_headers(box: Sandbox, url: str, key: AccessKey | None = None) -> dict[str, str]:
+def stream_headers(box: Sandbox, url: str, key: AccessKey | None = None, region: str | None = None) -> dict[str, str]:
     """The signed headers of the open request."""
     key = key or box.credentials
     parts = urlsplit(url)
     plain = f"https://{parts.netloc}{parts.path}"
     request = AWSRequest("GET", plain, params=dict(parse_qsl(parts.query)))
     credentials = Credentials(key.access_key_id, key.secret_access_key, key.session_token)
-    SigV4Auth(credentials, "ssmmessages", box.region).add_auth(request)
+    SigV4Auth(credentials, "ssmmessages", region or box.region).add_auth(request)
     return dict(request.headers.items())
 
 
@@ -99,6 +106,13 @@ def _context(box: Sandbox) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(box.ca_bundle))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def code_of(call: Callable[..., object], **arguments: object) -> str:
+    """The error code of a call that fails."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
 
 
 class DataChannel:

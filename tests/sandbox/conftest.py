@@ -1,16 +1,29 @@
-"""What the tests of the sandbox share: a target that echoes."""
+"""What the tests of the sandbox share: a target that echoes, and a sandbox with many instances."""
 
 import contextlib
 import itertools
 import socketserver
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ssmssh.sandbox import Sandbox
+from tests import leaks
+from tests.complaints import Complaints
 
 _numbers = itertools.count(2000)
+
+
+@pytest.fixture(scope="session")
+def fleet(temporary_directory: Path, complaints: Complaints) -> Iterator[Sandbox]:
+    """A sandbox with three hundred instances more, in two regions and accounts."""
+    before = leaks.Traces.take([temporary_directory])
+    with Sandbox(unpaced=True, instances=300) as box:
+        yield box
+    left = before.left_since()
+    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
 
 
 class _Echo(socketserver.BaseRequestHandler):
@@ -38,11 +51,11 @@ def echo_port(sandbox: Sandbox) -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def _nothing_breaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test during which a process of the sandbox logged an error: an exception that nothing foresaw."""
-    if "sandbox" not in request.fixturenames:
-        yield
-        return
-    box: Sandbox = request.getfixturevalue("sandbox")
-    logs = [box.directory / name for name in ("front.log", "gateway.log", "front.err", "gateway.err")]
+    boxes: list[Sandbox] = [
+        request.getfixturevalue(name) for name in ("sandbox", "fleet") if name in request.fixturenames
+    ]
+    names = ("front.log", "gateway.log", "front.err", "gateway.err")
+    logs = [box.directory / name for box in boxes for name in names]
     before = [log.stat().st_size for log in logs]
     yield
     for log, size in zip(logs, before, strict=True):

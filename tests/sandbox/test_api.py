@@ -12,19 +12,12 @@ from botocore.exceptions import ClientError
 
 from ssmssh.sandbox import INSTANCES, Sandbox
 from ssmssh.sandbox.keys import AccessKey
-from tests.sandbox.client import TARGET, DataChannel, aws_client
+from tests.sandbox.client import TARGET, DataChannel, aws_client, code_of
 
 
 @pytest.fixture
 def ssm(sandbox: Sandbox) -> Any:
     return aws_client(sandbox, "ssm")
-
-
-def code(call: Any, **arguments: Any) -> str:
-    """The error code of a call that fails."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return str(caught.value.response["Error"]["Code"])
 
 
 def start(ssm: Any, **arguments: Any) -> dict[str, str]:
@@ -47,7 +40,7 @@ def test_a_session_from_start_to_end(ssm: Any, sandbox: Sandbox) -> None:
     assert again["TokenValue"] != answer["TokenValue"]
     assert again["StreamUrl"] != answer["StreamUrl"]
     assert ssm.terminate_session(SessionId=session_id)["SessionId"] == session_id
-    assert code(ssm.resume_session, SessionId=session_id) == "DoesNotExistException"
+    assert code_of(ssm.resume_session, SessionId=session_id) == "DoesNotExistException"
     (row,) = ssm.describe_sessions(State="History", Filters=[{"key": "SessionId", "value": session_id}])["Sessions"]
     assert row["Status"] == "Terminated"
     assert row["EndDate"] >= row["StartDate"]
@@ -55,10 +48,10 @@ def test_a_session_from_start_to_end(ssm: Any, sandbox: Sandbox) -> None:
 
 
 def test_starts_that_are_refused(ssm: Any) -> None:
-    assert code(ssm.start_session, Target="i-00000000000000000") == "TargetNotConnected"
-    assert code(ssm.start_session, Target=TARGET, DocumentName="AWS-NoSuchThing") == "InvalidDocument"
+    assert code_of(ssm.start_session, Target="i-00000000000000000") == "TargetNotConnected"
+    assert code_of(ssm.start_session, Target=TARGET, DocumentName="AWS-NoSuchThing") == "InvalidDocument"
     for parameters in ({"portNumber": ["99999"]}, {"host": ["x"]}, {"portNumber": ["1", "2"]}):
-        assert code(start, ssm=ssm, Parameters=parameters) == "InvalidParameters"
+        assert code_of(start, ssm=ssm, Parameters=parameters) == "InvalidParameters"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +72,7 @@ def test_sessions_are_listed_by_page_and_filter(ssm: Any) -> None:
     assert [each for each in listed if each in started] == started
     none = ssm.describe_sessions(State="Active", Filters=[{"key": "InvokedBefore", "value": "2020-01-01T00:00:00Z"}])
     assert none["Sessions"] == []
-    assert code(ssm.describe_sessions, State="Active", NextToken="x") == "InvalidNextToken"
+    assert code_of(ssm.describe_sessions, State="Active", NextToken="x") == "InvalidNextToken"
     for session_id in started:
         ssm.terminate_session(SessionId=session_id)
 
@@ -124,18 +117,22 @@ def test_documents_of_aws(ssm: Any) -> None:
 def test_signatures_are_checked(sandbox: Sandbox) -> None:
     good = sandbox.credentials
     wrong_secret = AccessKey(good.access_key_id, "x" * 40, good.session_token)
-    assert code(aws_client(sandbox, "ssm", wrong_secret).describe_instance_information) == "InvalidSignatureException"
+    assert (
+        code_of(aws_client(sandbox, "ssm", wrong_secret).describe_instance_information) == "InvalidSignatureException"
+    )
     wrong_id = AccessKey("ASIAXXXXXXXXXXXXXXXX", good.secret_access_key, good.session_token)
-    assert code(aws_client(sandbox, "ssm", wrong_id).describe_instance_information) == "UnrecognizedClientException"
+    assert code_of(aws_client(sandbox, "ssm", wrong_id).describe_instance_information) == "UnrecognizedClientException"
     wrong_token = AccessKey(good.access_key_id, good.secret_access_key, "x")
-    assert code(aws_client(sandbox, "ssm", wrong_token).describe_instance_information) == "UnrecognizedClientException"
+    assert (
+        code_of(aws_client(sandbox, "ssm", wrong_token).describe_instance_information) == "UnrecognizedClientException"
+    )
     elsewhere = aws_client(sandbox, "ssm", region="eu-west-3")
-    assert code(elsewhere.describe_instance_information) == "InvalidSignatureException"
+    assert code_of(elsewhere.describe_instance_information) == "InvalidSignatureException"
     not_enabled = aws_client(sandbox, "ssm", region="af-south-1")
-    assert code(not_enabled.describe_instance_information) == "UnrecognizedClientException"
-    assert code(aws_client(sandbox, "ec2", region="af-south-1").describe_instances) == "AuthFailure"
-    assert code(aws_client(sandbox, "sts", wrong_secret).get_caller_identity) == "SignatureDoesNotMatch"
-    assert code(aws_client(sandbox, "ec2", wrong_id).describe_instances) == "AuthFailure"
+    assert code_of(not_enabled.describe_instance_information) == "UnrecognizedClientException"
+    assert code_of(aws_client(sandbox, "ec2", region="af-south-1").describe_instances) == "AuthFailure"
+    assert code_of(aws_client(sandbox, "sts", wrong_secret).get_caller_identity) == "SignatureDoesNotMatch"
+    assert code_of(aws_client(sandbox, "ec2", wrong_id).describe_instances) == "AuthFailure"
 
 
 def test_nothing_answers_unsigned(sandbox: Sandbox) -> None:
@@ -179,14 +176,14 @@ CALL_FAULTS = [
 @pytest.mark.parametrize(("fault", "expected"), CALL_FAULTS)
 def test_faults_of_calls_fail_as_often_as_asked(ssm: Any, sandbox: Sandbox, fault: str, expected: str) -> None:
     with sandbox.faults.during(fault):
-        assert code(start, ssm=ssm) == expected
+        assert code_of(start, ssm=ssm) == expected
         ssm.terminate_session(SessionId=start(ssm)["SessionId"])
 
 
 def test_faults_of_resuming_are_for_one_session(ssm: Any, sandbox: Sandbox) -> None:
     with DataChannel(sandbox) as one, DataChannel(sandbox) as other:
         sandbox.faults.set("resume-error:1", one.session_id)
-        assert code(ssm.resume_session, SessionId=one.session_id) == "InternalServerError"
+        assert code_of(ssm.resume_session, SessionId=one.session_id) == "InternalServerError"
         assert ssm.resume_session(SessionId=other.session_id)["TokenValue"]
         assert ssm.resume_session(SessionId=one.session_id)["TokenValue"]
         sandbox.faults.set("resume-expired", one.session_id)

@@ -22,6 +22,7 @@ from ssmssh.sandbox.httpio import Response, json_response
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.jsoncall import JsonCall
 from ssmssh.sandbox.nodecalls import NodeCalls
+from ssmssh.sandbox.pages import listing
 from ssmssh.sandbox.refusals import ApiError, access_denied
 
 _log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class Api:
                 row["EndDate"] = session["ended_at"]
             if all(_session_matches(row, key, value) for key, value in wanted):
                 rows.append(row)
-        return call.page("Sessions", rows, _SESSION_SIZES, self._faults)
+        return listing("Sessions", call.page(rows, _SESSION_SIZES, _SESSION_SIZES[1], self._faults))
 
     def _home_at(self, place: Place, session_id: str) -> Peer | None:
         """The gateway that has a session, if it was started there."""

@@ -5,7 +5,6 @@ them. Filters, wildcards and refusals: EC2 API Reference, ``DescribeInstances``;
 """
 
 import datetime as dt
-import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -142,10 +141,11 @@ def _pattern(value: str) -> re.Pattern[str]:
 
 
 def _reservations(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """What was launched together comes together: here, neighbours of one group."""
-    numbered = enumerate(instances)
-    groups = itertools.groupby(numbered, lambda pair: pair[1].group or pair[0])
-    return [[instance for _, instance in group] for _, group in groups]
+    """What was launched together comes together: here, those of one group."""
+    together: dict[str, list[Instance]] = {}
+    for instance in instances:
+        together.setdefault(instance.group or instance.instance_id, []).append(instance)
+    return list(together.values())
 
 
 def _instance(instance: Instance, now: dt.datetime) -> Value:

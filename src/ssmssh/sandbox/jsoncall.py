@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.faults import FaultSet
-from ssmssh.sandbox.pages import TokenError, cut
+from ssmssh.sandbox.pages import Page, Row, TokenError, cut
 from ssmssh.sandbox.refusals import ApiError
 
 
@@ -39,25 +39,17 @@ class JsonCall:
             raise ApiError("SerializationException", f"{name} must be a list of structures")
         return value
 
-    def page(
-        self, name: str, rows: Sequence[object], sizes: tuple[int, int], faults: FaultSet, *, default: int | None = None
-    ) -> dict[str, object]:
-        """The answer with the page of `rows` that is asked for, as `name`.
-
-        `sizes` are the smallest and the largest ``MaxResults``; without one there are `default`, or the largest.
+    def page(self, rows: Sequence[Row], sizes: tuple[int, int], default: int, faults: FaultSet) -> Page[Row]:
+        """The page of `rows` that is asked for; `sizes` are the smallest and the largest, `default` that of no word.
 
         Raises:
-            ApiError: it is neither, or the token is none of ours.
+            ApiError: the size is neither, or the token is none of ours.
         """
         smallest, largest = sizes
-        size = self.arguments.get("MaxResults", default or largest)
+        size = self.arguments.get("MaxResults", default)
         if not isinstance(size, int) or not smallest <= size <= largest:
             raise ApiError("ValidationException", f"MaxResults must be between {smallest} and {largest}.")
         try:
-            page = cut(rows, size, str(self.arguments.get("NextToken") or ""), faults)
+            return cut(rows, size, str(self.arguments.get("NextToken") or ""), faults)
         except TokenError:
             raise ApiError("InvalidNextToken", "The specified token isn't valid.") from None
-        answer: dict[str, object] = {name: list(page.rows)}
-        if page.next_token is not None:
-            answer["NextToken"] = page.next_token
-        return answer

@@ -3,20 +3,32 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from ssmssh.sandbox import nodes
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.inventory import Instance, Inventory
 from ssmssh.sandbox.jsoncall import JsonCall
+from ssmssh.sandbox.pages import Page, listing
 from ssmssh.sandbox.refusals import ApiError
 
-_INFORMATION_SIZES = (5, 50)
-_PROPERTIES_SIZES = (5, 1000)
 _DEFAULT_SIZE = 10
 """Of a page of DescribeInstanceInformation, by its documentation; of DescribeInstanceProperties nobody says."""
 _VALUES = 100
 _NODE_ID = re.compile(r"m?i-\w{8}|m?i-\w{17}")
+
+
+class _Listing(NamedTuple):
+    """One way to list nodes: the name of the list, its rows, the page sizes, and whether what is stopped is in it."""
+
+    name: str
+    show: Callable[[Instance, dt.datetime, str], dict[str, object]]
+    sizes: tuple[int, int]
+    has_stopped: bool
+
+
+_INFORMATION = _Listing("InstanceInformationList", nodes.information, (5, 50), has_stopped=False)
+_PROPERTIES = _Listing("InstanceProperties", nodes.properties, (5, 1000), has_stopped=True)
 
 
 class NodeCalls:
@@ -38,36 +50,37 @@ class NodeCalls:
         filters = _filters(call, "Filters", "InstanceInformationFilterList")
         if any(each.is_tag for each in filters) and not all(each.is_tag for each in filters):
             raise ApiError("ValidationException", "Tag filters can't be combined with other filter types.")
-        rows = self._rows(call, nodes.information, filters, lambda instance: instance.state != "stopped")
-        return call.page("InstanceInformationList", rows, _INFORMATION_SIZES, self._faults, default=_DEFAULT_SIZE)
+        return self._list(call, _INFORMATION, filters)
 
     async def describe_instance_properties(self, call: JsonCall) -> object:
         """``DescribeInstanceProperties``."""
         filters = _filters(call, "FiltersWithOperator", "InstancePropertyFilterList")
         if any(each.is_tag for each in filters):
             raise ApiError("InvalidFilterKey", "Tags are no filters of this call.")
-        rows = self._rows(call, nodes.properties, filters, lambda _: True)
-        return call.page("InstanceProperties", rows, _PROPERTIES_SIZES, self._faults, default=_DEFAULT_SIZE)
+        return self._list(call, _PROPERTIES, filters)
 
-    def _rows(
-        self,
-        call: JsonCall,
-        show: Callable[[Instance, dt.datetime, str], dict[str, object]],
-        filters: Sequence[nodes.Filter],
-        is_shown: Callable[[Instance], bool],
-    ) -> list[dict[str, object]]:
+    def _list(self, call: JsonCall, kind: _Listing, filters: Sequence[nodes.Filter]) -> object:
+        """The page. A row is made for what is asked for only: most calls have no filter, and many pages."""
         now, are_lost = dt.datetime.now(dt.UTC), self._are_lost()
-        rows = []
-        for instance in self._inventory.at(call.place):
-            if not (instance.is_node and is_shown(instance)):
-                continue
-            row = show(instance, now, "ConnectionLost" if are_lost else instance.ping_status)
-            if all(each.matches(instance, row) for each in filters):
-                rows.append(row)
-        return rows
+
+        def row(instance: Instance) -> dict[str, object]:
+            return kind.show(instance, now, "ConnectionLost" if are_lost else instance.ping_status)
+
+        found = [
+            instance
+            for instance in self._inventory.at(call.place)
+            if instance.is_node and (kind.has_stopped or instance.state != "stopped")
+            if not filters or _passes(filters, instance, row(instance))
+        ]
+        page = call.page(found, kind.sizes, _DEFAULT_SIZE, self._faults)
+        return listing(kind.name, Page([row(instance) for instance in page.rows], page.next_token))
 
     def _are_lost(self) -> bool:
         return self._faults.get("target-not-connected") is not None
+
+
+def _passes(filters: Sequence[nodes.Filter], instance: Instance, row: nodes.Row) -> bool:
+    return all(each.matches(instance, row) for each in filters)
 
 
 def _filters(call: JsonCall, name: str, legacy_name: str) -> list[nodes.Filter]:

@@ -22,6 +22,12 @@ class Page(NamedTuple, Generic[Row]):
     next_token: str | None
 
 
+def listing(name: str, page: Page[object]) -> dict[str, object]:
+    """A page in the form of Systems Manager: its rows as `name`, and the token."""
+    rows: dict[str, object] = {name: list(page.rows)}
+    return rows if page.next_token is None else rows | {"NextToken": page.next_token}
+
+
 class TokenError(Exception):
     """A token is none that a page gave out."""
 
