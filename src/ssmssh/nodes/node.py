@@ -34,6 +34,8 @@ GONE = frozenset({"shutting-down", "terminated"})
 class Node:
     """One machine. Texts are "" where nobody has said; times are seconds since 1970.
 
+    One class, because it is a row: what is known of one machine, and nothing is done with it here.
+
     Attributes:
         instance_id: ``i-...`` or, for what is not an EC2 instance, ``mi-...``.
         name: The tag ``Name``; of a hybrid node the name it was activated with. As written, or "".

@@ -16,6 +16,8 @@ class Counts:
 class Statistics(NamedTuple):
     """What a channel has done so far, and how it is. Messages are stream messages where nothing else is said.
 
+    One class, because it is a row: what was counted at one moment.
+
     Attributes:
         sent: Messages sent, resends not counted.
         received: Messages that were understood, of all kinds.

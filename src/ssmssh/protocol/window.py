@@ -98,6 +98,8 @@ class _Trial(NamedTuple):
 class Window:
     """The bound on unacknowledged bytes, envelopes included: a flood of tiny messages is bounded as well.
 
+    One class, because all of it decides about one number, and each round trip looks at all of it.
+
     Args:
         least_bytes: What it never falls below.
         initial_bytes: Where it begins.

@@ -87,7 +87,10 @@ class ApiConnection(Wire):
 
 
 class FrontServer:
-    """The API and the control calls."""
+    """The API and the control calls.
+
+    One class, because it is what there is one of in the process: what it holds is shared by all its connections.
+    """
 
     def __init__(self, directory: Path, umask: int) -> None:
         self._directory = directory

@@ -23,6 +23,8 @@ DAY_SECONDS = 86_400.0
 class Instance:
     """A machine, or something else that sessions lead to.
 
+    One class, because it is a row: what a file of instances says of one.
+
     Attributes:
         instance_id: An EC2 id (``i-…``), that of a hybrid node (``mi-…``), which EC2 does not know, or any other target
             of a session (``ecs:…``), which no call lists.

@@ -12,6 +12,8 @@ class SessionReport:
     The `agent_…` fields tell about the agent's side: resends, messages nobody has acknowledged, duplicates and
     unusable messages it was sent. `complaints` says in words what the client did that a correct one would not, the
     first twenty times, if the sandbox is strict.
+
+    One class, because it is a row: what was noted of one session.
     """
 
     session_id: str

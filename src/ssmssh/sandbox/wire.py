@@ -128,6 +128,9 @@ class Lane:
 class Wire(asyncio.Protocol):
     """A TLS connection that was accepted. A subclass says what is done with the bytes.
 
+    One class, because asyncio gives a connection to one object, and what TLS has buffered, what is held back and what
+    is swallowed are the same bytes at different moments.
+
     Args:
         tls: The server's context.
         weather: Asked for each piece of data, so that it can change while the connection lives.

@@ -94,7 +94,6 @@ class Link:
         self._connecting: Background[Connection] | None = None
         self._acknowledged_before = 0
         self._has_received = False
-        self._lost_at = 0.0
         self.has_started = False
         """Whether there has been a connection."""
 
@@ -183,8 +182,7 @@ class Link:
             self._outage.failed(error, now)
             return False
         if self.has_started:
-            self._outage.resumed(now)
-            _log.info("resumed after %.1f s", now - self._lost_at)
+            _log.info("resumed after %.1f s", self._outage.resumed(now))
         events.append(Connected(is_resumed=self.has_started))
         self.has_started = True
         self._acknowledged_before = self.statistics.acknowledged
@@ -243,7 +241,6 @@ class Link:
         self._drop_websocket()
         self._channel.disconnected(now)
         events.append(Lost(closed.sentence))
-        self._lost_at = now
         was_acknowledged = self.statistics.acknowledged > self._acknowledged_before
         was_fruitful = was_acknowledged or self._has_received or self._keepalive.is_stable
         self._outage.lost(closed, now, was_fruitful=was_fruitful)

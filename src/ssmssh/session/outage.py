@@ -88,9 +88,11 @@ class Outage:
                 "check the network, and a credential_process if the profile has one",
             )
 
-    def resumed(self, now: float) -> None:
-        """An attempt succeeded."""
-        self._down_seconds += now - self._lost_at
+    def resumed(self, now: float) -> float:
+        """An attempt succeeded, so many seconds after the loss."""
+        seconds = now - self._lost_at
+        self._down_seconds += seconds
+        return seconds
 
     def _delay(self) -> float:
         first, longest = DELAY_SECONDS

@@ -99,8 +99,7 @@ class Patience:
         self._describe = describe
         self._port = port
         self._patience_seconds = patience_seconds
-        self._handshake_seconds = ATTEMPT_HANDSHAKE_SECONDS if waits else math.inf
-        self._port_seconds = ATTEMPT_PORT_SECONDS if waits else PORT_SECONDS
+        self._waits = waits
         self._on_wait = on_wait
         self._has_told = False
         self._credentials_by = now + START_SECONDS
@@ -114,7 +113,7 @@ class Patience:
     def connected(self, now: float) -> None:
         """The WebSocket is open."""
         if self._stage is _Stage.BEGUN:
-            self._handshake_by = now + self._handshake_seconds
+            self._handshake_by = now + ATTEMPT_HANDSHAKE_SECONDS if self._waits else math.inf
             self._stage = _Stage.CONNECTED
 
     def lost(self, reason: str) -> None:
@@ -163,7 +162,7 @@ class Patience:
             if now >= self._credentials_by:
                 raise NetworkError(f"Finding credentials for {self._describe()} took more than {START_SECONDS:.0f} s")
         elif now >= min(answers_by, self._handshake_by):
-            raise self._too_late(self._patience_seconds if now >= answers_by else self._handshake_seconds)
+            raise self._too_late(self._patience_seconds if now >= answers_by else ATTEMPT_HANDSHAKE_SECONDS)
         if not self._has_told and now >= self._notice_at(answers_by) and (awaited := self._awaited()):
             self._has_told = True
             self._on_wait(awaited)
@@ -202,7 +201,7 @@ class Patience:
         if self.is_over or not statistics.unacknowledged_messages:
             self._port_by = None
         elif self._port_by is None:
-            self._port_by = now + self._port_seconds
+            self._port_by = now + (ATTEMPT_PORT_SECONDS if self._waits else PORT_SECONDS)
         elif now >= self._port_by:
             raise nothing_answers(self._describe(), self._port)
 

@@ -50,6 +50,8 @@ class BlockOptions:
     """What a block is asked to say; the fields are the options of ``install-config`` by name.
 
     None stands for "not chosen", an empty text or tuple for "chosen to have none".
+
+    One class, because it is a row: the options of one command, each on its own.
     """
 
     include: bool | None = None
