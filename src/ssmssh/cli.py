@@ -16,6 +16,7 @@ COMMANDS = {
     "install-config": "Write or update the block in ~/.ssh/config.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",
     "show-config": "Show what ssh will do for a host, and which lines decide it.",
+    "sync": "Write an entry in ~/.ssh/config for each instance, by its tags.",
     "uninstall-config": "Remove the block from ~/.ssh/config.",
 }
 """The commands with the line that the help shows."""

@@ -19,7 +19,6 @@ SUFFIXES = ("ssm", "lab")
         "web-1",
         "w",
         "1-web",
-        "web_1",
         "web.ssm",
         "a.b.lab",
         "web.eu-west-1",
@@ -62,6 +61,7 @@ def test_names_that_an_entry_may_have(name: str) -> None:
         ("a@b", "no host name"),
         ("a:b", "no host name"),
         ("a/b", "no host name"),
+        ("web_1", "no host name"),
         ("\U0001f680", "no host name"),
         ("caf\xe9", "no host name"),
         ("x" * 64, "no host name"),
@@ -86,7 +86,7 @@ def test_what_passes_is_a_word_that_every_program_reads_alike(name: str) -> None
     if not objection(name, SUFFIXES):
         assert name.isascii()
         assert len(name) <= MAX_NAME
-        assert not set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789._-")
+        assert not set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789.-")
         assert is_concrete(name)
         assert name[0] not in ".-"
         assert "." not in name or not name.rpartition(".")[2].isalpha() or name.rpartition(".")[2] in SUFFIXES

@@ -69,7 +69,7 @@ class HostsJob(NamedTuple):
         has_block = main.block(self.name) is not None or own.block(self.name) is not None
         # Where there is no block, it may have lost its markers: its entries are no hosts of somebody else's.
         clean = current if has_block else _without_strays(current, lambda _: True)
-        entries, refused = self.edit(there, self._free(ssh, place, clean, there))
+        entries, refused = self.edit(there, self.free(ssh, place, clean, there))
         if not has_block:
             clean = _without_strays(current, {entry.name for entry in entries}.__contains__)
         reader = reader_of(place, clean)
@@ -93,7 +93,8 @@ class HostsJob(NamedTuple):
         sampled = tuple(_sample(entries, theirs))
         return EntriesText(self.name, tuple(entries), self.script, place.directory_name, include, sampled)
 
-    def _free(self, ssh: str | None, place: Place, current: Files, there: Iterable[Entry]) -> Free:
+    def free(self, ssh: str | None, place: Place, current: Files, there: Iterable[Entry]) -> Free:
+        """Judges names for entries of this block, in which some are `there`: by what the files and known_hosts say."""
         main, own = opened(current)
         blocks = [(document, block) for document in (main, own) for block in document.blocks]
         suffixes = {suffix for _, block in blocks if (suffix := _suffix(block))}
@@ -112,6 +113,13 @@ class HostsJob(NamedTuple):
             return objection(name, suffixes) or answered or taken.by(name, is_new=name not in known)
 
         return free
+
+
+def edited(job: HostsJob, place: Place) -> Edited:
+    """What would be in the block, without a plan and a proof. Raises FileError."""
+    current = read(place)[0]
+    there = next((entries for document in opened(current) if (entries := entries_of(document, job.name))), ())
+    return job.edit(there, job.free(verify.find_ssh(), place, current, there))
 
 
 def listed(place: Place) -> dict[str, tuple[Entry, ...]]:

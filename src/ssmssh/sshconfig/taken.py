@@ -6,7 +6,7 @@ instance id. It is no pattern, no id, and not the name of a host that the user's
 of the user's that applies to some of our names is no reason to refuse them (``Host web-*`` with a ``User``), unless it
 says how to get there.
 
-libssh compares ``Host`` lines with the host in lower case, so no name has a capital.
+libssh compares ``Host`` lines with the host in lower case, so no name has a capital; and it takes no host with a ``_``.
 """
 
 import re
@@ -23,7 +23,7 @@ from ssmssh.target import is_instance_id
 MAX_NAME = 253
 """Characters of a host name (RFC 1035); no word of it may have more than 63."""
 
-_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _LIKE_ID = re.compile(r"m?i-.*", re.DOTALL)
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -59,7 +59,7 @@ def _form(name: str) -> str:
         return "it is a pattern"
     if name != name.lower() and _NAME.fullmatch(name.lower()):
         return "it has capitals, and some ssh clients compare in small letters"
-    return "it is no host name: small letters, digits, - and _, at most 63 between two dots"
+    return "it is no host name: small letters, digits and -, at most 63 between two dots"
 
 
 class Taken:
