@@ -57,6 +57,7 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     program.direct_log(options.log_file, is_verbose=options.verbose)
     remote = _prepare(options)
     from ssmssh.session.attempts import Attempts
+    from ssmssh.session.sides.stdio import StdioSide
 
     def say_awaited(awaited: str) -> None:
         """For a person who sits at a terminal and sees nothing happen; for nobody else."""
@@ -65,15 +66,8 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
 
     source.start()
     sink.start()
-    Attempts(
-        remote,
-        source,
-        sink,
-        wakeup,
-        stop_requested=lambda: bool(program.stop),
-        on_failure=program.fail,
-        on_wait=say_awaited,
-    ).run()
+    side = StdioSide(source, sink, lambda: bool(program.stop))
+    Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
     return ExitStatus.DONE
 
 

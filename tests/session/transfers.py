@@ -1,9 +1,10 @@
-"""Four ways to use a session, each a client that moves known bytes and looks at what has arrived.
+"""Five ways to use a session, each a client that moves known bytes and looks at what has arrived.
 
     upload      ssh with its input from a file, nothing comes back but a checksum
     download    ssh with its output to a file
     echo        somebody at ssh who sends a line when the last one has come back; the lines have all lengths
     sftp        paramiko writes a file there and reads it back
+    library     the same over a socket of `ssmssh.connect`, with no proxy
 
 The proxy runs under observation (`recorder`), so that its own end is known whatever the client makes of it.
 """
@@ -22,6 +23,7 @@ from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, digest, payload, wait_until
 
 RECORDER = Path(__file__).with_name("recorder.py")
+LIBRARY_CLIENT = Path(__file__).with_name("libraryclient.py")
 SFTP_CLIENT = Path(__file__).with_name("sftpclient.py")
 
 CLIENT_SECONDS = 90.0
@@ -39,7 +41,8 @@ class Outcome:
     """What became of one transfer.
 
     `is_whole` says that every byte has arrived and the client is content. `status`, `line` and `log` are the proxy's:
-    its exit status, what it said on stderr, its log. `seconds` is the client's time from start to end.
+    its exit status, what it said on stderr, its log; the library's are the same words. `seconds` is the client's time
+    from start to end.
     """
 
     is_whole: bool
@@ -161,6 +164,20 @@ def sftp(place: Place) -> tuple[bool, str]:
     return status == 0, errors
 
 
+def library(place: Place) -> tuple[bool, str]:
+    path = place.directory / "file"
+    path.write_bytes(payload(place.size_bytes, seed=3))
+    client = [sys.executable, str(LIBRARY_CLIENT), str(place.directory), str(place.box.ssh_config), EC2_HOST, str(path)]
+    status, _, errors = _run(client, place)
+    return status == 0, errors
+
+
 Transfer = Callable[[Place], tuple[bool, str]]
 
-TRANSFERS: Mapping[str, Transfer] = {"upload": upload, "download": download, "echo": echo, "sftp": sftp}
+TRANSFERS: Mapping[str, Transfer] = {
+    "upload": upload,
+    "download": download,
+    "echo": echo,
+    "sftp": sftp,
+    "library": library,
+}

@@ -19,6 +19,7 @@ from ssmssh.errors import SsmsshError
 from ssmssh.session.attempts import Attempts
 from ssmssh.session.keepalive import Keepalive
 from ssmssh.session.outage import Outage
+from ssmssh.session.sides.stdio import StdioSide
 from tests.protocol.agent import Agent
 from tests.session.farside import DELAY_SECONDS, RemoteSession, WebSocket
 from tests.session.nearside import Sink, Source, Wakeup
@@ -131,10 +132,8 @@ class World:
         ):
             sessions = Attempts(
                 cast("Any", self.service),
-                cast("Any", self.source),
-                cast("Any", self.sink),
+                StdioSide(cast("Any", self.source), cast("Any", self.sink), lambda: self.stop),
                 cast("Any", Wakeup()),
-                stop_requested=lambda: self.stop,
                 on_failure=self.failures.append,
                 on_wait=self.waits.append,
             )
@@ -196,6 +195,8 @@ class World:
 class Background:
     """A blocking call whose time is virtual: its result is there after a while."""
 
+    is_refused = False
+
     def __init__(self, world: World, name: str, call: Callable[[], Any]) -> None:
         self._world = world
         self._call = call
@@ -212,6 +213,9 @@ class Background:
     @property
     def is_done(self) -> bool:
         return self._outcome is not None
+
+    def abandon(self, dispose: Callable[[Any], object]) -> None:
+        pass
 
     def wait(self, timeout_seconds: float) -> bool:
         self._world.wait(self._world.now + timeout_seconds, lambda: self.is_done)

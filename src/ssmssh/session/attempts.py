@@ -15,13 +15,15 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from ssmssh.errors import NetworkError, SessionEndedError, SsmsshError, TargetError
+from ssmssh.protocol.events import HandshakeCompleted
 from ssmssh.session.patience import ATTEMPT_PAUSE_SECONDS, RESERVED_SECONDS
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.session import Session
-from ssmssh.session.sides.stdio import StdioSide
-from ssmssh.session.streams import InputPump, OutputPump, Wakeup
+from ssmssh.session.sides import LocalSide
+from ssmssh.session.streams import Wakeup
 
 KEPT_BYTES = 64 * 1024
 """Of input, for another session: an ssh client has said less than 4 KiB when it hears the server for the first time."""
@@ -32,67 +34,103 @@ _COME_TO_NOTHING = (TargetError, NetworkError, SessionEndedError)
 _log = logging.getLogger(__name__)
 
 
-class Attempts:
-    """The sessions of one local program, `remote` the first one's service side.
+class RepeatableSide(LocalSide, Protocol):
+    """A local side that another session can take over from the beginning, as long as it `is_unheard`."""
 
-    `on_wait` is told once what is being waited for.
+    def keep(self, limit_bytes: int) -> None:
+        """From now on keep what is taken; once that is more than `limit_bytes`, never again."""
+        ...
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether nothing of the far side was passed on, and all is kept that was taken."""
+        ...
+
+    def rewind(self) -> None:
+        """Have what is kept be taken again."""
+        ...
+
+
+class Attempts:
+    """The sessions of one local `side`, `remote` the first one's service side.
+
+    `run` does it all in the caller's thread. Whoever turns sessions otherwise takes one from `begin`, and another when
+    one has ended and `is_followed`.
+
+    Args:
+        remote: For the first session.
+        side: For all of them.
+        wakeup: Of the loop.
+        on_failure: Is told, at once, what the last one ends with.
+        on_open: As a `Session`'s.
+        on_wait: Is told once what is being waited for.
     """
 
     def __init__(
         self,
         remote: RemoteSession,
-        source: InputPump,
-        sink: OutputPump,
+        side: RepeatableSide,
         wakeup: Wakeup,
         *,
-        stop_requested: Callable[[], bool],
         on_failure: Callable[[SsmsshError], None],
+        on_open: Callable[[HandshakeCompleted], None] = lambda _: None,
         on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._remote = remote
-        self._source = source
-        self._sink = sink
+        self._side = side
         self._wakeup = wakeup
-        self._stop_requested = stop_requested
         self._on_failure = on_failure
+        self._on_open = on_open
         self._on_wait: Callable[[str], None] | None = on_wait
         self._failed = 0
         self._pause_seconds = 0.0
-        self._is_followed = False
+        self.remote = remote
+        """The service's side of the session that there is."""
+        self.is_followed = False
+        """Whether another session follows the one that is over."""
+        if remote.waits_for_target:
+            side.keep(KEPT_BYTES)
 
     def run(self) -> None:
         """Run sessions, until one has ended that no other follows; returns and raises as `Session.run` does."""
-        if self._remote.waits_for_target:
-            self._source.keep(KEPT_BYTES)
         while True:
-            side = StdioSide(self._source, self._sink, self._stop_requested)
-            session = Session(self._remote, side, self._wakeup, on_failure=self._judge, on_wait=self._tell)
+            session = self.begin()
             try:
                 session.run()
             except SsmsshError as error:
-                if not self._is_followed:
+                if not self.is_followed:
                     raise
                 _log.warning("another session in %.1f s: %s", self._pause_seconds, error)
             else:
                 return
-            self._source.rewind()
-            self._remote = self._remote.another(self._pause_seconds)
+
+    def begin(self) -> Session:
+        """The first session, or the one that follows."""
+        if self.is_followed:
+            self._side.rewind()
+            self.remote = self.remote.another(self._pause_seconds)
+            self.is_followed = False
+        return Session(
+            self.remote,
+            self._side,
+            self._wakeup,
+            on_failure=self._judge,
+            on_open=self._on_open,
+            on_wait=self._tell,
+        )
 
     def _judge(self, error: SsmsshError) -> bool:
         """Whether another session follows the one that is about to end with `error`; else that is told."""
-        self._is_followed = False
-        remote = self._remote
+        remote = self.remote
         if remote.waits_for_target and remote.session_id is not None and isinstance(error, _COME_TO_NOTHING):
             first, longest = ATTEMPT_PAUSE_SECONDS
             jitter = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
             self._pause_seconds = min(first * 2.0 ** min(self._failed, 8), longest) * jitter
             self._failed += 1
             is_in_time = time.monotonic() + self._pause_seconds + RESERVED_SECONDS < remote.answers_by
-            is_unheard = self._source.is_kept and not self._sink.has_written
-            self._is_followed = is_in_time and is_unheard and not self._stop_requested()
-        if not self._is_followed:
+            self.is_followed = is_in_time and self._side.is_unheard and not self._side.is_gone()
+        if not self.is_followed:
             self._on_failure(error)
-        return self._is_followed
+        return self.is_followed
 
     def _tell(self, awaited: str) -> None:
         if self._on_wait is not None:

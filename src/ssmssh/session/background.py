@@ -23,8 +23,18 @@ class Background(Generic[T]):
         self._wakeup = wakeup
         self._result: T
         self._error: BaseException | None = None
+        self._dispose: Callable[[T], object] | None = None
+        self._ending = threading.Lock()
+        """Held while the call ends, so that its result is either asked for or disposed of."""
         self._done = threading.Event()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self.is_refused = False
+        """Whether there is no thread for it: since Python 3.12 none can be started when the interpreter exits."""
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError as error:
+            self.is_refused = True
+            self._error = error
+            self._done.set()
 
     @property
     def is_done(self) -> bool:
@@ -42,10 +52,20 @@ class Background(Generic[T]):
             raise self._error
         return self._result
 
+    def abandon(self, dispose: Callable[[T], object]) -> None:
+        """Nobody asks for the result any more: `dispose` of it, now or when it is there."""
+        with self._ending:
+            self._dispose = dispose
+            if self.is_done and self._error is None:
+                dispose(self._result)
+
     def _run(self) -> None:
         try:
             self._result = self._call()
         except BaseException as error:  # noqa: BLE001 - raised again in `result`
             self._error = error
-        self._done.set()
+        with self._ending:
+            self._done.set()
+            if self._dispose is not None and self._error is None:
+                self._dispose(self._result)
         self._wakeup.wake()

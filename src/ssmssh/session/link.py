@@ -106,6 +106,13 @@ class Link:
         """Leave the connection, if there is one, and want no other; raises nothing."""
         self._remote.abandon()
         self._drop_websocket()
+        if self._connecting is not None:
+            self._connecting.abandon(lambda connection: connection.websocket.close())
+
+    def let_go(self) -> None:
+        """Close this process's copy of the connection, and say nothing: for a forked child."""
+        if self._websocket is not None:
+            self._websocket.let_go()
 
     def wait_started(self, timeout_seconds: float) -> None:
         """Block until an attempt to start that is under way has ended, at most for so long."""

@@ -186,6 +186,11 @@ class RemoteSession:
         if self._entry is not None:
             self._entry.remove()
 
+    def let_go(self) -> None:
+        """Close this process's copy of the note: for a forked child, whose parent's session it is."""
+        if self._entry is not None:
+            self._entry.release()
+
     def end_stale_sessions(self) -> None:
         """End what processes of ours that were killed have left open; for when our own session runs."""
         self._caller.end_stale_sessions()

@@ -67,16 +67,19 @@ class Session:
         wakeup: Wakeup,
         *,
         on_failure: Callable[[SsmsshError], bool] = lambda _: False,
+        on_open: Callable[[HandshakeCompleted], None] = lambda _: None,
         on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`on_failure` is told what it ends with, at once: to end the session may take seconds more.
 
-        It says whether another session follows, which needs the input. `on_wait` is for `Patience`.
+        It says whether another session follows, which needs the input. `on_open` is told that the far side takes data
+        from now on, `on_wait` is for `Patience`.
         """
         self._remote = remote
         self._side = side
         self._wakeup = wakeup
         self._on_failure = on_failure
+        self._on_open = on_open
         self._link = Link(remote, wakeup, side.expectation, side.key_source)
         self._patience = Patience(
             lambda: remote.description,
@@ -190,6 +193,7 @@ class Session:
                     self._is_shaken = True
                     self._patience.shaken()
                     self._side.opened(event)
+                    self._on_open(event)
                     self._reaping = Background("reap", self._remote.end_stale_sessions, self._wakeup)
                 case ChannelClosed():
                     _log.info("channel closed by the service: %s", event.output or "no reason given")
@@ -294,9 +298,15 @@ class Session:
         if error is not None:
             raise error
 
+    def let_go(self) -> None:
+        """Close this process's copies of what is open, and say nothing: for a forked child."""
+        self._link.let_go()
+        self._remote.let_go()
+
     def leave(self) -> None:
         """Want nothing of the loop any more, and take nothing of the local side. Does not block; once is enough."""
         self._link.drop()
+        self._side.unwatch()
         if not self._is_followed:
             self._side.discard()
 
@@ -311,7 +321,10 @@ class Session:
             self._link.wait_started(START_CALL_SECONDS if is_asked_for else TERMINATE_SECONDS)
         gives_up_at = time.monotonic() + TERMINATE_SECONDS
         if self._closed is None:
-            Background("terminate", self._remote.terminate, self._wakeup).wait(TERMINATE_SECONDS)
+            terminating = Background("terminate", self._remote.terminate, self._wakeup)
+            terminating.wait(TERMINATE_SECONDS)
+            if terminating.is_refused:
+                self._remote.terminate()
         else:
             self._remote.forget()
         if self._reaping is not None:

@@ -213,6 +213,10 @@ class WebSocket:
             self._transmit()
         self._transport.close()
 
+    def let_go(self) -> None:
+        """Close this process's copy of the socket, and say nothing: for a forked child."""
+        self._transport.let_go()
+
     def _take(self, pieces: list[bytes], messages: list[bytes | str]) -> None:
         """Take every frame that has arrived as a whole; one too long or masked is refused once its header is there."""
         self._held += pieces

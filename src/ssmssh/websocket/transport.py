@@ -111,6 +111,10 @@ class Transport:
         self._pending.clear()
         self._socket.close()
 
+    def let_go(self) -> None:
+        """Close this process's copy of the socket, and say nothing: for a forked child."""
+        self._socket.close()
+
     def _receive_through(self, layers: Iterable["_TlsLayer"]) -> list[bytes]:
         if self.ended is not None:
             return []

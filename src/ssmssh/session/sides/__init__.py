@@ -44,6 +44,10 @@ class LocalSide(Protocol):
         """Register what is waited for, with `owner` as the data; called before each wait of the loop."""
         ...
 
+    def unwatch(self) -> None:
+        """Wait for nothing any more: the session is over, and another one of the side may follow."""
+        ...
+
     def next_deadline(self, now: float) -> float:
         """When the loop is to give a turn at the latest; infinite for never."""
         ...

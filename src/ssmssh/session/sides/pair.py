@@ -20,7 +20,7 @@ import selectors
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from ssmssh.descriptors import CAN_POLL_PIPES, has_reader
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class PairSide:
-    """The side that has `end`, which it owns from now on; `on_open` is called in the loop's thread.
+    """The side that has `end`, which it owns from now on.
 
     All of it is for the loop's thread, but for `stop`; `finish` is for whichever thread ends the session, after that.
     """
@@ -52,16 +52,16 @@ class PairSide:
     is_at_end = False
     """A half close is no end; see the module."""
 
-    def __init__(self, end: socket.socket, on_open: Callable[[HandshakeCompleted], None] = lambda _: None) -> None:
+    def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._end = end
-        self._on_open = on_open
         self._watched: Watched | None = None
         self._input = InputQueue()
         self._output: deque[Chunk] = deque()
         self._output_bytes = 0
         self._is_at_eof = False
         self._is_unread = False
+        self._is_heard = False
         self._stopped = threading.Event()
 
     def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
@@ -70,6 +70,12 @@ class PairSide:
             self._watched = Watched(selector, owner)
         events = selectors.EVENT_READ if self._reads else 0
         self._watched.set(self._end, events | (selectors.EVENT_WRITE if self._output else 0))
+
+    def unwatch(self) -> None:
+        """Wait for nothing any more."""
+        if self._watched is not None:
+            self._watched.clear()
+            self._watched = None
 
     def next_deadline(self, now: float) -> float:
         """When to look whether the program has closed its end, if nothing else tells."""
@@ -82,13 +88,15 @@ class PairSide:
             self._read()
 
     def opened(self, handshake: HandshakeCompleted) -> None:
-        """Tell who waits for it."""
-        self._on_open(handshake)
+        """Nothing: what was written before has been waiting."""
 
     def received(self, events: Sequence[DataReceived | FlagReceived]) -> None:
         """Write, or queue. A port has nothing but output; a program that reads no more misses it."""
         output = [event.payload for event in events if isinstance(event, DataReceived)]
-        if not output or self._is_unread:
+        if not output:
+            return
+        self._is_heard = True
+        if self._is_unread:
             return
         is_first = not self._output  # else it is known that there is no room
         self._output += output
@@ -126,10 +134,21 @@ class PairSide:
         """Nobody waits for the far side any more, whether the program has closed its end or not; for any thread."""
         self._stopped.set()
 
+    def keep(self, limit_bytes: int) -> None:
+        """Keep what is taken, up to so much."""
+        self._input.keep(limit_bytes)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether nothing has come, and all of the input is kept."""
+        return self._input.is_kept and not self._is_heard
+
+    def rewind(self) -> None:
+        """Have the input be taken again."""
+        self._input.rewind()
+
     def discard(self) -> None:
         """Have what the program writes from now on fail, and let it see the end behind what is left to read."""
-        if self._watched is not None:
-            self._watched.clear()
         self._shut_down(socket.SHUT_RD)
         self._input.clear()
         while self._read():  # what is left unread would be told the program as a reset
@@ -144,6 +163,10 @@ class PairSide:
             self._write()
         if self._output_bytes:
             _log.warning("the program left %d bytes unread", self._output_bytes)
+        self._end.close()
+
+    def let_go(self) -> None:
+        """Close this process's copy of the end, and say nothing: for a forked child."""
         self._end.close()
 
     @property

@@ -43,6 +43,9 @@ class StdioSide:
     def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
         """Nothing: the pumps wake the loop."""
 
+    def unwatch(self) -> None:
+        """Nothing, again."""
+
     def next_deadline(self, now: float) -> float:
         """When to look whether the client is gone, if nothing else tells."""
         return now + POLL_SECONDS if self._source.is_at_end or self._source.is_full else math.inf
@@ -88,6 +91,19 @@ class StdioSide:
             return True
         may_be_gone = source.is_at_end or (source.is_full and not source.has_writer())
         return may_be_gone and not sink.has_reader()
+
+    def keep(self, limit_bytes: int) -> None:
+        """Keep what is taken, up to so much."""
+        self._source.keep(limit_bytes)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether nothing was written to the output, and all of the input is kept."""
+        return self._source.is_kept and not self._sink.has_written
+
+    def rewind(self) -> None:
+        """Have the input be taken again."""
+        self._source.rewind()
 
     def discard(self) -> None:
         """Let the local program write into nothing."""

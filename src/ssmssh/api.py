@@ -1,0 +1,244 @@
+"""What other programs import: a session as a socket.
+
+Nothing here prints, catches a signal, changes the environment, or leaves anything to clean up, and all of it may be
+called from any thread. docs/library.md tells how sessions end, and what is promised from one version to the next.
+
+Theory of operation. Who calls AWS is found out once for all sessions that are asked for in the same way
+(`ssmssh.session.caller`): as long as one of them lives, and for the last one as long as the process does, so that a
+program that goes from one instance to the next does not look for credentials at each. What counts is all that was said:
+the arguments and the environment's ``AWS_*`` and ``SSMSSH_*``. Files are read again after a failure that they may have
+been the reason of, so that a log-in in another window helps.
+"""
+
+import logging
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+from ssmssh import settings
+from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, UsageError
+from ssmssh.request import Request, prepare
+from ssmssh.session.caller import Caller
+from ssmssh.session.host import HostedSession
+from ssmssh.session.remote import RemoteSession
+from ssmssh.session.sessionsocket import CLOSE_SECONDS, SessionSocket
+from ssmssh.session.sides.pair import PairSide
+
+if TYPE_CHECKING:
+    from ssmssh.aws.client import AwsSettings
+
+__all__ = ["OpenSession", "SessionSocket", "connect", "open_session"]
+
+logging.getLogger("ssmssh").addHandler(logging.NullHandler())  # a library's: else warnings would go to stderr
+
+
+def connect(
+    target: str,
+    port: int = 22,
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    document_name: str | None = None,
+    parameters: Mapping[str, str | Sequence[str]] | None = None,
+    reason: str | None = None,
+    endpoint_url: str | None = None,
+    stream_endpoint_url: str | None = None,
+    wait: float | None = None,
+    timeout: float | None = None,
+) -> SessionSocket:
+    """Connect to a TCP port of an instance through Session Manager; a connected socket.
+
+    Blocks until the session is open, which is when the agent on the instance is ready to connect to the port. Whether
+    anything listens there is known only from what follows: reading raises `TargetError` if not.
+
+    Args:
+        target: An instance, as in ``ssh i-0123456789abcdef0``; a region and a profile may follow behind dots.
+        port: On the instance, from 1 to 65535.
+        profile: Name of an AWS profile; what `target` says comes first, ``SSMSSH_PROFILE`` and AWS's own configuration
+            come behind. It is the same with all that follows.
+        region: Name of an AWS region.
+        document_name: A session document of type Port; "AWS-StartSSHSession" if nobody names one.
+        parameters: The document's, besides its ``portNumber``.
+        reason: Noted in the account's session history.
+        endpoint_url: Of the ``ssm`` API.
+        stream_endpoint_url: Of the ``ssmmessages`` service.
+        wait: Seconds to wait for an instance that is starting: to connect, to take a session, to open its port. Up to
+            3600. Without it a session has 10 s to come about.
+        timeout: Seconds that this may take at most. As with `socket.create_connection` it is the socket's time-out,
+            too, from then on.
+
+    Raises:
+        UsageError: An argument or a setting is wrong.
+        CredentialsError: No credentials are found, or they are refused.
+        TargetError: The instance is not connected.
+        AccessDeniedError: AWS knows the caller and refuses the session.
+        NetworkError: The service was not reached, or the session did not come about in time.
+        SsmsshError: Whatever else of `ssmssh.errors` kept the session from being opened. Nothing of it is left then.
+    """
+    return open_session(
+        target,
+        port,
+        profile=profile,
+        region=region,
+        document_name=document_name,
+        parameters=parameters,
+        reason=reason,
+        endpoint_url=endpoint_url,
+        stream_endpoint_url=stream_endpoint_url,
+        wait=wait,
+        timeout=timeout,
+    ).socket
+
+
+def open_session(
+    target: str,
+    port: int = 22,
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    document_name: str | None = None,
+    parameters: Mapping[str, str | Sequence[str]] | None = None,
+    reason: str | None = None,
+    endpoint_url: str | None = None,
+    stream_endpoint_url: str | None = None,
+    wait: float | None = None,
+    timeout: float | None = None,
+) -> "OpenSession":
+    """Open a session to a TCP port of an instance: what `connect` does, for who wants to know more of it.
+
+    Arguments, errors and blocking are those of `connect`.
+    """
+    lists = {name: [value] if isinstance(value, str) else [*value] for name, value in (parameters or {}).items()}
+    request = prepare(
+        target,
+        port,
+        profile=profile,
+        region=region,
+        document_name=document_name,
+        parameters=lists,
+        reason=reason,
+        endpoint_url=endpoint_url,
+        stream_endpoint_url=stream_endpoint_url,
+        wait=wait,
+    )
+    caller = _caller(request)
+    remote = RemoteSession(caller, request.session)
+    ours, theirs = socket.socketpair()
+    try:
+        hosted = HostedSession(remote, PairSide(ours))
+    except BaseException:
+        ours.close()
+        theirs.close()
+        raise
+    end = SessionSocket.of(hosted, theirs)
+    try:
+        if not hosted.wait_settled(timeout):
+            raise NetworkError(f"Opening a session with {remote.description} took more than {timeout:g} s")
+        if hosted.failure is not None:
+            hosted.wait_ended(CLOSE_SECONDS)
+        hosted.raise_failure()
+    except BaseException as error:
+        end.let_go()
+        hosted.stop()
+        if isinstance(error, _OF_WHO_CALLS):
+            _drop(caller)
+        raise
+    end.settimeout(timeout)
+    return OpenSession(hosted, end)
+
+
+class OpenSession:
+    """A session that was opened; `open_session` makes one. As a context manager it is closed behind the block."""
+
+    def __init__(self, hosted: HostedSession, end: SessionSocket) -> None:
+        self._hosted = hosted
+        self.socket = end
+        """What leads to the port."""
+
+    def __repr__(self) -> str:
+        return f"<OpenSession {self.session_id} with {self.target}>"
+
+    @property
+    def session_id(self) -> str:
+        """As the service knows it; with ``wait`` it may change until the first byte has come."""
+        return self._hosted.remote.session_id or ""
+
+    @property
+    def target(self) -> str:
+        """The target as errors name it: with its region and profile."""
+        return self._hosted.remote.description
+
+    @property
+    def agent_version(self) -> str:
+        """The version of the SSM Agent on the instance, such as "3.3.4851.0"."""
+        handshake = self._hosted.handshake
+        return handshake.agent_version if handshake is not None else ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the session has ended, here and at the service; whether it has within `timeout` seconds.
+
+        It ends with the far side's connection, with `close`, or by a failure.
+
+        Raises:
+            SsmsshError: What it failed with.
+        """
+        has_ended = self._hosted.wait_ended(timeout)
+        if has_ended:
+            self._hosted.raise_failure()
+        return has_ended
+
+    def close(self) -> None:
+        """End the session: `SessionSocket.close`."""
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_callers: "weakref.WeakValueDictionary[tuple[AwsSettings, int], Caller]" = weakref.WeakValueDictionary()
+"""By what was said, the environment as a hash: it may hold keys."""
+
+_last: list[Caller] = []
+_looking = threading.Lock()
+"""Held for a look at both."""
+
+_OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
+"""Failures that may be others once the configuration has been read anew."""
+
+
+def _caller(request: Request) -> Caller:
+    """Who calls, shared with all sessions that are asked for in the same way."""
+    said = (item for item in settings.read().items() if item[0].startswith(("AWS_", "SSMSSH_")))
+    key = (request.aws, hash(frozenset(said)))
+    with _looking:
+        caller = _callers.get(key)
+        if caller is None:
+            caller = _callers[key] = Caller(request.aws, request.journal_directory)
+        _last[:] = [caller]
+        return caller
+
+
+def _drop(caller: Caller) -> None:
+    """Have the next one be found out anew."""
+    with _looking:
+        _last[:] = [each for each in _last if each is not caller]
+        for key in [key for key, each in _callers.items() if each is caller]:
+            del _callers[key]
+
+
+def _forget() -> None:
+    """A forked child shares no connection to the API with its parent."""
+    global _looking
+    _looking = threading.Lock()
+    _callers.clear()
+    _last.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget)
