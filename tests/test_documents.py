@@ -1,10 +1,14 @@
 """What the documents say exists: links, modules, commands, options, exit statuses; and the try-out runs."""
 
+import contextlib
 import importlib
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
+import tomllib
 from pathlib import Path
 
 import click
@@ -12,10 +16,16 @@ import pytest
 
 from ssmssh import cli, settings
 from ssmssh.errors import ExitStatus
+from ssmssh.protocol import expectation, message, payloads
+from ssmssh.protocol.events import DataReceived
 from ssmssh.sandbox.faults import FAULT_TYPES
+from ssmssh.session import sides
+from ssmssh.session.sides import stdio
+from ssmssh.session.streams import OutputPump, Wakeup
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")])
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -79,6 +89,60 @@ def test_modules_of_the_architecture_exist() -> None:
     assert modules
     source = ROOT / "src" / "ssmssh"
     assert [name for name in modules if not (source / name).is_dir() and not (source / f"{name}.py").is_file()] == []
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    named = set(re.findall(r"`((?:session|protocol|aws|websocket|network|nodes)\.[a-z.]+)`", ARCHITECTURE))
+    assert len(named) > 20
+    missing = [name for name in sorted(named) if importlib.util.find_spec(f"ssmssh.{name}") is None]
+    assert not missing
+
+
+def test_the_floors_of_the_architecture_are_those_that_imports_are_held_to() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = [each["layers"] for each in contracts if each["name"] == "A module imports only from lower floors"]
+    order = {name: number for number, layer in enumerate(layers) for name in layer.split(" | ")}
+    rows = re.findall(r"^\| (\d) \| ([^|]*) \|", ARCHITECTURE, flags=re.MULTILINE)
+    floors = [(int(floor), order[name.strip("/")]) for floor, row in rows for name in re.findall(r"`([\w/]+)`", row)]
+    assert len(floors) > 15
+    above = [(one, other) for one in floors for other in floors if one[0] > other[0] and one[1] >= other[1]]
+    assert not above
+
+
+def test_the_sketches_of_sides_are_made_of_what_there_is() -> None:
+    """They run, and answer what a session asks, under the names by which it asks."""
+    asked = {name for name in vars(sides.LocalSide) if not name.startswith("_")}
+    blocks = re.findall(r"^```python\n(.*?)^```$", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+    known = {**vars(sides), **vars(stdio), **vars(expectation), **vars(message), **vars(payloads)}
+    for block in blocks:
+        exec(block, known)
+        (name,) = re.findall(r"^class (\w+)", block, flags=re.MULTILINE)
+        own = {each for each in vars(known[name]) if not each.startswith("_")}
+        assert own - {"status"} <= asked, name
+        assert len(block.splitlines()) <= 30
+    assert {"CommandSide", "TerminalSide", "MuxSide"} <= set(known)
+
+
+def test_the_command_of_the_sketch_tells_outputs_and_status_apart() -> None:
+    known = {**vars(sides), **vars(stdio), **vars(expectation), **vars(message), **vars(payloads)}
+    (block,) = [
+        each for each in re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.DOTALL) if "class CommandSide" in each
+    ]
+    exec(block, known)
+    wakeup = Wakeup()
+    with contextlib.closing(wakeup), tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        pumps = [OutputPump(file.fileno(), wakeup) for file in (out, errors)]
+        side = known["CommandSide"](None, *pumps, lambda: False)
+        kinds = {
+            message.PayloadType.OUTPUT: b"o",
+            message.PayloadType.STD_ERR: b"err",
+            message.PayloadType.EXIT_CODE: b"7",
+        }
+        side.received([DataReceived(payload, kind) for kind, payload in kinds.items()])
+        assert [pump.queued_bytes for pump in pumps] == [1, 3]
+        assert side.status == 7
 
 
 def test_times_in_the_architecture_are_those_of_the_code() -> None:
