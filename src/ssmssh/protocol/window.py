@@ -26,7 +26,11 @@ the delay, so every cut is a trial: the window is halved until some messages sen
   window that carries as much as was carried before.
 * It has even risen: something else has happened at the same time, and the next trial decides.
 
-A trial never goes below what the official client's pace needs, as far as the path was seen to carry that.
+A trial never goes below what the official client's pace needs, as far as the path was seen to carry that. But a window
+that is at its least already is tried too, now and then: a delay that has risen just then would keep it there.
+
+A delay that a trial has shown to be the path's own may come and go. So it is remembered, and no trial is made of it
+for a while; meanwhile the window grows to what fills the path at its longest.
 
 A second kind of trial is made when no round trip has been as short as the path's own for a while, since a queue that
 is always there would pass for the path in the end: the window is what half fills the path, so that the queue runs
@@ -70,12 +74,26 @@ LEAST_FALL: Final = 1 / 16
 """Of the fall of the delay that a cut would bring about if the queue were ours alone. A part of it is enough, because
 several uploads may share the queue."""
 
+LEAST_FALL_OF_FLOOR: Final = 0.5
+"""The same where the window is what a cut leaves at least. What waits of so small a window explains little of a delay
+that is not ours, but more than the least fall."""
+
+FLOOR_TRIAL_SECONDS: Final = 10.0
+"""Between such trials: each costs half of the pace for two round trips, if the delay is not ours."""
+
 LARGER_FALL: Final = 0.25
 """A delay that is by so much less than even an empty queue of ours explains has fallen by itself."""
 
 MAX_TRIED_SECONDS: Final = 1.0
 """No longer round trip is believed because of a trial. Nearly all paths are shorter, by satellite 0.6 s; but many
 uploads that share a queue may each see too little fall, and must not drive one another on. It is still no cut."""
+
+ACCEPTED_SECONDS: Final = 30.0
+"""How long a delay that a trial has shown to be the path's own is taken for that when it comes again: as long as the
+baseline remembers. A delay that comes and goes within a second would otherwise be tried each time."""
+
+ACCEPTED_PART: Final = 0.75
+"""A window that was cut by less says too little about the delay for that."""
 
 CEILING_SECONDS: Final = 300.0
 """How long what may have been an overrun is remembered: a large upload then meets a new connection rarely."""
@@ -93,6 +111,7 @@ class _Trial(NamedTuple):
     aim_bytes: int
     """What the window becomes if the delay falls; 0 if this is to see the path."""
     is_second: bool = False
+    least_fall: float = LEAST_FALL
 
 
 class Window:
@@ -128,6 +147,9 @@ class Window:
         self._before_loss: tuple[int, int] | None = None
         self._trial: _Trial | None = None
         self._is_settled = False
+        self._accepted, self._accepted_until = 0.0, -math.inf  # a delay that is the path's own now and then
+        self._tolerated = math.inf  # no longer round trip lets the window grow
+        self._floor_tried_at = -math.inf
 
     def acknowledged(
         self, number: int, size: int, in_flight: int, next_number: int, sample: float | None, now: float
@@ -151,11 +173,12 @@ class Window:
                 self._fastest_in_round = sample
                 if sample < self.fastest_seconds:
                     self.fastest_seconds = sample
+                    self._tolerated = max(sample + TARGET_DELAY_SECONDS, self._accepted)
             window = self.size_bytes
             if (
                 window < self._ceiling
                 and 2 * self._peak >= window
-                and sample <= self.fastest_seconds + TARGET_DELAY_SECONDS
+                and sample <= self._tolerated
                 and self._trial is None
             ):
                 if window < self._threshold:
@@ -217,31 +240,39 @@ class Window:
             self._ceiling, self._ceiling_until = self._max, math.inf
         if fastest == math.inf:
             return
+        if now >= self._accepted_until:
+            self._accepted = 0.0
         trial = self._trial
         self._baseline.note(fastest, rate if trial is None else 0.0, now)
         if trial is None:
-            self._look_for_queue(fastest, rate)
+            self._look_for_queue(fastest, rate, now)
         elif not self._is_settled:  # only the message that has ended this round was sent since the trial began
             self._is_settled = True
             self._round_end = min(number + TRIAL_MESSAGES, next_number)
         elif trial.aim_bytes:
-            self._judge(trial, fastest)
+            self._judge(trial, fastest, now)
         else:
             self._take_back(trial)
             enough = int(trial.rate * (fastest + TARGET_DELAY_SECONDS))
             self.size_bytes = min(self.size_bytes, max(enough, self._floor(trial.rate)))
         self.fastest_seconds = self._baseline.seconds
+        self._tolerated = max(self.fastest_seconds + TARGET_DELAY_SECONDS, self._accepted)
 
-    def _look_for_queue(self, fastest: float, rate: float) -> None:
+    def _look_for_queue(self, fastest: float, rate: float, now: float) -> None:
         """Begin a trial if one is called for. Where the window is not used, there can be no queue of ours."""
         is_used = 2 * self._peak >= self.size_bytes
-        is_crowded = is_used and fastest > self._baseline.seconds + TARGET_DELAY_SECONDS
+        path = max(self._baseline.seconds, self._accepted)
+        is_crowded = is_used and fastest > path + TARGET_DELAY_SECONDS
         if is_crowded and self._was_crowded:
-            aim = int(self.size_bytes * (self._baseline.seconds + TARGET_DELAY_SECONDS / 2) / fastest)
+            aim = int(self.size_bytes * (path + TARGET_DELAY_SECONDS / 2) / fastest)
             floor = self._floor(rate)
             if self.size_bytes > floor:
                 half = max(int(TRIAL_PART * self.size_bytes), floor)
                 self._try(half, _Trial(self.size_bytes, self._threshold, fastest, rate, max(aim, half)))
+            elif floor <= LEAST_FLOOR_BYTES and now >= self._floor_tried_at + FLOOR_TRIAL_SECONDS:
+                self._floor_tried_at, size = now, self.size_bytes
+                half = max(int(TRIAL_PART * size), self._least)
+                self._try(half, _Trial(size, self._threshold, fastest, rate, size, least_fall=LEAST_FALL_OF_FLOOR))
         elif is_used and self._baseline.is_stale:
             self._baseline.is_stale = False
             half = max(int(TRIAL_PART * rate * self._baseline.seconds), self._least)
@@ -262,19 +293,22 @@ class Window:
         self._trial = None
         self.size_bytes, self._threshold = trial.size_bytes, trial.threshold
 
-    def _judge(self, trial: _Trial, seconds: float) -> None:
+    def _judge(self, trial: _Trial, seconds: float, now: float) -> None:
         """Decide what a cut has shown, after which the delay is `seconds`."""
         fall = trial.seconds * (1 - self.size_bytes / trial.size_bytes)
         if seconds < (trial.seconds - fall) * (1 - LARGER_FALL):
             self._take_back(trial)
-        elif seconds <= trial.seconds - LEAST_FALL * fall:
+        elif seconds <= trial.seconds - trial.least_fall * fall:
             self._trial = None
             self.size_bytes = self._threshold = max(self.size_bytes, trial.aim_bytes)
         elif seconds > trial.seconds + fall and not trial.is_second:
             half = max(int(TRIAL_PART * self.size_bytes), self._floor(trial.rate))
             self._try(half, trial._replace(seconds=seconds, is_second=True))
         else:
+            cut = self.size_bytes
             self._take_back(trial)
             self._was_crowded = False
             self._baseline.replace(min(seconds, MAX_TRIED_SECONDS))
+            if cut <= ACCEPTED_PART * self.size_bytes:
+                self._accepted, self._accepted_until = self._baseline.seconds, now + ACCEPTED_SECONDS
             self._threshold = max(self._threshold, min(int(self._baseline.rate * seconds), self._max))
