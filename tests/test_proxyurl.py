@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import UsageError
-from ssmssh.proxyurl import ProxyUrl, parse_proxy_url
+from ssmssh.network.proxyurl import ProxyUrl, parse_proxy_url
 
 
 def basic(text: str) -> str:

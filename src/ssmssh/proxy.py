@@ -138,10 +138,11 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
 
 def _prepare(options: "argparse.Namespace") -> "RemoteSession":
     """The service's side of what is asked for; no network, no helper yet."""
-    from ssmssh import settings, trust
+    from ssmssh import settings
+    from ssmssh.network import tls
 
-    bundle = trust.likely_bundle(settings.ca_bundle())
-    early = trust.EarlyContext(bundle) if bundle else None
+    bundle = tls.likely_bundle(settings.ca_bundle())
+    early = tls.EarlyContext(bundle) if bundle else None
     from ssmssh.aws.login import forbid_library
 
     forbid_library()

@@ -203,7 +203,7 @@ def test_repr_shows_no_secret(keys: None) -> None:
 def test_only_botocore_is_imported(keys: None, api: Api) -> None:
     program = """
 import sys
-from ssmssh.aws import endpoints, proxies, ssm, signing
+from ssmssh.aws import proxies, ssm, signing
 from ssmssh.aws.client import AwsClient, AwsSettings, known_partitions, profile_names
 from ssmssh.target import parse_target
 parse_target("i-0123456789abcdef0.eu-west-1", is_region=known_partitions().is_region, profile_names=profile_names)
@@ -211,7 +211,7 @@ client = AwsClient(AwsSettings(region="eu-west-1", endpoint_url=sys.argv[1]))
 started = ssm.start_session(
     client, "i-0123456789abcdef0", document_name=None, parameters={}, reason=None, patience_seconds=8.0
 )
-url = endpoints.check_stream_url(started.stream_url, client)
+url = client.check_stream_url(started.stream_url)
 signing.stream_headers(url, client.region, client.credentials())
 proxies.proxy_for(url)
 banned = "boto3 s3transfer paramiko cryptography click rich sshconf asyncio difflib websockets".split()

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.endpoints import (
     check_endpoint_url,
-    check_stream_url,
-    is_loopback,
-    likely_stream_url,
     stream_base,
     stream_url,
 )
 from ssmssh.errors import ProtocolError, UsageError
+from ssmssh.network.hosts import is_loopback
 
 REST = "/v1/data-channel/a@b.c-0123?role=publish_subscribe&cell-number=AA+/=%2b"
 SERVICE = f"wss://ssmmessages.eu-west-1.amazonaws.com{REST}"
@@ -196,13 +194,13 @@ def test_api_endpoints_that_cannot_be(url: str) -> None:
 def test_a_client_knows_what_to_check_with(keys: None) -> None:
     client = AwsClient(AwsSettings(region="cn-north-1"))
     url = f"wss://ssmmessages.cn-north-1.amazonaws.com.cn{REST}"
-    assert check_stream_url(url, client) == url
+    assert client.check_stream_url(url) == url
     with pytest.raises(ProtocolError, match=r"cn-north-1"):
-        check_stream_url(SERVICE, client)
+        client.check_stream_url(SERVICE)
     client = AwsClient(AwsSettings(region="eu-west-1", endpoint_url=LOCAL))
-    assert check_stream_url("ws://127.0.0.1:1/x", client) == "ws://127.0.0.1:1/x"
+    assert client.check_stream_url("ws://127.0.0.1:1/x") == "ws://127.0.0.1:1/x"
     client = AwsClient(AwsSettings(region="eu-west-1", stream_endpoint_url="https://gateway.example"))
-    assert check_stream_url(SERVICE, client) == f"wss://gateway.example{REST}"
+    assert client.check_stream_url(SERVICE) == f"wss://gateway.example{REST}"
 
 
 @pytest.mark.parametrize(
@@ -224,14 +222,14 @@ def test_the_likely_host(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     client = AwsClient(AwsSettings(region=region))
-    assert likely_stream_url(client) == url
+    assert client.likely_stream_url() == url
     if url is not None:
-        assert check_stream_url(url + REST, client) == url + REST
+        assert client.check_stream_url(url + REST) == url + REST
 
 
 def test_the_likely_host_is_the_one_that_the_user_names(keys: None) -> None:
     client = AwsClient(AwsSettings(region="eu-west-1", stream_endpoint_url="https://gateway.example:8443/"))
-    assert likely_stream_url(client) == "wss://gateway.example:8443"
+    assert client.likely_stream_url() == "wss://gateway.example:8443"
 
 
 def test_loopback_is_what_is_written_so() -> None:

@@ -18,9 +18,9 @@ from botocore.tokens import SSOTokenProvider
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.handlers import SERVICES
 from ssmssh.errors import AccessDeniedError, UsageError
+from ssmssh.network.tls import tls_context
 from ssmssh.session.caller import Caller
 from ssmssh.session.remote import RemoteSession, SessionRequest
-from ssmssh.websocket import tls_context
 from tests.aws.api import Api, refusal
 from tests.aws.test_handlers import CALLS
 

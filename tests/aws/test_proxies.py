@@ -4,7 +4,7 @@ import pytest
 
 from ssmssh.aws.proxies import proxy_for
 from ssmssh.errors import UsageError
-from ssmssh.proxyurl import ProxyUrl
+from ssmssh.network.proxyurl import ProxyUrl
 
 SERVICE = "wss://ssmmessages.eu-west-1.amazonaws.com/v1/data-channel/x"
 

@@ -10,7 +10,7 @@ import pytest
 from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.ssm import start_session
 from ssmssh.errors import NetworkError
-from ssmssh.websocket import tls_context
+from ssmssh.network.tls import tls_context
 from tests.aws.api import STARTED, Api, ok, serve
 from tests.session.websocket.server import Behaviour, Pki, Server, answer, make_pki
 from tests.session.websocket.test_proxy import Tunnel

@@ -16,7 +16,7 @@ from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.ssm import start_session, terminate_session
 from ssmssh.aws.transport import LONGEST_ANSWER_BYTES, ApiSession
 from ssmssh.errors import NetworkError, ProtocolError, TargetError
-from ssmssh.websocket import tls_context
+from ssmssh.network.tls import tls_context
 from tests.aws.api import STARTED, Answer, Api, ok, refusal, serve
 from tests.session.websocket.server import Pki, Server, make_pki
 

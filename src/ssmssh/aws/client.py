@@ -23,9 +23,9 @@ from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.session import Session
 
 from ssmssh import __version__
+from ssmssh.aws import endpoints
 from ssmssh.aws.answers import check_form
 from ssmssh.aws.credentials import Ask, equip, explain
-from ssmssh.aws.endpoints import check_endpoint_url, stream_base
 from ssmssh.aws.errors import CONFIGURATION_ERRORS, Context, mapped, quote
 from ssmssh.aws.generation import Generation, SharedSession
 from ssmssh.aws.handlers import register_handlers
@@ -38,8 +38,8 @@ from ssmssh.aws.together import Together
 from ssmssh.aws.transport import Sender
 from ssmssh.aws.variables import check_single_values, configuring, take_empty_profile_as_unset, unusable_setting
 from ssmssh.errors import FileError, SsmsshError, UsageError
+from ssmssh.network.tls import user_path
 from ssmssh.target import excerpt, suggest
-from ssmssh.trust import user_path
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
@@ -99,7 +99,7 @@ class AwsClient:
 
     def __init__(self, settings: AwsSettings) -> None:
         self.settings = settings
-        self.stream_base = stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
+        self.stream_base = endpoints.stream_base(settings.stream_endpoint_url) if settings.stream_endpoint_url else None
         self._sender = Sender((CONNECT_SECONDS, READ_SECONDS))
         session = self._new_session()
         self.profile: str | None = None
@@ -116,7 +116,7 @@ class AwsClient:
             self.ca_bundle: str | None = str(user_path(bundle)) if bundle else None
             endpoint_url = settings.endpoint_url or _configured_endpoint_url(session)
         if endpoint_url:
-            check_endpoint_url(endpoint_url)  # `Sender` does it, too, but by then credentials have been got
+            endpoints.check_endpoint_url(endpoint_url)  # `Sender` does it, too, but by then credentials have been got
         if not region:
             from ssmssh.aws.files import reason_in_files
 
@@ -193,6 +193,22 @@ class AwsClient:
         """What the names of the region's service hosts end with, plain and dual-stack."""
         # This session's loader has read the file already, for the client; `known_partitions` would read it again.
         return load_partitions(self._current.session.get_component("data_loader")).dns_suffixes(self.region)
+
+    def check_stream_url(self, url: str) -> str:
+        """The URL to connect to for the StreamUrl `url` of a session of this client: see `endpoints.stream_url`."""
+        return endpoints.stream_url(
+            url,
+            region=self.region,
+            dns_suffixes=self.dns_suffixes,
+            api_endpoint_url=self.endpoint_url,
+            base=self.stream_base,
+        )
+
+    def likely_stream_url(self) -> str | None:
+        """Scheme and host to which the StreamUrls of sessions will probably lead; None if nobody can tell."""
+        return self.stream_base or endpoints.likely_stream_url(
+            region=self.region, dns_suffixes=self.dns_suffixes, api_endpoint_url=self.endpoint_url
+        )
 
     @property
     def generation(self) -> int:

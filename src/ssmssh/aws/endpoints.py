@@ -9,61 +9,20 @@ or to this computer itself (a stand-in for tests). The second goes only to
 * this computer, if the API endpoint is on it too.
 
 Host names are compared as they stand, in lower case: the service writes them so, and what looks similar is not
-the same. URLs are cut and joined, never parsed and rebuilt, because the path and the query are signed and must
-stay as they are, byte for byte.
+the same. How a URL is cut, and what this computer is called, is told in `ssmssh.network.hosts`.
 """
 
-import ipaddress
 import re
-from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Sequence
 
 from ssmssh.errors import ProtocolError, UsageError
+from ssmssh.network.hosts import Url, cut_url
 from ssmssh.target import excerpt
-
-if TYPE_CHECKING:
-    from ssmssh.aws.client import AwsClient
-
-_LONGEST_URL = 8192
-"""Characters; real StreamUrls have about 200. Servers refuse request lines longer than this."""
-
-_URL = re.compile(
-    r"""(?P<scheme>[a-z]+)://
-        (?P<host>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])
-        (?P<port>:[0-9]{1,5})?
-        (?P<rest>(?:[/?][!-"$-\[\]-~]*)?)""",
-    re.VERBOSE,
-)
-"""No user information, fragment, backslash, blank, control or non-ASCII character; ``rest`` is path and query."""
 
 _WRITE = "write https://HOST[:PORT]"
 
 _STREAM_SERVICE = "ssmmessages"
 """The first word of the stream's host; AWS names variants of a service with a hyphen: ``ssmmessages-fips``."""
-
-
-class _Url(NamedTuple):
-    scheme: str
-    host: str
-    port: str  # ":443", or ""
-    rest: str
-
-    @property
-    def is_loopback(self) -> bool:
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, as written in a URL, is this computer: ``localhost`` or a literal loopback address.
-
-    Other spellings that some resolvers accept (``127.1``, ``0x7f000001``, ``localhost.``) are not.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
 
 
 def check_endpoint_url(url: str) -> None:
@@ -98,29 +57,16 @@ def stream_base(url: str) -> str:
     return f"{schemes[endpoint.scheme]}://{endpoint.host}{endpoint.port}"
 
 
-def check_stream_url(url: str, client: "AwsClient") -> str:
-    """The URL to connect to for the StreamUrl `url` of a session of `client`: `stream_url`, which see."""
-    return stream_url(
-        url,
-        region=client.region,
-        dns_suffixes=client.dns_suffixes,
-        api_endpoint_url=client.endpoint_url,
-        base=client.stream_base,
-    )
-
-
-def likely_stream_url(client: "AwsClient") -> str | None:
-    """Scheme and host to which the StreamUrls of `client`'s sessions will probably lead; None if nobody can tell.
+def likely_stream_url(*, region: str, dns_suffixes: Sequence[str], api_endpoint_url: str) -> str | None:
+    """Scheme and host to which the StreamUrls of a session will probably lead; None if nobody can tell.
 
     They name the plain host of the region, whether the API was called through a dual-stack endpoint or not. That it
-    is the FIPS one for a FIPS endpoint is a guess, which connects nobody to what is not FIPS.
+    is the FIPS one for a FIPS endpoint is a guess, which connects nobody to what is not FIPS. The arguments are those
+    of `stream_url`, the plain suffix the first.
     """
-    if client.stream_base is not None:
-        return client.stream_base
-    suffixes = client.dns_suffixes
-    api = _parse(client.endpoint_url.lower())
-    match = api and re.fullmatch(rf"ssm(-fips)?\.{re.escape(client.region)}\.(?:{_any_of(suffixes)})", api.host)
-    return f"wss://{_STREAM_SERVICE}{match[1] or ''}.{client.region}.{suffixes[0]}" if match else None
+    api = cut_url(api_endpoint_url.lower())
+    match = api and re.fullmatch(rf"ssm(-fips)?\.{re.escape(region)}\.(?:{_any_of(dns_suffixes)})", api.host)
+    return f"wss://{_STREAM_SERVICE}{match[1] or ''}.{region}.{dns_suffixes[0]}" if match else None
 
 
 def stream_url(
@@ -146,12 +92,12 @@ def stream_url(
     Raises:
         ProtocolError: `url` is malformed, or its host is not the service's.
     """
-    parsed = _parse(url)
+    parsed = cut_url(url)
     if parsed is None or parsed.scheme not in {"wss", "ws"}:
         raise ProtocolError("The StreamUrl is not a WebSocket URL", _foreign_hint(api_endpoint_url))
     if base is not None:
         return base + parsed.rest
-    api = _parse(api_endpoint_url.lower())
+    api = cut_url(api_endpoint_url.lower())
     if parsed.is_loopback and api is not None and api.is_loopback:
         return url
     if parsed.scheme == "wss" and parsed.port in {"", ":443"} and _is_service(parsed.host, region, dns_suffixes):
@@ -172,23 +118,13 @@ def _any_of(words: Collection[str]) -> str:
     return "|".join(map(re.escape, words))
 
 
-def _parse(url: str) -> _Url | None:
-    match = _URL.fullmatch(url) if len(url) <= _LONGEST_URL else None
-    if match is None:
-        return None
-    port = match["port"] or ""
-    if port and not 0 < int(port[1:]) < 65536:
-        return None
-    return _Url(match["scheme"], match["host"], port, match["rest"])
-
-
-def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> _Url:
-    parsed = _parse(url.lower())
+def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> Url:
+    parsed = cut_url(url.lower())
     if parsed is None and "@" in url:  # nothing of it is shown
         raise UsageError(f"{setting} seems to hold a user or a password, which endpoints do not take", _WRITE)
     if parsed is None or parsed.scheme not in schemes:
         raise UsageError(f"{setting}{_shown(url)} is not a URL of an endpoint", _WRITE)
-    if parsed.scheme in {"http", "ws"} and not parsed.is_loopback:
+    if not parsed.is_private:
         raise UsageError(f"{setting}{_shown(url)} is not encrypted", "use https; http is for loopback only")
     return parsed
 

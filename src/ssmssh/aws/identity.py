@@ -1,11 +1,58 @@
-"""Which account a caller acts in."""
+"""Which account a caller acts in; and under which name to keep what was found out for one, without asking who that is.
 
-from typing import TYPE_CHECKING
+GetCallerIdentity would say both, for a round trip of every command. But most providers of credentials say of which
+account they are (roles, IAM Identity Center, ``aws login``, helpers, and a profile's ``aws_account_id``), and what is
+known of instances is the account's. For the others the access key stands for it.
+
+The key is for caches, which may be lost. Which sessions are whose to end is not told by it but by the `Owner` of
+`ssmssh.session.journal`: temporary credentials have another key after each refresh, and a session must be found again
+by whoever comes next.
+"""
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh.aws.errors import mapped
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
+
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+
+
+class Identity(NamedTuple):
+    """Who calls, and where; its `str` is the key for what is kept. It holds no secret.
+
+    Callers that have the same get the same answers about what there is, as far as they may ask at all: users and roles
+    of one account share one.
+    """
+
+    who: str
+    """The account's id, or 32 hexadecimal digits where the credentials do not say it."""
+    partition: str
+    region: str
+    endpoint_url: str
+    """Of the ``ssm`` API: a stand-in has the same accounts."""
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+def identity_of(client: "AwsClient") -> Identity:
+    """The identity of `client`. No call is made for it, but the one for credentials if there are none yet.
+
+    Raises:
+        SsmsshError: As `AwsClient.service`.
+    """
+    credentials, api = client.credentials(), client.ssm.meta
+    account_id = getattr(credentials, "account_id", None)  # written by helpers and users: it could be anything
+    if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id):
+        who = account_id
+    else:
+        parts = (credentials.access_key, client.profile, api.endpoint_url)
+        who = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return Identity(who, api.partition, api.region_name, api.endpoint_url)
 
 
 def account_of(client: "AwsClient") -> str:

@@ -6,7 +6,7 @@ the system's settings on macOS and Windows. Were they to differ, a session would
 
 from typing import TYPE_CHECKING, Any
 
-from ssmssh.proxyurl import ProxyUrl, parse_proxy_url
+from ssmssh.network.proxyurl import ProxyUrl, parse_proxy_url
 
 if TYPE_CHECKING:
     from botocore.credentials import CredentialResolver

@@ -48,7 +48,7 @@ from urllib3 import exceptions as urllib3
 
 from ssmssh.aws.endpoints import check_endpoint_url
 from ssmssh.aws.proxies import proxy_for
-from ssmssh.proxyurl import ProxyUrl
+from ssmssh.network.proxyurl import ProxyUrl
 
 LONGEST_ANSWER_BYTES = 1024 * 1024
 """Those of session calls have below 4 KiB; so much is read at most, whatever has answered."""

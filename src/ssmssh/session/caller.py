@@ -12,14 +12,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from ssmssh.aws.client import AwsClient, AwsSettings
+from ssmssh.network.tls import tls_context
 from ssmssh.session.journal import Entry, Journal, Owner, boot_id
 from ssmssh.session.reaping import end_stale_sessions
-from ssmssh.websocket import tls_context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ssmssh.trust import EarlyContext
+    from ssmssh.network.tls import EarlyContext
 
 _reaped: set[Owner] = set()
 """For whom this process has looked for stale sessions: as many as it has profiles, regions and endpoints."""

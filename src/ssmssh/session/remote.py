@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh import __version__
-from ssmssh.aws import endpoints, proxies, signing, ssm
+from ssmssh.aws import proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError, TargetError
@@ -233,7 +233,7 @@ class RemoteSession:
 
     def _dial_early(self, client: AwsClient) -> EarlyDial | None:
         """Begin to connect to where the session will probably lead."""
-        url = endpoints.likely_stream_url(client)
+        url = client.likely_stream_url()
         if url is None:
             return None
         return EarlyDial(
@@ -269,7 +269,7 @@ class RemoteSession:
         self, client: AwsClient, started: StartedSession, timeout_seconds: float, early: EarlyDial | None = None
     ) -> Connection:
         self._stream_url = started.stream_url
-        url = endpoints.check_stream_url(started.stream_url, client)
+        url = client.check_stream_url(started.stream_url)
         try:
             websocket = WebSocket.open(
                 url,

@@ -8,7 +8,6 @@ Floor by floor, each file knowing only the ones above it:
 
 - `transport`: a non-blocking socket under any number of TLS layers, bytes in and bytes out;
 - `opening`: waiting for a transport, with a deadline and a way to be interrupted;
-- `tls`: which certificates are trusted, and what to say when one is not;
 - `http`: the head of an HTTP response, and a harmless piece of its body for error texts;
 - `urls`: the stream URL and the proxy's URL, cut into what is needed of them;
 - `dial`: name, TCP, proxy, TLS: from a URL to a transport;
@@ -18,6 +17,5 @@ Floor by floor, each file knowing only the ones above it:
 
 from ssmssh.websocket.client import WebSocket, WebSocketClosed
 from ssmssh.websocket.early import EarlyDial
-from ssmssh.websocket.tls import tls_context
 
-__all__ = ["EarlyDial", "WebSocket", "WebSocketClosed", "tls_context"]
+__all__ = ["EarlyDial", "WebSocket", "WebSocketClosed"]

@@ -28,7 +28,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError, SsmsshError
-from ssmssh.proxyurl import ProxyUrl
+from ssmssh.network.proxyurl import ProxyUrl
 from ssmssh.websocket.dial import dial
 from ssmssh.websocket.early import EarlyDial
 from ssmssh.websocket.frames import WHOLE_BINARY, build_binary, extent

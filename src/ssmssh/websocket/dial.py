@@ -21,12 +21,13 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from ssmssh.errors import NetworkError, ProtocolError
-from ssmssh.proxyurl import ProxyUrl
+from ssmssh.network.hosts import is_loopback
+from ssmssh.network.proxyurl import ProxyUrl
+from ssmssh.network.tls import handshake_error, tls_context
 from ssmssh.websocket.http import read_excerpt, read_head
 from ssmssh.websocket.opening import REACH_HINT, Deadline, finish_handshake, send_all
-from ssmssh.websocket.tls import handshake_error, tls_context
 from ssmssh.websocket.transport import Transport
-from ssmssh.websocket.urls import StreamUrl, is_loopback
+from ssmssh.websocket.urls import StreamUrl
 
 # RFC 8305, 8: the recommended pause before the next address is tried beside the last.
 _ATTEMPT_SECONDS = 0.25

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 
-from ssmssh.proxyurl import ProxyUrl
+from ssmssh.network.proxyurl import ProxyUrl
 from ssmssh.websocket.dial import dial
 from ssmssh.websocket.opening import Deadline
 from ssmssh.websocket.transport import Transport

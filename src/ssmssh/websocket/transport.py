@@ -14,6 +14,8 @@ import socket
 import ssl
 from collections.abc import Iterable
 
+from ssmssh.network.tls import tls_reason
+
 # What one `receive` takes at most. Large, because a call costs the same for a kilobyte and for all of it; not
 # larger, because it is also what one call may make of memory, and what is worked off before other work has a turn.
 RECEIVE_BYTES = 256 * 1024
@@ -211,8 +213,3 @@ class _TlsLayer:
     def say_goodbye(self) -> None:
         with contextlib.suppress(ssl.SSLError):  # its own goodbye was not there yet: nobody waits for it
             self._object.unwrap()
-
-
-def tls_reason(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in words: `SSLV3_ALERT_BAD_RECORD_MAC` becomes "sslv3 alert bad record mac"."""
-    return f"TLS error: {(error.reason or 'unknown').replace('_', ' ').lower()}"

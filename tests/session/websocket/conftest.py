@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from ssmssh.proxyurl import parse_proxy_url
-from ssmssh.websocket import WebSocket, tls_context
+from ssmssh.network.proxyurl import parse_proxy_url
+from ssmssh.network.tls import tls_context
+from ssmssh.websocket import WebSocket
 from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, Server, make_pki
 
 Connect = Callable[[Callable[[Peer], None]], WebSocket]

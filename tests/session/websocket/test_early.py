@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from ssmssh.errors import NetworkError, ProtocolError, UsageError
-from ssmssh.proxyurl import parse_proxy_url
+from ssmssh.network.proxyurl import parse_proxy_url
 from ssmssh.websocket import EarlyDial, early
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import PATIENCE_SECONDS, Behaviour, Peer, Pki, collect, wait_for_hang_up

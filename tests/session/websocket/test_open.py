@@ -71,7 +71,7 @@ def test_the_default_port_is_not_in_the_host_header() -> None:
         True, "ssmmessages.eu-west-1.amazonaws.com", 443, "/v1?x"
     )
     assert parse_stream_url("ws://[::1]:8080?x") == StreamUrl(False, "::1", 8080, "/?x")
-    assert parse_stream_url("ws://LOCALHOST") == StreamUrl(False, "LOCALHOST", 80, "/")
+    assert parse_stream_url("ws://localhost") == StreamUrl(False, "localhost", 80, "/")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ssmssh.errors import FileError, NetworkError
-from ssmssh.websocket import tls_context
+from ssmssh.network.tls import tls_context
 from tests.session.websocket.conftest import Serve, open_url
 from tests.session.websocket.server import Peer, Pki, answer, collect, wait_for_hang_up
 

@@ -15,10 +15,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ssmssh.errors import NetworkError, UsageError
-
-_LABEL = "[A-Za-z0-9_-]{1,63}"
-HOST = rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\]"
-"""A regular expression for the host in a URL: a name, or an address, in brackets if it is an IPv6 one."""
+from ssmssh.network.hosts import HOST, bracketed
 
 _URL = re.compile(
     rf"""(?:(?:(?P<scheme>[A-Za-z][A-Za-z0-9]*):)?//)?
@@ -109,8 +106,3 @@ def parse_proxy_url(url: str, setting: str) -> ProxyUrl:
     authorization = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if match["user"] else ""
     port = int(match["port"] or _DEFAULT_PORTS[scheme])
     return ProxyUrl(scheme == "https", match["host"].strip("[]").lower(), port, authorization)
-
-
-def bracketed(host: str) -> str:
-    """`host` as it is written in front of a port: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host

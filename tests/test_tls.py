@@ -7,8 +7,7 @@ import pytest
 from botocore.httpsession import get_cert_path
 
 from ssmssh.errors import FileError
-from ssmssh.trust import EarlyContext, likely_bundle
-from ssmssh.websocket import tls_context
+from ssmssh.network.tls import EarlyContext, likely_bundle, tls_context
 
 USUAL = Path(str(get_cert_path(True)))
 
