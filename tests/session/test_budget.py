@@ -25,7 +25,7 @@ WATCHED = Path(__file__).with_name("watched.py")
 MAX_MODULES = 430
 """400 with Python 3.11, botocore 1.44 and websockets 17: 45 of ours, 70 of botocore's, the rest is theirs."""
 
-MAX_OWN_MODULES = 80
+MAX_OWN_MODULES = 81
 """One mechanism a file: each costs 0.2 ms of every start."""
 
 FORBIDDEN = {
