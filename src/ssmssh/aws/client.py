@@ -62,8 +62,8 @@ class AwsSettings(NamedTuple):
         stream_endpoint_url: Of ``ssmmessages``, instead of the one the service names (VPC endpoints).
         ca_bundle: ``REQUESTS_CA_BUNDLE``, which botocore falls back to, for the WebSocket to do the same.
         data_cache: Directory for the part of botocore's data that sessions need (`ssmssh.aws.loader`). With it the
-            ``ssm`` client is made five times as fast, and has the operations of sessions only. Other services do not
-            notice.
+            ``ssm`` client is made five times as fast. It has the operations that are called here only, and so have
+            clients of EC2 and Auto Scaling; other services do not notice.
         role_cache: Directory for temporary credentials, instead of the AWS CLI's.
     """
 
