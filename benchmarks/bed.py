@@ -178,6 +178,12 @@ class Running:
         if got != data:
             raise RuntimeError(f"a program said {got!r} where {data!r} was expected")
 
+    def read(self) -> bytes:
+        """What it has written, or waits for it; raises RuntimeError at its end."""
+        if not (data := os.read(self.stdout, farside.PIECE_BYTES)):
+            raise RuntimeError("a program ended before its output was complete")
+        return data
+
     def skip(self, count: int) -> None:
         """Read that many bytes and forget them; raise RuntimeError if there are fewer."""
         while count:

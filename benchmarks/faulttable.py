@@ -16,11 +16,11 @@ HEAD = """\
 Made by `python -m benchmarks.faulttable > docs/faults.md`, with ssmssh {version} on {system}, {date}. The tests run
 the same on every change (`tests/session/test_faults.py`), and hold all of it but the figures.
 
-Each fault of the sandbox, or several at once, against four clients at the same time: `ssh` that uploads {size} kB,
-`ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({size} kB each way), and paramiko that
-does both by SFTP. The agent is as slow as the real one: it sends 1 KiB per millisecond, and resends one message in
-100 ms, which is most of the time that the rows with cuts and losses take. The seconds are of a machine that had other
-work: compare them with the first row.
+Each fault of the sandbox, or several at once, against five clients at the same time: `ssh` that uploads {size} kB,
+`ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({size} kB each way), paramiko that does
+both by SFTP, and the same over a socket of the library, without a proxy. The agent is as slow as the real one: it
+sends 1 KiB per millisecond, and resends one message in 100 ms, which is most of the time that the rows with cuts and
+losses take. The seconds are of a machine that had other work: compare them with the first row.
 
 Nothing hangs, and here no byte is lost, doubled or changed in silence: a cell says **all bytes**, or which exit status
 ended the session; the last column has the line that says why. 0, 129 and 143 go without one: the client is told that
