@@ -23,7 +23,6 @@ REASON = "\n\nOne class, because "
 
 TO_BE_SPLIT = {
     "sandbox/agent.py:Agent": 29,
-    "sandbox/box.py:Sandbox": 20,
     "sandbox/servicesession.py:ServiceSession": 19,
     "protocol/sending.py:SendStream": 18,
     "session/session.py:Session": 20,

@@ -5,30 +5,29 @@ import fnmatch
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO, cast
+from typing import Any, Literal, Self, cast
 
 from ssmssh import settings
 from ssmssh.errors import FileError, SsmsshError, UsageError
-from ssmssh.sandbox import environment, processes, sshd
+from ssmssh.sandbox import environment, sshd
 from ssmssh.sandbox.accounts import PROFILES, REGION
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.character import AGENT_VERSION
-from ssmssh.sandbox.control import Caller, ControlError, connect
+from ssmssh.sandbox.control import ControlError, connect
 from ssmssh.sandbox.faults import parse
 from ssmssh.sandbox.files import forbid_logs, make_directory, write_file
 from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.inventoryfile import resolve, write_text
 from ssmssh.sandbox.keys import AccessKey, make_access_key
+from ssmssh.sandbox.mainprocess import STOP_SECONDS, MainProcess
 from ssmssh.sandbox.reports import CallReport, SessionReport
 
 SshServer = Literal["auto", "system", "library"]
-_STOP_SECONDS = 15.0
 _AWKWARD = re.compile(r"""[:"'%\\\x00-\x1f]""")
 """What ends a word in PATH or in an ssh config, or means something else there: behind a colon the wrappers would not be
 found, and the user's own ssh and files would be used."""
@@ -90,6 +89,9 @@ class Sandbox:
         keep: The sandbox outlives this object and process, until `stop_directory`.
 
     Starting takes a good quarter of a second. Everything is below `directory`, which only its owner can enter.
+
+    One class, because it is all that its users hold of a sandbox: what it was asked for, and what there is of it. What
+    runs is a `MainProcess`.
     """
 
     def __init__(
@@ -112,22 +114,22 @@ class Sandbox:
         self.instances = resolve(instances, region, agent_version)
         self.region = region
         self.faults = Faults(self)
-        self._fault_texts = [str(parse(fault)) for fault in faults]
-        self._unpaced = unpaced
-        self._ssh_server = ssh_server
         self._gateways = gateways
-        self._unsigned_opens = unsigned_opens
-        self._handshake_seconds = handshake_seconds
-        self._strict = strict
-        self._seed = seed
+        self._ssh_server = ssh_server
+        self._fault_texts = [str(parse(fault)) for fault in faults]
+        self._character: Mapping[str, object] = {
+            "unpaced": unpaced,
+            "unsigned_opens": unsigned_opens,
+            "handshake_seconds": handshake_seconds,
+            "strict": strict,
+            "seed": seed,
+        }
         self._parent_directory = parent_directory
         self._keep = keep
         self._base = dict(settings.read())
         self._keys = {account_id: make_access_key(account_id) for account_id in dict.fromkeys(PROFILES.values())}
         self._directory: Path | None = None
-        self._caller: Caller | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: TextIO | None = None
+        self._main: MainProcess | None = None
         self._endpoints = environment.Endpoints("", ())
 
     def __enter__(self) -> Self:
@@ -139,10 +141,8 @@ class Sandbox:
     ) -> None:
         if not self._keep or error is not None:
             self.stop()
-            return
-        for file in (self._caller, self._errors):
-            if file is not None:
-                file.close()
+        elif self._main is not None:
+            self._main.let_go()
 
     # What there is.
 
@@ -230,13 +230,9 @@ class Sandbox:
         Raises:
             ControlError: the sandbox is gone or refuses.
         """
-        if self._caller is None:
+        if self._main is None:
             raise UsageError("the sandbox is not running", "use it in a with statement")
-        try:
-            return self._caller.call(name, **arguments)
-        except ControlError:
-            self.check()
-            raise
+        return self._main.call(name, **arguments)
 
     def check(self) -> None:
         """See to it that it has not ended by itself, as it does when one of its processes is lost; does not block.
@@ -244,8 +240,8 @@ class Sandbox:
         Raises:
             ControlError: it has; which process it was, and what that said, as far as it is known.
         """
-        if self._process is not None and self._process.poll() is not None:
-            raise ControlError(f"the sandbox has ended: {self._last_words() or 'its main process was killed'}")
+        if self._main is not None:
+            self._main.check()
 
     # Starting and stopping.
 
@@ -259,8 +255,7 @@ class Sandbox:
         try:
             self._start(self._directory)
         except ControlError as error:
-            self._end()
-            said = self._last_words()
+            said = self._end()
             self.stop()
             raise ControlError(error.sentence, said) from error
         except BaseException:
@@ -270,36 +265,19 @@ class Sandbox:
     def stop(self) -> None:
         """End everything; blocks until it is gone. Safe to call twice."""
         self._end()
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
-    def _end(self) -> None:
-        """End the processes."""
-        if self._directory is not None:
-            forbid_logs(self._directory / "ssmssh")
-        if self._caller is not None:
-            with contextlib.suppress(ControlError):
-                self._caller.call("stop")
-            self._caller.close()
-            self._caller = None
-        if self._process is not None:
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-
-    def _last_words(self) -> str:
-        """What the main process said before it ended, if anything."""
-        if self._errors is None:
+    def _end(self) -> str:
+        """End the processes; what the main one said last."""
+        main, self._main = self._main, None
+        if main is None:
             return ""
-        self._errors.seek(0)
-        return processes.last_words(self._errors.read())
+        main.end()
+        said = main.last_words()
+        main.let_go()
+        return said
 
     def _make_directory(self) -> Path:
         path = Path(tempfile.mkdtemp(prefix="ssmssh-sandbox-", dir=self._parent_directory))
@@ -315,12 +293,7 @@ class Sandbox:
         return path
 
     def _start(self, directory: Path) -> None:
-        connection, self._process = processes.start(
-            "ssmssh.sandbox.front", directory / "front.err", str(directory), str(self._gateways)
-        )
-        # The directory, and this file in it, are gone when the other end is; what was written can be read all the same.
-        self._errors = (directory / "front.err").open(encoding="utf-8", errors="replace")
-        self._caller = Caller(connection, "the sandbox")
+        self._main = MainProcess(directory, self._gateways)
         certificate = make_server_certificate()
         write_file(directory / "ca.pem", certificate.authority)
         write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
@@ -335,14 +308,10 @@ class Sandbox:
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
             "keys": [list(astuple(key)) for key in self._keys.values()],
-            "unpaced": self._unpaced,
-            "unsigned_opens": self._unsigned_opens,
-            "handshake_seconds": self._handshake_seconds,
-            "strict": self._strict,
-            "seed": self._seed,
+            **self._character,
             "sshd": program,
         }
-        answer = self._caller.call(
+        answer = self._main.call(
             "configure",
             gateway=gateway,
             region=self.region,
@@ -382,7 +351,7 @@ def stop_directory(directory: Path) -> None:
     forbid_logs(directory / "ssmssh")
     try:
         caller.call("stop")
-        caller.wait_closed(_STOP_SECONDS)
+        caller.wait_closed(STOP_SECONDS)
     finally:
         caller.close()
     shutil.rmtree(directory, ignore_errors=True)
