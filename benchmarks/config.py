@@ -3,6 +3,10 @@
 ``install-config --yes`` writes its block into a config of so many hosts; a second run finds nothing to change, which
 ssh has to prove all the same. All that they start counts, ssh as well, which parses the file at each question. The
 hosts are in the file itself or in one that it includes. ``empty lines`` is a million of them.
+
+``ssmssh sync`` writes an entry for each instance of two regions and accounts into an empty config, and finds nothing to
+change in a second run; it lists them in a sandbox, whose own work does not count. ``ssh -G`` is what each ssh then
+pays.
 """
 
 import functools
@@ -12,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.bed import Running
+from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.environment import installed_script
 
 _HOST = b"Host h%d g%d*\n    HostName 10.0.0.1\n    User me\n\n"
@@ -35,12 +40,23 @@ def run(plan: report.Plan) -> None:
             for what, text in texts.items()
             for outcome, written in (("written", text), ("nothing to change", None))
         }
-        samples = report.take_turns(plan, runs)
+        entries = plan.count(2000)
+        with Sandbox(unpaced=True, instances=entries) as box:
+            runs |= {
+                (f"sync of {entries}", "written"): functools.partial(_sync, directory, box, b""),
+                (f"sync of {entries}", "nothing to change"): functools.partial(_sync, directory, box, None),
+                (f"sync of {entries}", "ssh -G"): functools.partial(_ask_ssh, directory),
+            }
+            samples = report.take_turns(plan, runs)
     report.show_table(
         "config",
         ("", "CPU ms", "/ 10 hosts"),
         [
-            (f"{what}, {outcome}", report.median(values, 0, 1e-3), report.ratio(values, samples["10 hosts", outcome]))
+            (
+                f"{what}, {outcome}",
+                report.median(values, 0, 1e-3),
+                report.ratio(values, samples["10 hosts", outcome if ("10 hosts", outcome) in samples else "written"]),
+            )
             for (what, outcome), values in samples.items()
         ],
     )
@@ -52,10 +68,30 @@ def _hosts(count: int) -> bytes:
 
 def _install(directory: Path, text: bytes | None) -> float:
     """CPU seconds of one run of install-config on a file of `text`, or on the file of the run before."""
-    config = directory / "config"
-    if text is not None:
-        config.write_bytes(text)
-        config.chmod(0o600)
+    config = _given(directory / "config", text)
     words = [str(installed_script("ssmssh")), "install-config", "--yes", "--config-file", str(config)]
     with Running([*words, "--user", "ec2-user"], os.environ, directory) as running:
         return running.end().cpu_seconds
+
+
+def _sync(directory: Path, box: Sandbox, text: bytes | None) -> float:
+    """CPU seconds of one run of sync, as `_install`."""
+    config = _given(directory / "entries", text)
+    everywhere = ["--profile", "sandbox", "--profile", "other", "--region", "us-east-1,eu-west-1"]
+    words = [str(installed_script("ssmssh")), "sync", "--yes", "--config-file", str(config), *everywhere]
+    with Running([*words, "--user", "ec2-user"], box.environment, directory) as running:
+        return running.end().cpu_seconds
+
+
+def _ask_ssh(directory: Path) -> float:
+    """CPU seconds of ssh, with the entries of the run before."""
+    with Running(["ssh", "-G", "-F", str(directory / "entries"), "nobody"], os.environ, directory) as running:
+        return running.end().cpu_seconds
+
+
+def _given(config: Path, text: bytes | None) -> Path:
+    """The config, with that text if there is one."""
+    if text is not None:
+        config.write_bytes(text)
+        config.chmod(0o600)
+    return config

@@ -104,7 +104,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("paced", {"raw, bare client", *(f"{way}, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
         ("echo", {"bare client", "ssmssh-proxy"}),
         ("scale", {"1 up", "2 up", "1 down", "2 down", "1 down, reader rests 2 s"}),
-        ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written"}),
+        ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written", "ssh -G"}),
         ("library", {"proxies", "library, one loop for all", "library, one loop each"}),
         ("micro", {"floor", "receive + ack", "send + ack", "WebSocket in", "WebSocket out, by the library"}),
     ],

@@ -119,6 +119,7 @@ def _listed(profile: str | None, region: str | None, wanted: Filters, template: 
             region=region or said.region or settings.aws_region(),
             endpoint_url=said.endpoint_url,
             ca_bundle=settings.requests_ca_bundle(),
+            data_cache=settings.cache_directory(),
         )
     )
     account = account_of(client)
