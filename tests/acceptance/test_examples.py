@@ -13,7 +13,12 @@ from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, payload, wai
 from tests.acceptance.openssh import effective, identity_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TESTED = {"README.md", "ansible-inventory.yml", "paramiko_transfer.py", "ssh_config", "vscode-settings.jsonc"}
+LIBRARY = {
+    "library_download.py", "library_fabric.py", "library_netmiko.py", "library_threads.py", "test_with_sandbox.py",
+}  # fmt: skip
+"""Run by `test_library_examples`."""
+
+TESTED = {"README.md", "ansible-inventory.yml", "paramiko_transfer.py", "ssh_config", "vscode-settings.jsonc", *LIBRARY}
 
 
 def test_there_is_no_example_without_a_test() -> None:
