@@ -4,6 +4,7 @@ The far side is an agent in the test's hands, the near side a program at a socke
 """
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -30,8 +31,10 @@ from ssmssh.session.caller import Caller
 from ssmssh.session.keying import KeySource
 from ssmssh.session.remote import RemoteSession, SessionRequest
 from ssmssh.session.session import Session
+from ssmssh.session.sides import Controls
 from ssmssh.session.sides.pair import PairSide
 from ssmssh.session.streams import Wakeup
+from tests.acceptance.clients import wait_until
 from tests.acceptance.rogue import RogueApi
 from tests.protocol.support import any_of, handshake_complete, handshake_request
 from tests.session.rogueagent import ANSWER_SECONDS, RogueAgent, rogue_session
@@ -89,17 +92,40 @@ class ShellSide(PairSide):
         self.key_source = key_source
 
 
+class TerminalSide(ShellSide):
+    """The same with the size of a terminal, which the test may change."""
+
+    size = (80, 24)
+
+    def __init__(self, end: socket.socket, key_source: KeySource | None) -> None:
+        super().__init__(end, key_source)
+        self._told = (0, 0)
+
+    def control(self, controls: Controls, now: float) -> None:
+        if self._told != self.size and controls.may_send_size:
+            self._told = self.size
+            controls.send_size(*self._told, now)
+
+
 class Running:
     """A session in a thread, and the program's end of its socket pair."""
 
-    def __init__(self, api: RogueApi, directory: Path, key_source: KeySource | None, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        api: RogueApi,
+        directory: Path,
+        key_source: KeySource | None,
+        patience_seconds: float,
+        kind: type[ShellSide] = ShellSide,
+    ) -> None:
         settings = AwsSettings(region="eu-west-1", endpoint_url=api.url)
         request = SessionRequest(TARGET, "AWS-StartSSHSession", {}, None, patience_seconds)
         ours, self.program = socket.socketpair()
         self.program.settimeout(ANSWER_SECONDS)
         self.wakeup = Wakeup()
         remote = RemoteSession(Caller(settings, directory / "sessions"), request)
-        self._session = Session(remote, ShellSide(ours, key_source), self.wakeup)
+        self.side = kind(ours, key_source)
+        self._session = Session(remote, self.side, self.wakeup)
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -123,6 +149,7 @@ def running(
     directory: Path,
     key_source: KeySource | None,
     patience_seconds: float = ANSWER_SECONDS,
+    kind: type[ShellSide] = ShellSide,
 ) -> Iterator[tuple[Running, RogueApi]]:
     """A session with an agent that does `behave`; in the end neither is left, and the service was told."""
     failures: list[BaseException] = []
@@ -135,7 +162,7 @@ def running(
             raise
 
     with rogue_session(noted) as api:
-        session = Running(api, directory, key_source, patience_seconds)
+        session = Running(api, directory, key_source, patience_seconds, kind)
         try:
             yield session, api
         finally:
@@ -273,3 +300,26 @@ def test_a_side_that_cannot_encrypt_says_so_at_once(tmp_path: Path) -> None:
         assert "KMSEncryption failed on client" in str(session.end())
         api.calls.append("TerminateSession")
     assert told == [ActionStatus.SUCCESS, ActionStatus.UNSUPPORTED]
+
+
+def test_a_side_has_sizes_sent_before_the_handshake_and_whenever_it_likes(tmp_path: Path) -> None:
+    """An agent of a plain shell may leave the handshake out: the size does not wait for it."""
+    sizes: list[bytes] = []
+    has_changed = threading.Event()
+
+    def behave(agent: RogueAgent) -> None:
+        agent.connection.recv(timeout=ANSWER_SECONDS)  # OpenDataChannelInput
+        sizes.append(agent.hear())
+        agent.say(b"$ ")
+        assert has_changed.wait(ANSWER_SECONDS)
+        sizes.extend([agent.hear(), agent.hear()])
+
+    with running(behave, tmp_path, None, kind=TerminalSide) as (session, _):
+        assert session.program.recv(100) == b"$ "
+        assert isinstance(session.side, TerminalSide)
+        session.side.size = (132, 50)
+        session.program.send(b"stty size\n")
+        has_changed.set()
+        wait_until(lambda: len(sizes) == 3, "what the agent hears")
+    assert [json.loads(size) for size in sizes[:2]] == [{"cols": 80, "rows": 24}, {"cols": 132, "rows": 50}]
+    assert sizes[2] == b"stty size\n"

@@ -79,6 +79,9 @@ class _Sent:
 class SendStream:
     """One direction's messages: numbered, stored, resent.
 
+    One class, because a message, the time-out it waits for and the burst it goes with change together: with each of
+    a thousand acknowledgements in a second all three, and what is measured and decided without them has its own parts.
+
     Args:
         message_type: What the messages of this direction are.
         window: Bounds what may be unacknowledged; the caller keeps to it, `send` does not check.

@@ -69,6 +69,9 @@ class Agent:
     """One session's agent. `properties` are the document's, filled in; `dial` reaches the target's ports.
 
     `races` tells how often which of its races ends badly.
+
+    One class, because it follows a program that is one as well: a worker whose states were seen from outside only, each
+    noted here as it was seen. What could be told apart (messages in, messages out, port, time-outs) has its own parts.
     """
 
     def __init__(

@@ -94,6 +94,8 @@ class ServiceSession:
     """One session, from StartSession to its end.
 
     It answers the API, the client's connection (as its `Channel`), the agent (as its `Outlet`) and `Events`.
+
+    One class, because it is what these four have in common: each changes what the others are answered.
     """
 
     def __init__(self, order: Order, environs: Environs) -> None:

@@ -286,12 +286,17 @@ class Link:
         self._channel.send(data, now)
         self._transmit(now)
 
+    @property
+    def may_send_size(self) -> bool:
+        """Whether the size of a terminal can be sent now."""
+        return self._websocket is not None and self._channel.may_send_size
+
     def send_flag(self, flag: ControlFlag, now: float) -> None:
         """Send a flag behind all data; for when there is `capacity`."""
         self._channel.send_flag(flag, now)
 
     def send_size(self, columns: int, rows: int, now: float) -> None:
-        """Send the size of a terminal behind all data; for when there is `capacity`."""
+        """Send the size of a terminal behind all data; for when that `may_send_size`."""
         self._channel.send_size(columns, rows, now)
 
     def close(self, now: float) -> None:

@@ -56,6 +56,9 @@ _log = logging.getLogger(__name__)
 class Session:
     """A session between a local side and a remote session, from its start to its end.
 
+    One class, because a turn weighs its parts against each other: whether something is missing at the end depends on
+    the side, the link and the farewell at once. What is decided without the others is decided in the parts.
+
     `run` does it all in the caller's thread. With others it shares a thread: add it to a `Loop`, and when it is over
     call `leave` in that thread, `end`, which blocks, in any, and `raise_failure`.
     """
@@ -230,6 +233,7 @@ class Session:
         if not link.is_connected:
             return
         link.push()
+        side.control(link, now)
         while side.queued_bytes and (capacity := link.capacity) and (chunk := side.take(capacity)):
             link.send(chunk, now)
         if self._farewell is not None and side.end_policy is EndPolicy.FLAG and not side.has_more():

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.expectation import Expectation
+from ssmssh.protocol.message import ControlFlag
 from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning
 
@@ -20,6 +21,28 @@ class EndPolicy(Enum):
 
     FLAG = "TerminateSession as a flag behind the last byte, so that the agent has all when it ends"
     CALL = "TerminateSession as a call to the service alone, once the last byte is acknowledged"
+
+
+class Controls(Protocol):
+    """What can be sent besides data: behind all of it that was taken before."""
+
+    @property
+    def capacity(self) -> int:
+        """A flag can be sent while this is 4 or more."""
+        ...
+
+    @property
+    def may_send_size(self) -> bool:
+        """Whether a size can be: for a shell also before the handshake, which its agent may leave out."""
+        ...
+
+    def send_flag(self, flag: ControlFlag, now: float) -> None:
+        """Send a flag."""
+        ...
+
+    def send_size(self, columns: int, rows: int, now: float) -> None:
+        """Send the size of a terminal."""
+        ...
 
 
 class LocalSide(Protocol):
@@ -76,6 +99,10 @@ class LocalSide(Protocol):
 
     def take(self, limit_bytes: int) -> memoryview:
         """Up to `limit_bytes` of that."""
+        ...
+
+    def control(self, controls: Controls, now: float) -> None:
+        """Send sizes and flags that are due; at each turn with a connection, before data is taken."""
         ...
 
     def has_more(self) -> bool:

@@ -27,7 +27,7 @@ from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeComplete
 from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning, Watched
-from ssmssh.session.sides import EndPolicy
+from ssmssh.session.sides import Controls, EndPolicy
 from ssmssh.session.streams import OUTPUT_QUEUE_BYTES, Chunk, InputQueue, next_piece
 
 READ_AHEAD_BYTES = 64 * 1024
@@ -117,6 +117,9 @@ class PairSide:
     def take(self, limit_bytes: int) -> memoryview:
         """Input."""
         return self._input.take(limit_bytes)
+
+    def control(self, controls: Controls, now: float) -> None:
+        """Nothing: a port has neither size nor flags of ours."""
 
     def has_more(self) -> bool:
         """Whether there is input that was already written."""

@@ -15,7 +15,7 @@ from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeComplete
 from ssmssh.protocol.expectation import ONE_CONNECTION
 from ssmssh.session.keying import KeySource
 from ssmssh.session.loop import Turning
-from ssmssh.session.sides import EndPolicy
+from ssmssh.session.sides import Controls, EndPolicy
 from ssmssh.session.streams import InputPump, OutputPump
 
 DRAIN_SECONDS = 10.0
@@ -74,6 +74,9 @@ class StdioSide:
     def take(self, limit_bytes: int) -> memoryview:
         """Input."""
         return self._source.take(limit_bytes)
+
+    def control(self, controls: Controls, now: float) -> None:
+        """Nothing: a port has neither size nor flags of ours."""
 
     def has_more(self) -> bool:
         """Whether there is input that was already written to us."""
