@@ -29,6 +29,7 @@ PROGRAMS = {
     "rsync": "rsync",
     "git": "git",
     "faketime": "faketime",
+    "fzf": "fzf",
     "node": "nodejs",
     "npm": "npm",
 }

@@ -16,11 +16,11 @@ import socket
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from ssmssh import settings
 from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, UsageError
-from ssmssh.request import Request, prepare
+from ssmssh.request import Request, prepare, understand_any
 from ssmssh.session.caller import Caller
 from ssmssh.session.host import HostedSession
 from ssmssh.session.remote import RemoteSession
@@ -47,6 +47,7 @@ def connect(
     endpoint_url: str | None = None,
     stream_endpoint_url: str | None = None,
     wait: float | None = None,
+    choose: Literal["newest", "oldest"] | None = None,
     timeout: float | None = None,
 ) -> SessionSocket:
     """Connect to a TCP port of an instance through Session Manager; a connected socket.
@@ -55,7 +56,8 @@ def connect(
     anything listens there is known only from what follows: reading raises `TargetError` if not.
 
     Args:
-        target: An instance, as in ``ssh i-0123456789abcdef0``; a region and a profile may follow behind dots.
+        target: An instance, as in ``ssh i-0123456789abcdef0``; a region and a profile may follow behind dots. Or its
+            Name, ``tag:Key=Value``, an address, a DNS name, ``asg:NAME``, which are looked up (docs/list.md).
         port: On the instance, from 1 to 65535.
         profile: Name of an AWS profile; what `target` says comes first, ``SSMSSH_PROFILE`` and AWS's own configuration
             come behind. It is the same with all that follows.
@@ -67,13 +69,14 @@ def connect(
         stream_endpoint_url: Of the ``ssmmessages`` service.
         wait: Seconds to wait for an instance that is starting: to connect, to take a session, to open its port. Up to
             3600. Without it a session has 10 s to come about.
+        choose: Which one of a group of instances; without it, several are an error that names them.
         timeout: Seconds that this may take at most. As with `socket.create_connection` it is the socket's time-out,
             too, from then on.
 
     Raises:
         UsageError: An argument or a setting is wrong.
         CredentialsError: No credentials are found, or they are refused.
-        TargetError: The instance is not connected.
+        TargetError: The instance is not connected, there is none, or there are several.
         AccessDeniedError: AWS knows the caller and refuses the session.
         NetworkError: The service was not reached, or the session did not come about in time.
         SsmsshError: Whatever else of `ssmssh.errors` kept the session from being opened. Nothing of it is left then.
@@ -89,6 +92,7 @@ def connect(
         endpoint_url=endpoint_url,
         stream_endpoint_url=stream_endpoint_url,
         wait=wait,
+        choose=choose,
         timeout=timeout,
     ).socket
 
@@ -105,6 +109,7 @@ def open_session(
     endpoint_url: str | None = None,
     stream_endpoint_url: str | None = None,
     wait: float | None = None,
+    choose: Literal["newest", "oldest"] | None = None,
     timeout: float | None = None,
 ) -> "OpenSession":
     """Open a session to a TCP port of an instance: what `connect` does, for who wants to know more of it.
@@ -113,7 +118,7 @@ def open_session(
     """
     lists = {name: [value] if isinstance(value, str) else [*value] for name, value in (parameters or {}).items()}
     request = prepare(
-        target,
+        understand_any(target),
         port,
         profile=profile,
         region=region,
@@ -123,6 +128,7 @@ def open_session(
         endpoint_url=endpoint_url,
         stream_endpoint_url=stream_endpoint_url,
         wait=wait,
+        choose=choose,
     )
     caller = _caller(request)
     remote = RemoteSession(caller, request.session)

@@ -14,6 +14,8 @@ from ssmssh.lifecycle import Program, complete_standard_streams
 COMMANDS = {
     "host": "Keep hosts under names of your own in ~/.ssh/config.",
     "install-config": "Write or update the block in ~/.ssh/config.",
+    "list": "List the managed instances of one or many regions and profiles.",
+    "pick": "Choose an instance, and print its id.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",
     "show-config": "Show what ssh will do for a host, and which lines decide it.",
     "sync": "Write an entry in ~/.ssh/config for each instance, by its tags.",

@@ -7,7 +7,7 @@ applied here for all of them. Reads the AWS configuration if the host has words;
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh import settings
 from ssmssh.aws.client import AwsSettings, known_partitions, profile_names
@@ -15,7 +15,11 @@ from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.session.remote import SessionRequest
-from ssmssh.target import Named, Target, check_literal, parse_suffixed, parse_target
+from ssmssh.target import Named, Target, check_literal, is_instance_id, parse_suffixed, parse_target
+
+if TYPE_CHECKING:
+    from ssmssh.nodes.choice import Choose
+    from ssmssh.nodes.finder import Finder
 
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
@@ -65,6 +69,19 @@ def understand(
     return parse_target(host, is_region=is_region, profile_names=profile_names)
 
 
+def understand_any(text: str) -> Target | Named:
+    """What a target stands for where there is room for more than ssh's host names carry; blocks as `understand`.
+
+    Args:
+        text: An id, which may have a region and a profile behind it; or a Name, ``tag:Key=Value``, an address, a DNS
+            name or ``asg:NAME``.
+
+    Raises:
+        UsageError: It begins as an id, and does not go on as one.
+    """
+    return understand(text) if is_instance_id(text.partition(".")[0]) else Named(text)
+
+
 def prepare(
     host: str | Target | Named,
     port: int,
@@ -79,11 +96,13 @@ def prepare(
     wait: float | str | None = None,
     window: float | str | None = None,
     rate: float | str | None = None,
+    choose: "Choose | None" = None,
 ) -> Request:
     """Join what the caller says and what the environment says; blocks for reading files at most.
 
     Args:
-        host: As `understand` takes it, or what that has made of it. Its words come before what is given here.
+        host: As `understand` takes it, or what that or `understand_any` has made of it. Its words come before what is
+            given here.
         port: TCP port on the instance, from 1 to 65535.
         profile: Name of an AWS profile.
         region: Name of an AWS region.
@@ -96,6 +115,7 @@ def prepare(
             what a person has written for one.
         window: The most of an upload that is on its way, in KiB, within `WINDOW_KIB`.
         rate: The rate of an upload at most, in 1000 bytes a second, within `RATE_KB`.
+        choose: Which one of a group of instances that `host` may name.
 
     Raises:
         UsageError: A host that is no target, a number out of its range, no home directory.
@@ -104,7 +124,6 @@ def prepare(
         raise UsageError(f"{port} is not a port number from 1 to 65535")
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
-    limits = _limits(_first(window, environment.window), _first(rate, environment.rate))
     typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
         target=typed.text if isinstance(typed, Named) else typed.instance_id,
@@ -113,16 +132,41 @@ def prepare(
         reason=reason or environment.reason,
         patience_seconds=wait_seconds or PATIENCE_SECONDS,
         waits_for_target=wait_seconds is not None,
-        limits=limits,
+        limits=_limits(_first(window, environment.window), _first(rate, environment.rate)),
+        finder=_finder(typed, choose),
     )
-    aws_settings = AwsSettings(
-        profile=typed.profile or profile or environment.profile,
-        region=typed.region or region or environment.region or settings.aws_region(),
+    aws_settings = caller_settings(
+        profile=typed.profile or profile,
+        region=typed.region or region,
+        endpoint_url=endpoint_url,
+        stream_endpoint_url=stream_endpoint_url,
+    )
+    return Request(aws_settings, request, _directories()[1] / "sessions")
+
+
+def caller_settings(
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    stream_endpoint_url: str | None = None,
+) -> AwsSettings:
+    """Who calls, and where: what is given, before what the environment says.
+
+    Raises:
+        UsageError: There is no home directory.
+    """
+    environment = settings.from_environment()
+    sandbox = settings.sandbox_directory()
+    return AwsSettings(
+        profile=profile or environment.profile,
+        region=region or environment.region or settings.aws_region(),
         endpoint_url=endpoint_url or environment.endpoint_url,
         stream_endpoint_url=stream_endpoint_url or environment.stream_endpoint_url,
         ca_bundle=settings.requests_ca_bundle(),
+        data_cache=_directories()[0],
+        role_cache=sandbox / "ssmssh" / "cache" / "roles" if sandbox else None,
     )
-    return _with_directories(aws_settings, request, typed)
 
 
 def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -136,20 +180,20 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
     return parameters
 
 
-def _with_directories(aws_settings: AwsSettings, request: SessionRequest, typed: Target | Named) -> Request:
-    """The request with the directories of this user; raises UsageError where there are none."""
+def _finder(typed: Target | Named, choose: "Choose | None") -> "Finder | None":
+    if not isinstance(typed, Named):
+        return None
+    from ssmssh.nodes.finder import finder_of  # noqa: PLC0415 - what a connection by id does not need
+
+    return finder_of(typed, _directories()[0], choose)
+
+
+def _directories() -> tuple[Path, Path]:
+    """This user's for caches and for state; raises UsageError where there are none."""
     try:
-        cache_directory, state_directory = settings.cache_directory(), settings.state_directory()
+        return settings.cache_directory(), settings.state_directory()
     except RuntimeError:  # of platformdirs: HOME is not set, and the user is not in the password database
         raise UsageError("This user has no home directory, and HOME is not set", "set HOME or SSMSSH_HOME") from None
-    if isinstance(typed, Named):
-        from ssmssh.nodes.finder import finder_of  # noqa: PLC0415 - what a connection by id does not need
-
-        request = request._replace(finder=finder_of(typed, cache_directory))
-    sandbox = settings.sandbox_directory()
-    role_cache = sandbox / "ssmssh" / "cache" / "roles" if sandbox else None
-    aws_settings = aws_settings._replace(data_cache=cache_directory, role_cache=role_cache)
-    return Request(aws_settings, request, state_directory / "sessions")
 
 
 def _limits(window: float | str | None, rate: float | str | None) -> Limits:

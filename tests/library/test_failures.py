@@ -37,7 +37,7 @@ def test_a_session_that_is_refused(here: Sandbox, fault: str, error: type[errors
 @pytest.mark.parametrize(
     ("target", "settings"),
     [
-        ("web-1", {}),
+        ("tag:web-1", {}),
         (EC2_HOST, {"port": 0}),
         (EC2_HOST, {"wait": 1e9}),
         (EC2_HOST, {"profile": "nobody"}),

@@ -1,5 +1,7 @@
 """One node out of several: what is decided, and what is left to a person."""
 
+import copy
+
 import pytest
 
 from ssmssh.errors import ExitStatus, TargetError
@@ -89,3 +91,11 @@ def test_one_that_is_stopped_is_a_candidate() -> None:
     found = candidates(parse_expression("web"), [node(1, state="stopped"), node(2, state="running")])
     with pytest.raises(AmbiguousTargetError):
         choose_one(parse_expression("web"), found, None, WHERE)
+
+
+def test_the_error_survives_being_copied() -> None:
+    """As whoever waits for what another thread does gets one of its own."""
+    with pytest.raises(AmbiguousTargetError) as caught:
+        choose_one(parse_expression("web"), [node(1), node(2)], None, WHERE)
+    copied = copy.copy(caught.value)
+    assert (str(copied), copied.candidates) == (str(caught.value), caught.value.candidates)

@@ -4,10 +4,12 @@ Advice about a profile does not help when keys of the environment win over it, n
 *source* profile is the one that has to log in. So the table below is asked with the `Origin` of what has failed.
 """
 
+import re
 import shlex
 
 from ssmssh import settings
 from ssmssh.aws.origins import Origin, Trouble
+from ssmssh.errors import CredentialsError
 
 VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -37,6 +39,8 @@ _SOURCES = {
 _SSO_LOGIN = "run: aws sso login{option}"
 _SSO_ROLE = "check sso_account_id, sso_role_name and sso_region of the profile {profile}"
 _LOGIN = "run: aws login{option}"
+_LOGIN_ADVICE = re.compile(r"run: (aws (?:sso )?login(?: --profile .+)?)$")
+"""How the two begin and end."""
 _RUN_HELPER = "run that command by hand and see what it prints; it may want a log-in of its own"
 _UNSET = "{unset}"
 _COMPLETE = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY again, both of them; or, to use a profile: unset {names}"
@@ -124,6 +128,12 @@ def advise(origin: Origin, trouble: Trouble, profile: str | None) -> str | None:
         token_file=_setting("AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file", origin),
         role_arn=_setting("AWS_ROLE_ARN", "role_arn", origin),
     )
+
+
+def login_command(error: CredentialsError) -> list[str] | None:
+    """The command that the advice of `error` is to log in with; None if it is another one."""
+    found = _LOGIN_ADVICE.search(error.hint)
+    return shlex.split(found[1]) if found else None
 
 
 def _unset(variables: list[str], profile: str | None) -> str:

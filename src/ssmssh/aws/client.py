@@ -167,16 +167,20 @@ class AwsClient:
         """The ``ssm`` client of botocore; as `service`."""
         return self.service("ssm")
 
-    def service(self, name: str) -> Any:
+    def service(self, name: str, region: str | None = None) -> Any:
         """The client of botocore for a service (``ec2``, ``kms``), made when it is first needed. For any thread.
 
         It makes one attempt per call, with the time-outs, the judgement of endpoints and the TLS of all of them.
+
+        Args:
+            name: As botocore calls it.
+            region: Another than that of this client, of the same partition.
 
         Raises:
             UsageError: The configured endpoint cannot be used.
             SsmsshError: As `credentials`.
         """
-        return self._current.client(name)
+        return self._current.client(name, None if region == self.region else region)
 
     def share_tls(self, context: ssl.SSLContext) -> None:
         """Use `context`, which trusts `ca_bundle`, for all calls from now on, instead of parsing the bundle again."""
@@ -239,12 +243,13 @@ class AwsClient:
         renewed.credentials()
         self._current = renewed
 
-    def _make_client(self, session: Session, name: str) -> Any:
+    def _make_client(self, session: Session, name: str, region: str | None) -> Any:
         is_ssm = name == "ssm"
         with configuring(self.context(f"use the {name} API"), self._new_session):
             try:
                 made: Any = session.create_client(
                     name,
+                    region_name=region,
                     endpoint_url=self.settings.endpoint_url if is_ssm else None,
                     verify=self.ca_bundle,
                     config=Config(retries={"total_max_attempts": 1}),
@@ -252,7 +257,7 @@ class AwsClient:
             except ValueError as error:
                 is_of_the_endpoint = UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url")
                 raise (unusable_setting(self._new_session) or is_of_the_endpoint) from None
-        if is_ssm:
+        if is_ssm and region is None:
             self.region = made.meta.region_name
         return made
 

@@ -50,11 +50,15 @@ class Generation:
         number: Which one of its `AwsClient`.
         session: Equipped, and of nobody else.
         context: What an error is to say besides its reason.
-        make_client: Makes the client of a service.
+        make_client: Makes the client of a service, in a region if one is named.
     """
 
     def __init__(
-        self, number: int, session: SharedSession, context: Context, make_client: Callable[[Session, str], Any]
+        self,
+        number: int,
+        session: SharedSession,
+        context: Context,
+        make_client: Callable[[Session, str, str | None], Any],
     ) -> None:
         self.number = number
         self.session = session
@@ -62,7 +66,7 @@ class Generation:
         self._make_client = make_client
         self._credentials: Credentials | None = None
         self._looking = Together[ReadOnlyCredentials]()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
 
     @property
     def origin(self) -> Origin | None:
@@ -77,14 +81,15 @@ class Generation:
             return self._looking.do(self._look)
         return freeze(found, self._context)
 
-    def client(self, name: str) -> Any:
+    def client(self, name: str, region: str | None) -> Any:
         """As `AwsClient.service`."""
         self.credentials()
-        if name not in self._clients:
+        key = (name, region)
+        if key not in self._clients:
             with self.session.making:
-                if name not in self._clients:
-                    self._clients[name] = self._make_client(self.session, name)
-        return self._clients[name]
+                if key not in self._clients:
+                    self._clients[key] = self._make_client(self.session, name, region)
+        return self._clients[key]
 
     def _look(self) -> ReadOnlyCredentials:
         self._credentials = find_credentials(self.session, self._context)

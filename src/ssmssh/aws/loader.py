@@ -94,7 +94,8 @@ class SessionLoader(Loader):
     def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
         """As botocore's. For a service of which nothing is kept all endpoints are read first."""
         name = f"{service_name}/{type_name}"
-        if api_version is None and type_name == "service-2" and service_name in OTHER_OPERATIONS:
+        is_kept = type_name == "service-2" and service_name in OTHER_OPERATIONS
+        if api_version is None and is_kept and name not in self._kept:
             self._kept |= _load(self._directory, _Model(service_name))
         if api_version is None and name in self._kept:
             return self._kept[name]

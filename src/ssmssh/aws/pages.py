@@ -11,7 +11,7 @@ A page may be empty and have a successor: only the token says whether there is m
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import SSLError
 
@@ -22,10 +22,8 @@ from ssmssh.aws.errors import (
     is_for_later,
     map_error,
 )
+from ssmssh.aws.regional import Asker
 from ssmssh.errors import ProtocolError
-
-if TYPE_CHECKING:
-    from ssmssh.aws.client import AwsClient
 
 PATIENCE_SECONDS = 120.0
 """Without any answer but refusals, before a listing fails: no throttle that is not somebody's permanent overload takes
@@ -60,7 +58,7 @@ class Pager:
 
     def __init__(
         self,
-        client: "AwsClient",
+        client: Asker,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         wait: Callable[[float], None] = time.sleep,

@@ -34,18 +34,23 @@ class Partitions(NamedTuple):
         """The names of all known regions."""
         return [name for p in self.partitions for name in p["regions"] if self.is_region(name)]
 
+    def regions_beside(self, region: str) -> list[str]:
+        """The names of the known regions of `region`'s partition, sorted."""
+        return sorted(name for name in self._of(region)["regions"] if self.is_region(name))
+
     def dns_suffixes(self, region: str) -> tuple[str, str]:
         """The suffixes of service host names in `region`'s partition: the plain and the dual-stack one.
 
         A region of no partition is taken for one of ``aws``, as botocore does.
         """
+        outputs = self._of(region)["outputs"]
+        return outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
+
+    def _of(self, region: str) -> Mapping[str, Any]:
         for partition in self.partitions:
             if region in partition["regions"] or re.search(partition["regionRegex"], region):
-                break
-        else:
-            partition = self.partitions[0]
-        outputs = partition["outputs"]
-        return outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
+                return partition
+        return self.partitions[0]
 
 
 def load_partitions(loader: DataLoader) -> Partitions:

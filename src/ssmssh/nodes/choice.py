@@ -23,7 +23,7 @@ _LISTED = 8
 class AmbiguousTargetError(TargetError):
     """Several machines are meant; `candidates` are all of them, for a program that can ask."""
 
-    def __init__(self, sentence: str, hint: str, candidates: Sequence[Node]) -> None:
+    def __init__(self, sentence: str, hint: str = "", candidates: Sequence[Node] = ()) -> None:
         super().__init__(sentence, hint)
         self.candidates = tuple(candidates)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from ssmssh.aws.client import AwsClient
 from ssmssh.aws.pages import Pager
 from ssmssh.nodes.cache import Cache
+from ssmssh.nodes.choice import Choose
 from ssmssh.nodes.expressions import Expression, parse_by, parse_expression
 from ssmssh.nodes.targets import PATIENCE_SECONDS, Resolver
 from ssmssh.target import Named
@@ -25,15 +26,17 @@ class Finder:
     Args:
         expression: What somebody wrote.
         cache: Where answers are kept.
+        choose: Which one of a group is meant; None if none is.
 
     Attributes:
         was_remembered: Whether the last `find` asked nobody.
     """
 
-    def __init__(self, expression: Expression, cache: Cache) -> None:
+    def __init__(self, expression: Expression, cache: Cache, choose: Choose | None = None) -> None:
         self.was_remembered = False
         self._expression = expression
         self._cache = cache
+        self._choose: Choose | None = choose
 
     def find(self, client: AwsClient, *, again: bool = False, wait: Callable[[float], None] = time.sleep) -> str:
         """The id of the machine that is meant. Blocks for calls, unless it is remembered.
@@ -48,23 +51,24 @@ class Finder:
         """
         pager = Pager(client, patience_seconds=PATIENCE_SECONDS, wait=wait)
         resolver = Resolver(client, self._cache, identity_of(client), pager)
-        node = resolver.resolve(self._expression, again=again)
+        node = resolver.resolve(self._expression, choose=self._choose, again=again)
         self.was_remembered = resolver.was_remembered
         return node.instance_id
 
 
-def finder_of(named: Named, cache_directory: Path) -> Finder:
+def finder_of(named: Named, cache_directory: Path, choose: Choose | None = None) -> Finder:
     """Finds what a host name names; nothing is asked yet.
 
     Args:
         named: What ssh was given.
         cache_directory: The user's; answers are kept in a directory in it.
+        choose: As of `Finder`.
 
     Raises:
         UsageError: It is nothing that can be looked for.
     """
     expression = parse_by(named.by, named.text) if named.by else parse_expression(named.text)
-    return Finder(expression, Cache(cache_directory / "nodes"))
+    return Finder(expression, Cache(cache_directory / "nodes"), choose)
 
 
 def identity_of(client: AwsClient) -> str:

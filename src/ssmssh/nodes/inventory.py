@@ -23,10 +23,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ssmssh.aws.client import AwsClient
 from ssmssh.aws.ec2 import VALUES_PER_FILTER, describe_instances
 from ssmssh.aws.managed import instance_information, instance_properties
 from ssmssh.aws.pages import Pager
+from ssmssh.aws.regional import Asker
 from ssmssh.errors import AccessDeniedError, SsmsshError
 from ssmssh.nodes.filters import TagCondition
 from ssmssh.nodes.node import Node
@@ -38,7 +38,7 @@ _Page = TypeVar("_Page")
 class Listing:
     """What there is, for one identity in one region.
 
-    Iterate over it, once, from one thread: nodes come as they are listed, a page at a time, and calls block. What the
+    Iterate over it or its `pages`, once, from one thread: nodes come as they are listed, and calls block. What the
     attributes say holds from then on.
 
     Args:
@@ -76,6 +76,10 @@ class Listing:
         self._hybrid_tags: dict[str, dict[str, str]] | None = None
 
     def __iter__(self) -> Iterator[Node]:
+        return itertools.chain.from_iterable(self.pages())
+
+    def pages(self) -> Iterator[list[Node]]:
+        """The nodes, those together that have come together."""
         self._origin = origin_of(self._pager.client)
         try:
             pages = _begun(self._by_properties())
@@ -89,7 +93,7 @@ class Listing:
             self._records = self._ask_ec2(first if second is None else None)
             pages = itertools.chain([first] if second is None else [first, second], pages)
         for page in pages:
-            yield from self._completed(page)
+            yield list(self._completed(page))
         self.is_complete = is_whole and not self.missing and self._pager.is_sure
 
     def _by_properties(self) -> Iterator[list[Node]]:
@@ -164,7 +168,7 @@ class Listing:
         return found
 
 
-def origin_of(client: AwsClient) -> Origin:
+def origin_of(client: Asker) -> Origin:
     """Who asks, and where; looks for credentials, and raises as that does."""
     account_id = getattr(client.credentials(), "account_id", None)  # where the provider has said it
     return Origin(client.region, client.profile, account_id or "")

@@ -28,10 +28,10 @@ from functools import cached_property
 from itertools import chain
 
 from ssmssh.aws.autoscaling import instances_of_group
-from ssmssh.aws.client import AwsClient
 from ssmssh.aws.ec2 import describe_instances
 from ssmssh.aws.managed import IDS_PER_CALL, instance_information, instance_properties
 from ssmssh.aws.pages import Pager
+from ssmssh.aws.regional import Asker
 from ssmssh.errors import AccessDeniedError
 from ssmssh.nodes.cache import Cache
 from ssmssh.nodes.choice import AmbiguousTargetError, Choose, candidates, choose_one
@@ -63,7 +63,7 @@ class Resolver:
             it is worth to `resolve` it ``again``.
     """
 
-    def __init__(self, client: AwsClient, cache: Cache | None, identity: str, pager: Pager | None = None) -> None:
+    def __init__(self, client: Asker, cache: Cache | None, identity: str, pager: Pager | None = None) -> None:
         self.was_remembered = False
         self._client = client
         self._cache = cache

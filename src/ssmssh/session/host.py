@@ -21,6 +21,7 @@ The process is the program's, so nothing here touches its signals, streams or en
 
 import atexit
 import contextlib
+import copy
 import logging
 import os
 import threading
@@ -115,7 +116,7 @@ class HostedSession:
         """Raise what it ended with, an error of its own for each caller; returns if there is nothing to tell."""
         failure = self.failure
         if isinstance(failure, SsmsshError):
-            raise type(failure)(failure.sentence, failure.hint) from failure.__cause__
+            raise copy.copy(failure) from failure.__cause__
         if failure is not None:
             raise SsmsshError(f"Unexpected failure, please report it: {type(failure).__name__}") from failure
 
@@ -134,9 +135,9 @@ class HostedSession:
 
     def let_go(self) -> None:
         """Close this process's copies of all that is open."""
-        for copy in [*self.copies, self._side, self._session]:
+        for each in [*self.copies, self._side, self._session]:
             with contextlib.suppress(OSError):
-                copy.let_go()
+                each.let_go()
 
     def _note_opened(self, handshake: HandshakeCompleted) -> None:
         self.handshake = handshake

@@ -1,0 +1,48 @@
+"""What a survey has come to, for a person: how far it is, what has failed, what is not known."""
+
+from collections.abc import Sequence
+
+import click
+
+from ssmssh.commands._places import Places
+from ssmssh.errors import CredentialsError, SsmsshError, UsageError
+from ssmssh.nodes.survey import Survey
+from ssmssh.sshconfig.diff import visible
+
+_MAX_LINES = 10
+"""Of what has failed and is not known: more would hide what is."""
+
+
+def state_of(survey: Survey) -> str:
+    """How far it is."""
+    done = sum(outcome.is_over for outcome in survey.outcomes)
+    return f"{done} of {len(survey.outcomes)} regions, {sum(outcome.count for outcome in survey.outcomes)} instances"
+
+
+def place_of(survey: Survey) -> str:
+    """Where was asked."""
+    clients = [outcome.client for outcome in survey.outcomes]
+    if len(clients) > 1:
+        return f"{len(clients)} regions"
+    return clients[0].region + (f", profile {clients[0].profile}" if clients[0].profile else "")
+
+
+def failures_of(survey: Survey, places: Places) -> list[SsmsshError]:
+    """The failures of the regions; not that one is disabled, if nobody could know and another has answered.
+
+    A region that is disabled knows no credentials, and an endpoint of one region refuses the signatures of others.
+    """
+    failures = [outcome.error for outcome in survey.outcomes if outcome.error is not None]
+    if places.may_be_disabled and len(failures) < len(survey.outcomes):
+        return [error for error in failures if not isinstance(error, CredentialsError | UsageError)]
+    return failures
+
+
+def tell(survey: Survey, failures: Sequence[SsmsshError]) -> None:
+    """Tell what has failed, and what is missing."""
+    notes = [f"not known: {sentence}" for outcome in survey.outcomes for sentence in outcome.missing]
+    lines = [str(failure) for failure in failures] + notes
+    for line in lines[:_MAX_LINES]:
+        click.echo(visible(f"ssmssh: {line}"), err=True)
+    if len(lines) > _MAX_LINES:
+        click.echo(f"ssmssh: and {len(lines) - _MAX_LINES} more of the kind", err=True)
