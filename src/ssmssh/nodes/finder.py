@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssmssh.aws.client import AwsClient
+from ssmssh.aws.identity import identity_of
 from ssmssh.aws.pages import Pager
 from ssmssh.nodes.cache import Cache
 from ssmssh.nodes.choice import Choose
@@ -50,7 +51,7 @@ class Finder:
             SsmsshError: As `Resolver.resolve`.
         """
         pager = Pager(client, patience_seconds=PATIENCE_SECONDS, wait=wait)
-        resolver = Resolver(client, self._cache, identity_of(client), pager)
+        resolver = Resolver(client, self._cache, str(identity_of(client)), pager)
         node = resolver.resolve(self._expression, choose=self._choose, again=again)
         self.was_remembered = resolver.was_remembered
         return node.instance_id
@@ -69,14 +70,3 @@ def finder_of(named: Named, cache_directory: Path, choose: Choose | None = None)
     """
     expression = parse_by(named.by, named.text) if named.by else parse_expression(named.text)
     return Finder(expression, Cache(cache_directory / "nodes"), choose)
-
-
-def identity_of(client: AwsClient) -> str:
-    """What tells the answers of one caller from those that others get: the account, or what stands for it; the region.
-
-    Without an account a profile's name stands for it, not its keys, which many a helper makes anew each time. What is
-    kept for another by mistake does no harm: no account can start a session with an instance of another.
-    """
-    credentials = client.credentials()
-    account = getattr(credentials, "account_id", None) or client.profile or credentials.access_key
-    return f"{account} {client.region} {client.endpoint_url}"
