@@ -6,8 +6,8 @@ called from any thread. docs/library.md tells how sessions end, and what is prom
 Theory of operation. Who calls AWS is found out once for all sessions that are asked for in the same way
 (`ssmssh.session.caller`): as long as one of them lives, and for the last one as long as the process does, so that a
 program that goes from one instance to the next does not look for credentials at each. What counts is all that was said:
-the arguments and the environment's ``AWS_*`` and ``SSMSSH_*``. Files are read again after a failure that they may have
-been the reason of, so that a log-in in another window helps.
+the arguments and the environment's ``AWS_*`` and ``SSMSSH_*``. Files are read again when AWS's own have changed, and
+after a failure that another may have been the reason of, so that a log-in in another window helps.
 """
 
 import logging
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from ssmssh import settings
 from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, UsageError
+from ssmssh.network.tls import user_path
 from ssmssh.request import Request, prepare, understand_any
 from ssmssh.session.caller import Caller
 from ssmssh.session.host import HostedSession
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from ssmssh.aws.client import AwsSettings
 
 __all__ = ["OpenSession", "SessionSocket", "connect", "open_session"]
+
+MAX_SECONDS = 1_000_000
+"""Of a time-out: more than a week, and less than any system's clock can count."""
 
 logging.getLogger("ssmssh").addHandler(logging.NullHandler())  # a library's: else warnings would go to stderr
 
@@ -116,6 +120,21 @@ def open_session(
 
     Arguments, errors and blocking are those of `connect`.
     """
+    _check_kinds(
+        {"target": target},
+        {
+            "profile": profile,
+            "region": region,
+            "document_name": document_name,
+            "reason": reason,
+            "endpoint_url": endpoint_url,
+            "stream_endpoint_url": stream_endpoint_url,
+        },
+        port=port,
+        parameters=parameters,
+        choose=choose,
+        seconds={"wait": wait, "timeout": timeout},
+    )
     lists = {name: [value] if isinstance(value, str) else [*value] for name, value in (parameters or {}).items()}
     request = prepare(
         understand_any(target),
@@ -207,12 +226,15 @@ class OpenSession:
         self.close()
 
 
-_callers: "weakref.WeakValueDictionary[tuple[AwsSettings, int], Caller]" = weakref.WeakValueDictionary()
-"""By what was said, the environment as a hash: it may hold keys."""
+_callers: "weakref.WeakValueDictionary[tuple[AwsSettings, int, object], Caller]" = weakref.WeakValueDictionary()
+"""By what was said, the environment as a hash: it may hold keys; and by the state of AWS's files."""
 
 _last: list[Caller] = []
 _looking = threading.Lock()
 """Held for a look at both."""
+
+_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
+"""The variable that names one, and where it is otherwise."""
 
 _OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
 """Failures that may be others once the configuration has been read anew."""
@@ -220,14 +242,56 @@ _OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
 
 def _caller(request: Request) -> Caller:
     """Who calls, shared with all sessions that are asked for in the same way."""
-    said = (item for item in settings.read().items() if item[0].startswith(("AWS_", "SSMSSH_")))
-    key = (request.aws, hash(frozenset(said)))
+    said = {name: text for name, text in settings.read().items() if name.startswith(("AWS_", "SSMSSH_"))}
+    files = [said.get(variable) or path for variable, path in _FILES.items()]
+    key = (request.aws, hash(frozenset(said.items())), tuple(map(_state_of, files)))
     with _looking:
         caller = _callers.get(key)
         if caller is None:
             caller = _callers[key] = Caller(request.aws, request.journal_directory)
         _last[:] = [caller]
         return caller
+
+
+def _state_of(file: str) -> tuple[int, ...] | None:
+    """What changes when a file is written; None if there is none to be seen."""
+    try:
+        status = user_path(file).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _check_kinds(
+    needed: Mapping[str, object],
+    texts: Mapping[str, object],
+    *,
+    port: object,
+    parameters: object,
+    choose: object,
+    seconds: Mapping[str, object],
+) -> None:
+    """Refuse with UsageError what would be a defect further on; values are looked at there."""
+    for name, value in {**needed, **texts}.items():
+        if not (isinstance(value, str) or (value is None and name in texts)):
+            raise UsageError(f"{name} has to be a str, not {type(value).__name__}")
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise UsageError(f"port has to be an int, not {type(port).__name__}")
+    if choose not in (None, "newest", "oldest"):
+        raise UsageError('choose has to be "newest" or "oldest"')
+    for name, number in seconds.items():
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= MAX_SECONDS:
+            raise UsageError(f"{name} has to be a number of seconds, from 0 to {MAX_SECONDS}")
+    if parameters is None:
+        return
+    if not isinstance(parameters, Mapping):
+        raise UsageError(f"parameters has to be a mapping, not {type(parameters).__name__}")
+    for name, value in parameters.items():
+        values = value if isinstance(value, Sequence) else [value]
+        if not (isinstance(name, str) and all(isinstance(each, str) for each in values)):
+            raise UsageError("parameters have to have a str, or several, under each name")
 
 
 def _drop(caller: Caller) -> None:

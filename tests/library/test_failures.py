@@ -43,11 +43,52 @@ def test_a_session_that_is_refused(here: Sandbox, fault: str, error: type[errors
         (EC2_HOST, {"profile": "nobody"}),
         (EC2_HOST, {"endpoint_url": "http://example.com"}),
         (EC2_HOST, {"document_name": "AWS-StartPortForwardingSession"}),
+        (None, {}),
+        (b"i-0123456789abcdef0", {}),
+        *((EC2_HOST, {"port": port}) for port in ("22", 22.5, True, None)),
+        *((EC2_HOST, {name: 3}) for name in ("profile", "region", "endpoint_url", "document_name", "reason")),
+        *((EC2_HOST, {"timeout": seconds}) for seconds in (-1, float("nan"), float("inf"), "3")),
+        *((EC2_HOST, {"parameters": parameters}) for parameters in ({"a": 1}, {"a": [1]}, {1: "a"}, "abc")),
+        (EC2_HOST, {"wait": "3"}),
+        (EC2_HOST, {"choose": "first"}),
     ],
 )
 def test_what_cannot_be_asked_for(here: Sandbox, target: str, settings: dict[str, object]) -> None:
+    before = len(here.sessions())
     with pytest.raises(errors.UsageError):
         ssmssh.connect(target, **settings)  # type: ignore[arg-type]
+    assert not any(session.is_open for session in here.sessions()[before:])
+
+
+READS: dict[str, Callable[[socket.socket], object]] = {
+    "recv": lambda end: end.recv(1),
+    "recv_into": lambda end: end.recv_into(bytearray(1)),
+    "recvfrom": lambda end: end.recvfrom(1),
+    "recvfrom_into": lambda end: end.recvfrom_into(bytearray(1)),
+    "recvmsg": lambda end: end.recvmsg(1),
+    "recvmsg_into": lambda end: end.recvmsg_into([bytearray(1)]),
+    "makefile": lambda end: end.makefile("rb").read(1),
+}
+
+
+@pytest.mark.parametrize("how", READS)
+def test_each_way_to_read_tells_a_failure(here: Sandbox, how: str) -> None:
+    with pytest.raises(errors.TargetError, match="Nothing answers"), ssmssh.connect(EC2_HOST, free_port()) as end:
+        READS[how](end)
+
+
+def test_aws_files_that_have_changed_are_read_again(
+    here: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, far_side: FarSide
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(errors.TargetError, match="eu-west-1"):
+        ssmssh.connect(EC2_HOST, far_side.number)
+    config.write_text(f"[default]\nregion = {here.region}\n")
+    ssmssh.connect(EC2_HOST, far_side.number).close()
 
 
 def test_a_time_out(here: Sandbox) -> None:

@@ -321,3 +321,65 @@ def test_a_program_is_left_with_the_descriptors_it_had(program: Program, far_sid
     )
     output, said = running.communicate(timeout=60)
     assert (output.split()[0], said) == (b"1", b""), output
+
+
+def test_threads_that_go_on_connecting_when_the_program_exits(
+    program: Program, sandbox: Sandbox, far_side: FarSide
+) -> None:
+    before = len(sandbox.sessions())
+    running = program.start(
+        """
+import contextlib, sys, threading, ssmssh
+has_connected = threading.Semaphore(0)
+def connect():
+    with contextlib.suppress(ssmssh.errors.SsmsshError):
+        while True:
+            ssmssh.connect(sys.argv[1], int(sys.argv[2]))
+            has_connected.release()
+for _ in range(3):
+    threading.Thread(target=connect, daemon=True).start()
+for _ in range(9):
+    has_connected.acquire()
+""",
+        EC2_HOST,
+        far_side.number,
+    )
+    running.communicate()
+    assert running.returncode == 0
+    wait_until(lambda: not any(sessions_since(sandbox, before)), "the end of the sessions")
+
+
+def test_a_fork_while_a_session_is_begun(program: Program, far_side: FarSide) -> None:
+    """The child forgets a session that is not whole yet, too, and keeps nothing open of the others."""
+    said = program.run(
+        """
+import os, sys, threading, ssmssh
+from ssmssh.session import host
+opened = ssmssh.open_session(sys.argv[1], int(sys.argv[2]))
+before, is_beginning, may_go_on = host.Attempts, threading.Event(), threading.Event()
+def attempts(*arguments, **settings):
+    is_beginning.set()
+    may_go_on.wait()
+    return before(*arguments, **settings)
+host.Attempts = attempts
+thread = threading.Thread(target=lambda: ssmssh.connect(sys.argv[1], int(sys.argv[2])).close())
+thread.start()
+is_beginning.wait()
+if not os.fork():
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink("/proc/self/fd/" + name))
+        except OSError:
+            pass
+    print(sum("socket:" in link or "eventpoll" in link for link in links) <= 2, opened.wait(), flush=True)
+    os._exit(0)
+os.wait()
+may_go_on.set()
+thread.join()
+opened.close()
+""",
+        EC2_HOST,
+        far_side.number,
+    )
+    assert said == "True True\n"

@@ -66,9 +66,7 @@ class HostedSession:
 
     def __init__(self, remote: RemoteSession, side: HostedSide) -> None:
         self._side = side
-        self._host = _join_host(self)
-        self._attempts = Attempts(remote, side, self._host.wakeup, on_failure=lambda _: None, on_open=self._note_opened)
-        self._session = self._attempts.begin()
+        self._held: list[Copy] = [side]
         self._is_settled = threading.Event()
         self._is_over = threading.Event()
         self._has_ended = threading.Event()
@@ -78,6 +76,9 @@ class HostedSession:
         """Of the session, once it is open."""
         self.failure: Exception | None = None
         """What it ended with: known before the program sees the end. Any but an SsmsshError is a defect."""
+        self._host = _join_host(self)  # from now on a child may be forked that has to `let_go`
+        self._attempts = Attempts(remote, side, self._host.wakeup, on_failure=lambda _: None, on_open=self._note_opened)
+        self._session = self._begin()
         try:
             _OurThread(target=self._end_in_time, name="end of a session", daemon=True).start()
         except RuntimeError:  # there are too many, or the interpreter exits
@@ -134,19 +135,27 @@ class HostedSession:
         self._is_over.set()
 
     def let_go(self) -> None:
-        """Close this process's copies of all that is open."""
-        for each in [*self.copies, self._side, self._session]:
+        """Close this process's copies of all that is open; for a forked child, where nobody is to wait for anything."""
+        for each in [*self.copies, *self._held]:
             with contextlib.suppress(OSError):
                 each.let_go()
+        self._is_settled, self._has_ended = threading.Event(), threading.Event()  # the lock of one may be held
+        self._is_settled.set()
+        self._has_ended.set()
 
     def _note_opened(self, handshake: HandshakeCompleted) -> None:
         self.handshake = handshake
         self._is_settled.set()
 
+    def _begin(self) -> Session:
+        session = self._attempts.begin()
+        self._held = [self._side, session]
+        return session
+
     def _end_in_time(self) -> None:
         """End the session when it is over, and those that follow it."""
         while self._end():
-            self._session = self._attempts.begin()
+            self._session = self._begin()
             self._host.add(self._session, self)
         self._has_ended.set()
         self._host.remove(self)
@@ -210,9 +219,11 @@ class Host:
 
         The parent's selector is shared as well: nothing may be taken out of it.
         """
-        for each in list(self.hosted):
-            each.let_go()
-        self._close()
+        try:
+            for each in list(self.hosted):
+                each.let_go()
+        finally:
+            self._close()
 
     def _close(self) -> None:
         for each in (self._loop, self.wakeup):
@@ -264,14 +275,23 @@ class _OurThread(threading.Thread):
 _host: Host | None = None
 """That of this process, if there is one."""
 
+_is_exiting = False
+"""Whether the interpreter exits: what would begin now could not be ended."""
+
 _changing = threading.Lock()
 """Held to change which sessions there are, and for nothing that takes time."""
 
 
 def _join_host(session: HostedSession) -> Host:
-    """The host of this process, which counts on `session` from now on."""
+    """The host of this process, which counts on `session` from now on.
+
+    Raises:
+        SsmsshError: The interpreter exits.
+    """
     global _host
     with _changing:
+        if _is_exiting:
+            raise SsmsshError("The interpreter exits, so no session is begun any more")
         host, is_new = _host or Host(), _host is None
         host.hosted.add(session)
         _host = host
@@ -281,8 +301,11 @@ def _join_host(session: HostedSession) -> Host:
 
 
 def _end_all() -> None:
-    if _host is not None:
-        _host.end(time.monotonic() + EXIT_SECONDS)
+    global _is_exiting
+    with _changing:
+        _is_exiting, host = True, _host
+    if host is not None:
+        host.end(time.monotonic() + EXIT_SECONDS)
 
 
 def _forget_all() -> None:

@@ -62,6 +62,33 @@ class SessionSocket(socket.socket):
             self._check_end()
         return count
 
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        """As `recv`; the address is nobody's."""
+        return self.recv(bufsize, flags), None
+
+    def recvfrom_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        """As `recv_into`; the address is nobody's."""
+        return self.recv_into(buffer, nbytes, flags), None
+
+    if sys.platform != "win32":  # which has neither
+
+        def recvmsg(self, bufsize: int, _ancbufsize: int = 0, flags: int = 0, /) -> tuple[bytes, list[Any], int, Any]:
+            """As `recv`; with the bytes comes nothing else."""
+            return self.recv(bufsize, flags), [], 0, None
+
+        def recvmsg_into(
+            self, buffers: "Iterable[WriteableBuffer]", _ancbufsize: int = 0, flags: int = 0, /
+        ) -> tuple[int, list[Any], int, Any]:
+            """As `recv_into` for each of `buffers`, as far as there is something to read."""
+            views = [memoryview(buffer).cast("B") for buffer in buffers]
+            data = self.recv(sum(map(len, views)), flags)
+            rest = memoryview(data)
+            for view in views:
+                part = rest[: len(view)]
+                view[: len(part)] = part
+                rest = rest[len(part) :]
+            return len(data), [], 0, None
+
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
         """As `socket.socket.send`; raises the session's failure instead of a broken pipe."""
         try:
