@@ -44,7 +44,7 @@ def test_more_than_a_line_takes_are_counted() -> None:
         choose_one(parse_expression("web"), found, None, WHERE)
     assert caught.value.sentence.startswith("300 instances have the Name 'web' (eu-west-1, profile prod): i-0")
     assert caught.value.sentence.endswith(" and 292 more")
-    assert caught.value.hint == "give an id, or --choose newest or oldest"
+    assert caught.value.hint == "give an id"
     assert len(str(caught.value)) < 600
     assert len(caught.value.candidates) == 300
 

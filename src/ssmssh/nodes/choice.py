@@ -60,14 +60,12 @@ def choose_one(
         )
     if len(found) == 1:
         return found[0]
-    is_group = _are_group(expression, found)
-    if choose is not None and is_group:
+    if choose is not None and _are_group(expression, found):
         preferred = [node for node in found if node.is_online] or list(found)
         return sorted(preferred, key=_age, reverse=choose == "newest")[0]
     listed = ", ".join(_describe(node) for node in found[:_LISTED])
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    hint = "give an id" + (", or --choose newest or oldest" if is_group else "")
-    raise AmbiguousTargetError(f"{len(found)} instances have the {said} ({where}): {listed}{more}", hint, found)
+    raise AmbiguousTargetError(f"{len(found)} instances have the {said} ({where}): {listed}{more}", "give an id", found)
 
 
 def _are_group(expression: Expression, found: Sequence[Node]) -> bool:
