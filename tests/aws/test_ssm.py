@@ -68,6 +68,7 @@ def test_what_is_not_given_is_not_sent(client: AwsClient, api: Api) -> None:
     ("answer", "kind", "words"),
     [
         (refusal("TargetNotConnected", f"{TARGET} is not connected."), TargetError, "AmazonSSMManagedInstanceCore"),
+        (refusal("TargetNotConnected"), TargetError, f"look elsewhere: ssmssh list --all-regions {TARGET}"),
         (refusal("InvalidInstanceId"), TargetError, "profile"),
         (refusal("InvalidDocument", "Document does not exist."), UsageError, "AWS-StartSSHSession"),
         (refusal("com.amazonaws.ssm#InvalidParameters"), UsageError, "--parameter"),

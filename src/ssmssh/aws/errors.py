@@ -31,6 +31,7 @@ from ssmssh.errors import (
     TargetError,
     UsageError,
 )
+from ssmssh.target import is_instance_id
 
 THROTTLING_CODES = frozenset(
     {
@@ -150,7 +151,7 @@ def quote(text: str) -> str:
 
 _CHECK_TARGET = (
     "check that the instance runs and its SSM agent is online, that its role has AmazonSSMManagedInstanceCore, "
-    "and that region and profile are the instance's"
+    "and that region and profile are the instance's{elsewhere}"
 )
 _CHECK_DOCUMENT = "check --document-name: {document} must be a Session document of this account and region"
 _CHECK_PARAMETERS = "check the options and --parameter against the document {document}"
@@ -339,7 +340,10 @@ def _reason(error: Exception) -> str:
 
 
 def _fill(hint: str, context: Context) -> str:
+    is_instance = context.target is not None and is_instance_id(context.target)
+    look = f"; to look elsewhere: ssmssh list --all-regions{context.profile_option} {context.target}"
     return hint.format(
+        elsewhere=look if is_instance else "",
         option=context.profile_option,
         document=context.document_name or "of the account",
         region=context.region or "of that name",
