@@ -59,6 +59,7 @@ TABLES = {
     "library": {"library": ["", "MB/s together", "CPU s per MB", "/ proxies'", "peak MB"]},
     "micro": {"micro": ["", "µs per message", "/ floor"]},
     "config": {"config": ["", "CPU ms", "/ 10 hosts"]},
+    "listing": {"listing": ["", "calls", "wall s", "CPU s", "peak MB"]},
 }
 
 
@@ -105,6 +106,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("echo", {"bare client", "ssmssh-proxy"}),
         ("scale", {"1 up", "2 up", "1 down", "2 down", "1 down, reader rests 2 s"}),
         ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written", "ssh -G"}),
+        ("listing", {"ids", "table", "JSON with tags", "table, by tag, throttled"}),
         ("library", {"proxies", "library, one loop for all", "library, one loop each"}),
         ("micro", {"floor", "receive + ack", "send + ack", "WebSocket in", "WebSocket out, by the library"}),
     ],

@@ -68,7 +68,7 @@ def test_filters(pager: Pager, api: Api) -> None:
     api.answers = deque([ok({"InstanceProperties": [], "InstanceInformationList": []})])
     list(instance_properties(pager, ["i-1", "i-2"]))
     list(instance_information(pager))
-    list(instance_information(pager, tag=("a b", "c*")))
+    list(instance_information(pager, tags=[("a b", "c*")]))
     list(instance_information(pager, are_hybrid=True))
     assert [request.content for request in api.requests] == [
         {

@@ -17,6 +17,7 @@ from ssmssh.aws.errors import mapped
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
+    from ssmssh.aws.regional import Asker
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
@@ -55,7 +56,7 @@ def identity_of(client: "AwsClient") -> Identity:
     return Identity(who, api.partition, api.region_name, api.endpoint_url)
 
 
-def account_of(client: "AwsClient") -> str:
+def account_of(client: "Asker") -> str:
     """The account, 12 digits; empty where STS does not say. Blocks for a call, unless the credentials' source says it.
 
     The call (GetCallerIdentity) needs no permission.

@@ -35,20 +35,20 @@ def instance_properties(pager: Pager, instance_ids: Sequence[str] = ()) -> Itera
 def instance_information(
     pager: Pager,
     *,
-    tag: tuple[str, str] | None = None,
+    tags: Sequence[tuple[str, str]] = (),
     are_hybrid: bool = False,
 ) -> Iterator[list[Item]]:
     """Pages of ``InstanceInformation``; blocks for each.
 
     Args:
         pager: Makes the calls.
-        tag: Of those alone that have this key and value, which is not empty; without the other.
+        tags: Of those alone that have all these keys and values, none of which is empty; without the other.
         are_hybrid: Of those alone that are no EC2 instances.
 
     Raises:
         SsmsshError: Of the class for the reason.
     """
-    filters = [{"Key": f"tag:{tag[0]}", "Values": [tag[1]]}] if tag else []
+    filters = [{"Key": f"tag:{key}", "Values": [value]} for key, value in tags]
     filters += [{"Key": "ResourceType", "Values": ["ManagedInstance"]}] if are_hybrid else []
     return pager.pages(
         "ssm", "describe_instance_information", "InstanceInformationList", _WHAT,

@@ -1,7 +1,6 @@
 """``ssmssh sync``: an entry in the ssh config for every instance that passes the filters, by its tags."""
 
 import functools
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,16 +8,14 @@ from typing import NamedTuple
 
 import click
 
-from ssmssh import settings
-from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.aws.identity import account_of
-from ssmssh.aws.pages import Pager
 from ssmssh.commands import _config, _doubts, _options
+from ssmssh.commands._places import Places, find_places
 from ssmssh.errors import ExitStatus, SsmsshError
 from ssmssh.nodes.filters import Filters, parse_filters
-from ssmssh.nodes.inventory import Listing
 from ssmssh.nodes.naming import Template, distinct, in_order, parse_template
 from ssmssh.nodes.node import Node
+from ssmssh.nodes.survey import Survey
 from ssmssh.sshconfig import hosts, script
 from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.document import SYNC
@@ -85,17 +82,12 @@ def sync(
     options = _options.chosen_options(chosen, EntryOptions)
     for doubt in _doubts.about_options(options):
         click.echo(visible(f"Note: {doubt}."), err=True)
-    named = [region for words in regions for region in words.split(",") if region]
-    found: list[Found] = []
-    failures: list[SsmsshError] = []
-    for profile, region in itertools.product(profiles or (None,), named or (None,)):
-        try:
-            found.append(_listed(profile, region, wanted, template))
-        except SsmsshError as error:
-            failures.append(error)
-            click.echo(visible(f"ssmssh: {error}"), err=True)
+    places = find_places(profiles, regions, all_regions=False, endpoint_url=None, login=False)
+    found, failures = _listed(places, wanted, template)
     if not found:
         raise failures[0]
+    for failure in failures:
+        click.echo(visible(f"ssmssh: {failure}"), err=True)
     edit = functools.partial(_edited, found=found, template=template, options=options)
     job = HostsJob(SYNC, edit, include, script.find(), _config.is_target)
     where = _config.place(config_file)
@@ -110,29 +102,29 @@ def sync(
     return failures[0].exit_status if failures else status
 
 
-def _listed(profile: str | None, region: str | None, wanted: Filters, template: Template) -> Found:
-    """What there is; raises SsmsshError if nothing could be listed. What is missing is said."""
-    said = settings.from_environment()
-    client = AwsClient(
-        AwsSettings(
-            profile=profile or said.profile,
-            region=region or said.region or settings.aws_region(),
-            endpoint_url=said.endpoint_url,
-            ca_bundle=settings.requests_ca_bundle(),
-            data_cache=settings.cache_directory(),
-        )
-    )
-    account = account_of(client)
-    listing = Listing(
-        Pager(client),
-        with_ec2=wanted.needs_ec2 or template.needs_tags,
-        tags=wanted.tags,
-        instance_id=wanted.instance_id,
-    )
-    nodes = [node for node in listing if wanted.match(node) and not node.is_gone]
-    for sentence in listing.missing:
-        click.echo(visible(f"Note: {client.region} was not listed whole: {sentence}."), err=True)
-    return Found(account, client.region, in_order(nodes), listing.is_complete and bool(account))
+def _listed(places: Places, wanted: Filters, template: Template) -> tuple[list[Found], list[SsmsshError]]:
+    """What there is, and what has failed; what is missing is said."""
+    survey = Survey(places.clients, wanted, with_ec2=template.needs_tags)
+    nodes: dict[tuple[str | None, str], list[Node]] = {}
+    for page in survey:
+        for node in page:
+            if not node.is_gone:
+                nodes.setdefault((node.profile, node.region), []).append(node)
+    found, failures = [], list(places.failures)
+    for outcome in survey.outcomes:
+        client = outcome.client
+        for sentence in outcome.missing:
+            click.echo(visible(f"Note: {client.region} was not listed whole: {sentence}."), err=True)
+        try:
+            if outcome.error is not None:
+                raise outcome.error
+            account = account_of(client)
+        except SsmsshError as error:
+            failures.append(error)
+            continue
+        there = in_order(nodes.get((client.profile, client.region), []))
+        found.append(Found(account, client.region, there, outcome.is_complete and bool(account)))
+    return found, failures
 
 
 def _edited(

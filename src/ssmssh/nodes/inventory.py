@@ -45,7 +45,8 @@ class Listing:
         pager: Makes the calls.
         with_ec2: Ask for what only EC2 knows, too: tags, addresses, Auto Scaling groups. Where Systems Manager gives no
             Names, EC2 is asked in any case.
-        tags: Tags that somebody will look for: hybrid nodes that have them, have these in `Node.tags`. One call each.
+        tags: Tags that somebody will look for: hybrid nodes that have all of them, have these in `Node.tags`, others
+            none. They are asked for once, fifty nodes a page, EC2 instances among them.
         instance_id: The only node that is wanted; for others, no call is made.
 
     Attributes:
@@ -73,7 +74,7 @@ class Listing:
         self._tags = tags
         self._instance_id = instance_id
         self._records: dict[str, Ec2Record] = {}
-        self._hybrid_tags: dict[str, dict[str, str]] | None = None
+        self._tagged_hybrids: set[str] | None = None
 
     def __iter__(self) -> Iterator[Node]:
         return itertools.chain.from_iterable(self.pages())
@@ -130,13 +131,13 @@ class Listing:
 
     def _completed(self, page: list[Node]) -> Iterator[Node]:
         """The nodes of a page with what else is known of them."""
-        if self._tags and self._hybrid_tags is None and any(node.is_hybrid for node in page):
-            self._hybrid_tags = self._ask_for_hybrid_tags()
+        if self._tags and self._tagged_hybrids is None and any(node.is_hybrid for node in page):
+            self._tagged_hybrids = self._ask_for_tagged_hybrids()
         for node in page:
             if record := self._records.get(node.instance_id):
                 yield complete(node, record)
-            elif self._hybrid_tags is not None and node.is_hybrid:
-                yield replace(node, tags=self._hybrid_tags.get(node.instance_id, {}))
+            elif self._tagged_hybrids is not None and node.is_hybrid:
+                yield replace(node, tags=dict(self._tags) if node.instance_id in self._tagged_hybrids else {})
             else:
                 yield node
 
@@ -153,19 +154,17 @@ class Listing:
             self.missing.append(f"tags, addresses and Auto Scaling groups of EC2 instances: {error}")
             return {}
 
-    def _ask_for_hybrid_tags(self) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = {}
+    def _ask_for_tagged_hybrids(self) -> set[str]:
+        empty = [key for key, value in self._tags if not value]
+        if empty:
+            self.missing.append(f"hybrid nodes whose tag {empty[0]} is empty: Systems Manager cannot look for that")
+            return set()
         try:
-            for key, value in self._tags:
-                if not value:
-                    self.missing.append(f"hybrid nodes whose tag {key} is empty: Systems Manager cannot look for that")
-                    continue
-                for page in instance_information(self._pager, tag=(key, value)):
-                    for item in page:
-                        found.setdefault(item.get("InstanceId", ""), {})[key] = value
+            pages = instance_information(self._pager, tags=self._tags)
+            return {item["InstanceId"] for page in pages for item in page if "InstanceId" in item}
         except AccessDeniedError as error:
             self.missing.append(f"tags of hybrid nodes: {error}")
-        return found
+            return set()
 
 
 def origin_of(client: Asker) -> Origin:

@@ -149,7 +149,7 @@ class Resolver:
         except AccessDeniedError:
             is_allowed = False
         if value:
-            for page in instance_information(self._pager, tag=(key, value)):
+            for page in instance_information(self._pager, tags=[(key, value)]):
                 nodes = [replace(from_information(item, self._origin), tags={key: value}) for item in page]
                 yield from (node for node in nodes if node.is_hybrid or not is_allowed)
 
