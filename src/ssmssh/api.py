@@ -150,7 +150,14 @@ def open_session(
         choose=choose,
     )
     caller = _caller(request)
-    remote = RemoteSession(caller, request.session)
+    try:
+        return _open(RemoteSession(caller, request.session), timeout)
+    except _OF_WHO_CALLS:
+        _drop(caller)
+        raise
+
+
+def _open(remote: RemoteSession, timeout: float | None) -> "OpenSession":
     ours, theirs = socket.socketpair()
     try:
         hosted = HostedSession(remote, PairSide(ours))
@@ -165,11 +172,9 @@ def open_session(
         if hosted.failure is not None:
             hosted.wait_ended(CLOSE_SECONDS)
         hosted.raise_failure()
-    except BaseException as error:
+    except BaseException:
         end.let_go()
         hosted.stop()
-        if isinstance(error, _OF_WHO_CALLS):
-            _drop(caller)
         raise
     end.settimeout(timeout)
     return OpenSession(hosted, end)
