@@ -214,6 +214,7 @@ def test_a_session_of_many_connections(client: Client) -> None:
 
     with rogue_session(behave) as api:
         line = fail(client, "--endpoint-url", api.url, EC2_HOST, "22", status=2)
+        wait_until(lambda: len(said) == 2, "what the agent hears")
     (response,) = [message.payload for message in said if message.payload_type == PayloadType.HANDSHAKE_RESPONSE]
     assert [action.status for action in parse_handshake_response(response).actions] == [2]
     assert "use AWS-StartSSHSession" in line
