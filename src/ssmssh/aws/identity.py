@@ -47,13 +47,15 @@ def identity_of(client: "AwsClient") -> Identity:
         SsmsshError: As `AwsClient.service`.
     """
     credentials, api = client.credentials(), client.ssm.meta
-    account_id = getattr(credentials, "account_id", None)  # written by helpers and users: it could be anything
-    if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id):
-        who = account_id
-    else:
-        parts = (credentials.access_key, client.profile, api.endpoint_url)
-        who = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    parts = (credentials.access_key, client.profile, api.endpoint_url)
+    who = known_account(client) or hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
     return Identity(who, api.partition, api.region_name, api.endpoint_url)
+
+
+def known_account(client: "Asker") -> str:
+    """The account, 12 digits, where the credentials' source has said it; else empty. Blocks, and raises, as they do."""
+    account_id = getattr(client.credentials(), "account_id", None)  # written by helpers and users: it could be anything
+    return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else ""
 
 
 def account_of(client: "Asker") -> str:
@@ -64,9 +66,8 @@ def account_of(client: "Asker") -> str:
     Raises:
         SsmsshError: As `AwsClient.credentials`, and for what a call can fail of.
     """
-    known = getattr(client.credentials(), "account_id", None)
-    if known:
-        return str(known)
+    if known := known_account(client):
+        return known
     sts = client.service("sts")
     with mapped(client.context("find out the account")):
         return str(sts.get_caller_identity().get("Account") or "")

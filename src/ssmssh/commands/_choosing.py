@@ -11,7 +11,7 @@ from typing import IO
 from ssmssh.commands import _terminal
 from ssmssh.commands._table import describe_platform, describe_status, shown
 from ssmssh.errors import TargetError, UsageError
-from ssmssh.nodes.node import Node
+from ssmssh.nodes.node import Node, alphabetical
 
 _NO_TERMINAL = "There is no terminal to choose on"
 _HINT = "narrow it down to one, or list them: ssmssh list -q"
@@ -42,8 +42,7 @@ def choose_node(pages: Iterable[Sequence[Node]]) -> Node:
     fzf = shutil.which("fzf")
     if fzf is not None:
         return _by_fzf(fzf, pages)
-    nodes = [node for page in pages for node in page]
-    nodes.sort(key=lambda node: (node.name.casefold(), node.instance_id))
+    nodes = alphabetical(node for page in pages for node in page)
     if not nodes:
         raise TargetError("There is no instance to choose from")
     try:

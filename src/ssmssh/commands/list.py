@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -13,7 +13,7 @@ from ssmssh.commands._reports import failures_of, place_of, state_of, tell
 from ssmssh.commands._table import TOO_OLD, Table
 from ssmssh.errors import ExitStatus
 from ssmssh.nodes.filters import Filters, parse_filters
-from ssmssh.nodes.node import Node
+from ssmssh.nodes.node import alphabetical
 from ssmssh.nodes.survey import Survey
 
 _EPILOG = """\b
@@ -105,16 +105,12 @@ def _write(survey: Survey, writer: Writer) -> int:
         for nodes in survey:
             count += len(nodes)
             progress.clear()
-            writer.add(_in_order(nodes))
+            writer.add(alphabetical(nodes))
             progress.show(state_of(survey))
     finally:
         progress.clear()
     writer.close()
     return count
-
-
-def _in_order(nodes: Iterable[Node]) -> Sequence[Node]:
-    return sorted(nodes, key=lambda node: (node.name.casefold(), node.instance_id))
 
 
 def _passes(filters: Filters) -> str:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ssmssh.aws.ec2 import VALUES_PER_FILTER, describe_instances
+from ssmssh.aws.identity import known_account
 from ssmssh.aws.managed import instance_information, instance_properties
 from ssmssh.aws.pages import Pager
 from ssmssh.aws.regional import Asker
@@ -169,8 +170,7 @@ class Listing:
 
 def origin_of(client: Asker) -> Origin:
     """Who asks, and where; looks for credentials, and raises as that does."""
-    account_id = getattr(client.credentials(), "account_id", None)  # where the provider has said it
-    return Origin(client.region, client.profile, account_id or "")
+    return Origin(client.region, client.profile, known_account(client))
 
 
 def _begun(pages: Iterator[_Page]) -> Iterator[_Page]:

@@ -7,7 +7,7 @@ What stands in here was written by others, most of it by whoever may tag an inst
 on a terminal, or to become a part of a file or a command, before it has been looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NAME_TAG = "Name"
@@ -112,3 +112,8 @@ class Node:
     def dns_names(self) -> tuple[str, ...]:
         """All DNS names that are known."""
         return tuple(name for name in (self.private_dns_name, self.public_dns_name) if name)
+
+
+def alphabetical(nodes: Iterable[Node]) -> list[Node]:
+    """By name, whatever its case, then by id: for a person to look through."""
+    return sorted(nodes, key=lambda node: (node.name.casefold(), node.instance_id))
