@@ -11,7 +11,10 @@ from pathlib import Path
 
 import paramiko
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
 import ssmssh
+from tests.session.sftpclient import transfer
 
 
 def main(directory: Path, config: str, host: str, path: Path) -> int:
@@ -30,26 +33,6 @@ def main(directory: Path, config: str, host: str, path: Path) -> int:
     (directory / "stderr").write_text(line)
     (directory / "status").write_text(str(status))
     return 0 if is_whole else 1
-
-
-def transfer(end: ssmssh.SessionSocket, config: str, host: str, path: Path) -> bool:
-    """Whether every byte came back."""
-    data = path.read_bytes()
-    there = f"{path}.there"
-    settings = paramiko.SSHConfig.from_path(config).lookup(host)
-    with paramiko.SSHClient() as ssh:
-        ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        ssh.connect(
-            host, username=settings["user"], key_filename=settings["identityfile"], sock=end,
-            allow_agent=False, look_for_keys=False,
-        )  # fmt: skip
-        with ssh.open_sftp() as client:
-            with client.open(there, "wb") as file:
-                file.set_pipelined(True)
-                file.write(data)
-            with client.open(there, "rb") as file:
-                file.prefetch(len(data))
-                return file.read() == data
 
 
 if __name__ == "__main__":

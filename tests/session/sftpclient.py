@@ -8,8 +8,12 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paramiko
+
+if TYPE_CHECKING:
+    import socket
 
 
 def leave_after(pid: int) -> None:
@@ -20,16 +24,15 @@ def leave_after(pid: int) -> None:
     timer.start()
 
 
-def main(config: str, host: str, command: str, path: Path) -> int:
+def transfer(end: "socket.socket | paramiko.ProxyCommand", config: str, host: str, path: Path) -> bool:
+    """Whether every byte came back."""
     data = path.read_bytes()
     there = f"{path}.there"
     settings = paramiko.SSHConfig.from_path(config).lookup(host)
-    proxy = paramiko.ProxyCommand(command)
-    threading.Thread(target=leave_after, args=(proxy.process.pid,), daemon=True).start()
     with paramiko.SSHClient() as ssh:
         ssh.set_missing_host_key_policy(paramiko.AutoAddPolicy())
         ssh.connect(
-            host, username=settings["user"], key_filename=settings["identityfile"], sock=proxy,
+            host, username=settings["user"], key_filename=settings["identityfile"], sock=end,
             allow_agent=False, look_for_keys=False,
         )  # fmt: skip
         with ssh.open_sftp() as client:
@@ -38,7 +41,13 @@ def main(config: str, host: str, command: str, path: Path) -> int:
                 file.write(data)
             with client.open(there, "rb") as file:
                 file.prefetch(len(data))
-                is_whole = file.read() == data
+                return file.read() == data
+
+
+def main(config: str, host: str, command: str, path: Path) -> int:
+    proxy = paramiko.ProxyCommand(command)
+    threading.Thread(target=leave_after, args=(proxy.process.pid,), daemon=True).start()
+    is_whole = transfer(proxy, config, host, path)
     proxy.process.wait()
     return 0 if is_whole else 1
 
