@@ -27,7 +27,6 @@ def short_home() -> Iterator[Home]:
 def each_ssh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have ``ssh`` be that of each release in turn; `tasks.py` unpacks them."""
     ssh = ssh_of(request.param)
-    if not ssh.exists():
-        pytest.skip(f"there is no {ssh}: tests/openssh/unpack.py unpacks it")
+    assert ssh.exists(), f"there is no {ssh}: tests/openssh/unpack.py unpacks it"
     monkeypatch.setenv("PATH", f"{ssh.parent}{os.pathsep}{os.environ['PATH']}")
     return str(ssh)
