@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from ssmssh.sandbox import Sandbox, SessionReport
+from tests.processes import below, listening
 
 GRACE_SECONDS = 15.0
 """For processes that are ending already; a session may take some seconds to flush and terminate."""
@@ -43,17 +44,17 @@ class Traces:
     def take(cls, directories: Iterable[Path] = ()) -> "Traces":
         """As things are now."""
         directories = tuple(directories)
-        processes = psutil.Process().children(recursive=True)
+        processes = below()
         return cls(
             frozenset(processes),
-            frozenset(port for process in [psutil.Process(), *processes] for port in _listening_ports(process)),
+            frozenset(port for process in [psutil.Process(), *processes] for _, port in listening(process)),
             frozenset(path for directory in directories for path in directory.rglob("*") if _counts(path)),
             directories,
         )
 
     def left_since(self) -> list[str]:
         """What has been added since, after waiting for processes that are about to end; one line each."""
-        started = [process for process in psutil.Process().children(recursive=True) if process not in self.processes]
+        started = [process for process in below() if process not in self.processes]
         _, alive = psutil.wait_procs(started, timeout=GRACE_SECONDS)
         now = Traces.take(self.directories)
         return [
@@ -61,14 +62,6 @@ class Traces:
             *(f"a socket that listens on port {port}" for port in sorted(now.ports - self.ports)),
             *(f"file {path}" for path in sorted(now.files - self.files)),
         ]
-
-
-def _listening_ports(process: psutil.Process) -> list[int]:
-    try:
-        connections = process.net_connections(kind="tcp")
-    except psutil.Error:  # it has ended meanwhile
-        return []
-    return [connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
 def _counts(path: Path) -> bool:
@@ -93,7 +86,7 @@ def open_sessions(box: Sandbox, known: Collection[str] = ()) -> list[SessionRepo
 
 def end_processes(before: Traces) -> None:
     """Kill what has been started since `before`, so that one test's leak is not the next one's."""
-    for process in psutil.Process().children(recursive=True):
+    for process in below():
         if process not in before.processes:
             process.kill()
 

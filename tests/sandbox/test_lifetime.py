@@ -20,6 +20,7 @@ from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.environment import installed_script
 from tests.acceptance.clients import wait_until
+from tests.processes import below, command_lines, listening
 from tests.sandbox.client import DataChannel, aws_client, open_websocket
 
 HOST = "i-0123456789abcdef0"
@@ -41,10 +42,6 @@ def noted(note: Path) -> Path:
     return Path(note.read_text().strip())
 
 
-def all_below(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
-
-
 def test_everything_is_its_owners_alone(sandbox: Sandbox) -> None:
     for path in [sandbox.directory, *sandbox.directory.rglob("*")]:
         assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
@@ -55,23 +52,17 @@ def test_everything_is_its_owners_alone(sandbox: Sandbox) -> None:
 
 def test_secrets_are_in_no_command_line_and_no_log(sandbox: Sandbox) -> None:
     secrets = (sandbox.credentials.secret_access_key, sandbox.credentials.session_token)
-    for process in psutil.Process().children(recursive=True):
+    for _, words in command_lines():
         for secret in secrets:
-            assert secret not in " ".join(process.cmdline())
+            assert secret not in " ".join(words)
     for log in sandbox.directory.glob("*.log"):
         for secret in secrets:
             assert secret not in log.read_text()
 
 
 def test_nothing_listens_beyond_loopback(sandbox: Sandbox) -> None:
-    listening = [
-        connection.laddr.ip
-        for process in psutil.Process().children(recursive=True)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert listening
-    assert set(listening) == {"127.0.0.1"}
+    addresses = {address for process in below() for address, _ in listening(process)}
+    assert addresses == {"127.0.0.1"}
 
 
 def test_two_at_once_know_nothing_of_each_other(sandbox: Sandbox) -> None:
@@ -129,8 +120,8 @@ def test_a_hangup_that_was_ignored_stays_ignored() -> None:
 def test_calls_after_the_end_fail_in_words() -> None:
     box = Sandbox()
     with box:
-        for process in all_below(os.getpid()):
-            if "ssmssh.sandbox.front" in process.cmdline() and str(box.directory) in process.cmdline():
+        for process, words in command_lines():
+            if "ssmssh.sandbox.front" in words and str(box.directory) in words:
                 process.kill()
                 process.wait()
         with pytest.raises(ControlError, match="the sandbox"):
@@ -164,11 +155,11 @@ def test_a_signal_ends_the_command_and_the_sandbox(
 ) -> None:
     process = started("--", "sh", "-c", f'echo "$SSMSSH_SANDBOX" > {directory_note}; {command}')
     directory = noted(directory_note)
-    wait_until(lambda: any("sleep" in each.name() for each in all_below(process.pid)), "the command")
-    below = all_below(process.pid)
+    wait_until(lambda: any("sleep" in words for _, words in command_lines(process.pid)), "the command")
+    running = below(process.pid)
     process.send_signal(number)
     assert process.wait(30) == status
-    _, alive = psutil.wait_procs(below, timeout=20)
+    _, alive = psutil.wait_procs(running, timeout=20)
     assert alive == []
     wait_until(lambda: not directory.exists(), "the directory to go")
 
@@ -203,14 +194,14 @@ def test_a_killed_main_process_takes_the_rest_along() -> None:
     with Sandbox() as box:
         mine = [
             process
-            for process in all_below(os.getpid())
-            if "ssmssh.sandbox.front" in process.cmdline() and str(box.directory) in process.cmdline()
+            for process, words in command_lines()
+            if "ssmssh.sandbox.front" in words and str(box.directory) in words
         ]
-        below = [child for process in mine for child in process.children(recursive=True)]
-        assert below
+        running = [child for process in mine for child in below(process.pid)]
+        assert running
         for process in mine:
             process.kill()
-        _, alive = psutil.wait_procs(below, timeout=20)
+        _, alive = psutil.wait_procs(running, timeout=20)
         assert alive == []
 
 
@@ -226,11 +217,11 @@ def test_a_lost_process_is_the_end_of_it_all(module: str, options: list[str], wo
     script = f'echo "$SSMSSH_SANDBOX" > {directory_note}; sleep 1000; true'
     process = started(*options, "--", "sh", "-c", script, stderr=subprocess.PIPE)
     directory = noted(directory_note)
-    below = all_below(process.pid)
-    next(each for each in below if module in each.cmdline()).kill()
+    running = below(process.pid)
+    next(each for each, words in command_lines(process.pid) if module in words).kill()
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said.decode()) == (1, f"ssmssh: the sandbox has ended: {words}\n")
-    _, alive = psutil.wait_procs(below, timeout=20)
+    _, alive = psutil.wait_procs(running, timeout=20)
     assert alive == []
     assert not directory.exists()
 
@@ -240,10 +231,10 @@ def test_a_lost_process_ends_a_kept_one() -> None:
         [SSMSSH, "sandbox", "--keep"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     directory = Path(printed.splitlines()[-1].split()[-1])
-    front = next(each for each in all_below(os.getpid()) if str(directory) in each.cmdline())
-    below = [front, *front.children(recursive=True)]
+    front = next(each for each, words in command_lines() if str(directory) in words)
+    running = [front, *below(front.pid)]
     front.children()[0].kill()
-    _, alive = psutil.wait_procs(below, timeout=20)
+    _, alive = psutil.wait_procs(running, timeout=20)
     assert alive == []
     assert not directory.exists()
 
@@ -256,8 +247,7 @@ def test_a_lost_process_is_named_by_every_call() -> None:
         return True
 
     with Sandbox() as box:
-        below = all_below(os.getpid())
-        front = next(each for each in below if str(box.directory) in each.cmdline())
+        front = next(each for each, words in command_lines() if str(box.directory) in words)
         front.children()[0].kill()
         wait_until(has_ended, "the end of the sandbox")
         with pytest.raises(ControlError, match="its gateway process ended unexpectedly"):

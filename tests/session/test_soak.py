@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import NamedTuple
 
-import psutil
 import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, Client, wait_until
+from tests.processes import command_lines
 from tests.session.observed import ObservedProxy
 
 PORT = 2224
@@ -168,13 +168,11 @@ def test_a_download_through_many_cuts(client: Client, sandbox: Sandbox, size_byt
 
 def far_side() -> list[Use]:
     """The sandbox's own processes."""
-    everything = psutil.Process().children(recursive=True)
-    alive = [process for process in everything if process.status() != psutil.STATUS_ZOMBIE]
-    return [
-        Use(process.memory_info().rss, process.num_fds(), process.num_threads())
-        for process in sorted(alive, key=lambda process: process.pid)
-        if any(word.startswith("ssmssh.sandbox.") for word in process.cmdline())
-    ]
+    uses = []
+    for process, words in sorted(command_lines(), key=lambda found: found[0].pid):
+        if any(word.startswith("ssmssh.sandbox.") for word in words):
+            uses.append(Use(process.memory_info().rss, process.num_fds(), process.num_threads()))
+    return uses
 
 
 @pytest.mark.parametrize("count", COUNTS)
