@@ -6,10 +6,13 @@ sessions share one loop and its thread, or have one each.
 
 CPU is user and system time from the start of the program, or of all proxies together, to the end. Peak memory is the
 program's, or that of all proxies together.
+
+Then: what `import ssmssh` takes, and what the first use of it loads, each in a new interpreter, by its own clock.
 """
 
 import functools
 import statistics
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +24,7 @@ from benchmarks.bed import FAR_PORT, HOST, Bed, Proxy, bed
 from benchmarks.transfers import MIB
 
 _PROGRAM = Path(__file__).with_name("librarydownload.py")
+_IMPORTS = {"import ssmssh": "import ssmssh", "ssmssh.connect, behind that": "ssmssh.connect"}
 _SESSIONS = 20
 _START_SECONDS = 120.0
 
@@ -62,6 +66,23 @@ def run(plan: report.Plan) -> None:
             )
         )
     report.show_table("library", ("", "MB/s together", "CPU s per MB", "/ proxies'", "peak MB"), rows)
+    imports = report.take_turns(plan, {name: functools.partial(_seconds_of, name) for name in _IMPORTS})
+    report.show_table("imports", ("", "ms"), [(name, report.median(each, 2, 1e-3)) for name, each in imports.items()])
+
+
+def _seconds_of(name: str) -> float:
+    statements = list(_IMPORTS.values())
+    last = statements.index(_IMPORTS[name])
+    program = "\n".join(
+        [
+            "from time import perf_counter",
+            *statements[:last],
+            "began = perf_counter()",
+            statements[last],
+            "print(perf_counter() - began)",
+        ]
+    )
+    return float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
 
 
 def _library(place: Bed, count: int, size: int, which: str) -> _Sample:

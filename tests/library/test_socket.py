@@ -1,10 +1,13 @@
 """A socket of `ssmssh.connect` is one: bytes, ends, time-outs, files, copies."""
 
+import asyncio
+import getpass
 import selectors
 import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncssh
 import pytest
 
 import ssmssh
@@ -206,3 +209,22 @@ def test_close_gives_up_on_a_far_side_that_takes_nothing(here: Sandbox, far_side
         session.socket.sendall(bytes(50_000_000))
     session.close()
     assert session.wait(30)
+
+
+def test_it_has_no_address_and_no_options_of_tcp(here: Sandbox, far_side: FarSide) -> None:
+    with ssmssh.connect(EC2_HOST, far_side.number) as end:
+        assert end.getpeername() == end.getsockname() == ""
+        with pytest.raises(OSError, match="not supported"):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def test_asyncssh_takes_it(here: Sandbox) -> None:
+    async def run() -> object:
+        end = await asyncio.to_thread(ssmssh.connect, EC2_HOST, 22)
+        key = str(here.directory / "id_ed25519")
+        async with asyncssh.connect(
+            EC2_HOST, sock=end, known_hosts=None, username=getpass.getuser(), client_keys=[key], config=None
+        ) as connection:
+            return (await connection.run("echo here", check=True)).stdout
+
+    assert asyncio.run(run()) == "here\n"
