@@ -78,7 +78,7 @@ with modules["ssmssh.sshconfig.files"].locked(directory):
 assert modules["ssmssh.aws.loader"].session_loader(directory, None) is None
 modules["ssmssh.lifecycle"].forbid_core_dumps()
 modules["ssmssh.connectionlog"].print_if_possible("to stderr")
-assert modules["ssmssh.commands._config"].home() == Path.home()
+assert modules["ssmssh.settings"].home_directory() == Path.home()
 """
     run(program, tmp_path)
 

@@ -4,15 +4,18 @@ The order of precedence is the same for every setting: words in the typed host n
 the block in the ssh config pins), then ``SSMSSH_*`` variables, then AWS's own configuration. This module
 answers for the third step and for ``AWS_REGION``, which botocore does not read though other AWS programs do.
 
-Files: ssh itself reads nothing from here (those files live under ``~/.ssh/ssmssh``). Cache, state and logs
-are where platformdirs puts them, unless ``SSMSSH_HOME`` names one directory for all three, as test
-suites and the sandbox do to stay away from the user's own.
+Files: what ssh itself reads (our key, our known_hosts) is in `ssh_directory`. Cache, state and logs are where
+platformdirs puts them, unless ``SSMSSH_HOME`` names one directory for all three, as test suites and the sandbox
+do to stay away from the user's own.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from ssmssh.errors import UsageError
 
 APPLICATION = "ssmssh"
 
@@ -89,6 +92,36 @@ def sandbox_directory() -> Path | None:
     """That of the sandbox (``ssmssh sandbox``) this process is in, or None."""
     directory = read().get("SSMSSH_SANDBOX")
     return Path(directory) if directory else None
+
+
+def home_directory() -> Path:
+    """The home directory in the password database, which ssh goes by, whatever ``$HOME`` is.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if sys.platform == "win32":
+        return Path.home()  # there is no such database; ssh goes by the user's profile, too
+    import pwd  # noqa: PLC0415 - not everywhere
+
+    user = os.getuid()
+    try:
+        return Path(pwd.getpwuid(user).pw_dir)
+    except KeyError:
+        raise UsageError(f"uid {user} is not in the password database, and ssh serves no such user") from None
+
+
+def ssh_directory() -> Path:
+    """What ssh reads of ours and the proxy writes: our key, our known_hosts; not created here.
+
+    ``~/.ssh/ssmssh`` of the home that ssh goes by; in a sandbox, where ids are always the same and host keys always
+    others, a directory of the sandbox.
+
+    Raises:
+        UsageError: There is no home directory.
+    """
+    sandbox = sandbox_directory()
+    return sandbox / "ssh" if sandbox else home_directory() / ".ssh" / APPLICATION
 
 
 def cache_directory() -> Path:

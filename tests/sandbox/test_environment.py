@@ -1,7 +1,9 @@
 """What a program finds in a sandbox, and what it does not."""
 
 import os
+import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Literal
 import boto3
 import pytest
 
+from ssmssh import settings
 from ssmssh.errors import FileError
 from ssmssh.sandbox import INSTANCES, Sandbox
 from ssmssh.sandbox.environment import Endpoints, apply, changes, shell_lines
@@ -41,6 +44,14 @@ def test_what_would_lead_elsewhere_is_removed() -> None:
     for name, value in environment.items():
         if name.startswith(("AWS_", "SSMSSH_")):
             assert value.startswith(("/box", "https://127.0.0.1:1", "us-east-1", "true")), name
+
+
+def test_what_ssh_reads_of_ours_is_the_sandboxs(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    monkeypatch.delenv("SSMSSH_SANDBOX", raising=False)
+    assert settings.ssh_directory() == Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".ssh" / "ssmssh"
+    monkeypatch.setenv("SSMSSH_SANDBOX", sandbox.environment["SSMSSH_SANDBOX"])
+    assert settings.ssh_directory() == sandbox.directory / "ssh"
+    assert stat.S_IMODE(settings.ssh_directory().stat().st_mode) == 0o700
 
 
 def test_lines_for_a_shell_say_the_same(tmp_path: Path) -> None:

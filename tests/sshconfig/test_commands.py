@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ssmssh.__main__ as main_module
+from ssmssh import settings
 from ssmssh.commands import _config
 from ssmssh.errors import FileError, UsageError
 from ssmssh.sshconfig import install
@@ -165,11 +166,11 @@ def test_the_default_is_the_config_that_ssh_reads(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SSMSSH_HOME", str(tmp_path))
-    monkeypatch.setenv("HOME", str(_config.home()))
+    monkeypatch.setenv("HOME", str(settings.home_directory()))
     place = _config.place(None)
-    assert place.config == _config.home() / ".ssh" / "config"
+    assert place.config == settings.home_directory() / ".ssh" / "config"
     assert place.directory_name == "~/.ssh/ssmssh"
-    assert place.own == _config.home() / ".ssh" / "ssmssh" / "config"
+    assert place.own == settings.home_directory() / ".ssh" / "ssmssh" / "config"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert _config.place(None) == place._replace(directory_name=str(place.directory))
     assert f"Note: $HOME is {tmp_path}, but ssh reads the config in" in capsys.readouterr().err
@@ -328,7 +329,7 @@ def test_names_that_aws_knows_are_not(home: Home, words: list[str]) -> None:
 def test_a_user_that_the_system_does_not_know_is_a_clear_line() -> None:
     def ask_for_home() -> None:
         os.setuid(54321)
-        _config.home()
+        settings.home_directory()
 
     if os.geteuid() == 0:
         assert in_child(ask_for_home) == "uid 54321 is not in the password database, and ssh serves no such user"

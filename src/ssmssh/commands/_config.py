@@ -28,28 +28,15 @@ MAX_REFUSED = 50
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def home() -> Path:
-    """The home directory in the password database, which ssh goes by; UsageError if there is none."""
-    if sys.platform == "win32":
-        return Path.home()  # there is no such database; ssh goes by the user's profile, too
-    import pwd
-
-    user = os.getuid()
-    try:
-        return Path(pwd.getpwuid(user).pw_dir)
-    except KeyError:
-        raise UsageError(f"uid {user} is not in the password database, and ssh serves no such user") from None
-
-
 def local_user() -> str:
-    """The name that ssh logs in as when nothing else is said; raises as `home`."""
+    """The name that ssh logs in as when nothing else is said; raises as `home_directory`."""
     if sys.platform == "win32":
         import getpass
 
         return getpass.getuser()
     import pwd
 
-    home()
+    settings.home_directory()
     return pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -82,18 +69,19 @@ def path_for_ssh(name: str) -> Path:
     """The file that ssh takes for an IdentityFile of that name."""
     for beginning in ("~/", "%d/"):
         if name.startswith(beginning):
-            return home() / name.removeprefix(beginning)
+            return settings.home_directory() / name.removeprefix(beginning)
     return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where there is no such user
 
 
 def place(config_file: Path | None) -> Place:
     """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
-    default = home() / ".ssh" / "config"
-    same_home = Path.home() == home()
+    home = settings.home_directory()
+    default = home / ".ssh" / "config"
+    same_home = Path.home() == home
     if config_file is None and not same_home:
-        click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home()}, and so does this.", err=True)
+        click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home}, and so does this.", err=True)
     config = config_file.absolute() if config_file else default
-    return place_of(config, settings.state_directory(), home(), tilde=same_home)
+    return place_of(config, settings.state_directory(), home, tilde=same_home)
 
 
 def run(

@@ -303,7 +303,7 @@ class Sandbox:
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
         write_file(directory / "sshd.log", b"")
-        for name in ("ssmssh", "home"):
+        for name in ("ssmssh", "home", "ssh"):
             make_directory(directory / name)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {
