@@ -9,6 +9,7 @@ from ssmssh.errors import SessionEndedError, SsmsshError
 from ssmssh.protocol.limits import DEFAULT_LIMITS
 from ssmssh.protocol.message import AgentMessage, MessageType
 from ssmssh.protocol.payloads import build_channel_closed
+from ssmssh.session.outage import RESUME_SECONDS
 from ssmssh.session.remote import Connection
 from ssmssh.websocket import WebSocketClosed
 
@@ -108,6 +109,7 @@ class RemoteSession:
         self.pause_seconds = pause_seconds
         self.patience_seconds: float = before.patience_seconds if before else PATIENCE_SECONDS
         self.waits_for_target = before is not None
+        self.resume_seconds = RESUME_SECONDS
         self.session_id: str | None = None
         self.answers_by: float = before.answers_by if before else math.inf
         self.resume_error: SsmsshError | None = None

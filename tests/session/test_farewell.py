@@ -68,6 +68,19 @@ def test_a_flush_to_a_port_that_never_answered() -> None:
     assert unflushed(TARGET, PORT, 0, STATISTICS, is_connected=False).exit_status == ExitStatus.NETWORK
 
 
+def test_without_a_port_nothing_is_said_of_one() -> None:
+    """A command may say nothing and end, a mux may never be used."""
+    assert ended_by_service("", TARGET, "", is_shaken=True, has_spoken=False, has_loss=False) is None
+    for error in (
+        ended_by_service(CRASH, TARGET, "", is_shaken=True, has_spoken=False, has_loss=False),
+        ended_by_service(FORBIDDEN, TARGET, "", is_shaken=True, has_spoken=False, has_loss=False),
+        unflushed(TARGET, "", 500, STATISTICS, is_connected=True),
+    ):
+        assert error is not None
+        assert " port" not in str(error)
+        assert TARGET in error.sentence
+
+
 def test_an_end_that_a_doubled_message_explains() -> None:
     def end(output: str, *, has_spoken: bool, has_loss: bool = True) -> SsmsshError | None:
         return ended_by_service(

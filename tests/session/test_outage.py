@@ -3,7 +3,14 @@
 import pytest
 
 from ssmssh.errors import AccessDeniedError, CredentialsError, NetworkError, SessionEndedError, SsmsshError
-from ssmssh.session.outage import DELAY_SECONDS, MAX_DENIED, MAX_FRUITLESS, RESUME_SECONDS, Outage
+from ssmssh.session.outage import (
+    DELAY_SECONDS,
+    MAX_DENIED,
+    MAX_FRUITLESS,
+    PERSONAL_RESUME_SECONDS,
+    RESUME_SECONDS,
+    Outage,
+)
 from ssmssh.websocket import WebSocketClosed
 
 BYE = WebSocketClosed(1000, "Bye")
@@ -111,6 +118,13 @@ def test_connections_in_between_do_not_hide_an_endless_outage(outage: Outage) ->
     outage.lost(BYE, RESUME_SECONDS / 2, was_fruitful=False)
     last, _, _ = fail_until_given_up(outage, NO_NETWORK, RESUME_SECONDS / 2)
     assert last <= RESUME_SECONDS
+
+
+def test_a_person_may_wait_for_longer() -> None:
+    outage = Outage(lambda: "i-1", PERSONAL_RESUME_SECONDS, jitter=lambda low, _: low)
+    outage.lost(BYE, 0.0, was_fruitful=True)
+    last, _, _ = fail_until_given_up(outage, NO_NETWORK, 0.0)
+    assert PERSONAL_RESUME_SECONDS - DELAY_SECONDS[1] <= last <= PERSONAL_RESUME_SECONDS
 
 
 def test_an_attempt_that_does_not_return_is_given_up(outage: Outage) -> None:

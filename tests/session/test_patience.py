@@ -165,3 +165,15 @@ def test_a_port_that_was_sent_nothing_may_be_silent(patience: Patience) -> None:
     patience.shaken()
     patience.check(1e6, ANSWERS_BY, NOTHING)
     assert patience.next_deadline(ANSWERS_BY) == math.inf
+
+
+def test_without_a_port_it_is_the_agent_that_is_silent() -> None:
+    told: list[str] = []
+    patience = Patience(lambda: "i-1", "", 9.5, 1000.0, on_wait=told.append)
+    patience.connected(1001.0)
+    patience.shaken()
+    patience.check(1002.0, ANSWERS_BY, SENT)
+    patience.check(1010.0, ANSWERS_BY, SENT)
+    assert told == ["the agent of i-1 to answer"]
+    with pytest.raises(TargetError, match=r"^The agent of i-1 takes no input; check"):
+        patience.check(1002.0 + PORT_SECONDS, ANSWERS_BY, SENT)

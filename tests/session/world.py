@@ -124,7 +124,9 @@ class World:
             patch("ssmssh.session.attempts.time", self),
             patch("ssmssh.session.attempts.random", self.random),
             patch("ssmssh.session.link.Keepalive", lambda: Keepalive(self.time)),
-            patch("ssmssh.session.link.Outage", lambda describe: Outage(describe, self.random.uniform)),
+            patch(
+                "ssmssh.session.link.Outage", lambda describe, seconds: Outage(describe, seconds, self.random.uniform)
+            ),
             patch("ssmssh.session.session.Background", lambda name, call, _: Background(self, name, call)),
             patch("ssmssh.session.keying.Background", lambda name, call, _: Background(self, name, call)),
             patch("ssmssh.session.link.Background", lambda name, call, _: Background(self, name, call)),

@@ -29,6 +29,11 @@ class Expectation(NamedTuple):
     hint: str
 
     @property
+    def is_one_port(self) -> bool:
+        """Whether there is one port on the far side, so that silence means that nothing answers on it."""
+        return SessionType.PORT in self.session_types and not self.is_multiplexed
+
+    @property
     def without_handshake(self) -> SessionType | None:
         """The type of a session whose agent skips the handshake; None where none that is expected may.
 

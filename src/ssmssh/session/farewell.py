@@ -98,7 +98,7 @@ def ended_by_service(
     Args:
         output: The service's text.
         target: As messages name it.
-        port: As messages name it.
+        port: As messages name it; empty where there is none, or many: an end without a word is orderly then.
         is_shaken: Whether the handshake was complete.
         has_spoken: Whether something came from the port before.
         has_loss: Whether something is known to be missing, here or there.
@@ -106,7 +106,7 @@ def ended_by_service(
             missing it has not: ssh ends in the middle of what it says.
     """
     output = output[:_LONGEST_OUTPUT]
-    if is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):
+    if port and is_shaken and not has_spoken and (not output or _AGENT_WORKER_DIED in output):
         return nothing_answers(target, port)
     if output:
         return _told(output, target, port)
@@ -143,7 +143,7 @@ def _told(output: str, target: str, port: str) -> SsmsshError:
         return ProtocolError(f"The agent of {target} refused the handshake: {output}")
     if _DESTINATION_FORBIDDEN in output:
         return AccessDeniedError(
-            f"The agent of {target} does not connect to {port} there: {output}",
+            f"The agent of {target} does not connect to {port or 'the destination'} there: {output}",
             "check the host among the parameters of the document; for the instance itself use AWS-StartSSHSession",
         )
     return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")

@@ -88,7 +88,7 @@ class Link:
         self._channel = DataChannel(client_id=str(uuid.uuid4()), expectation=expectation, limits=remote.limits)
         self._keying = Keying(key_source, self._channel, wakeup)
         self._keepalive = Keepalive()
-        self._outage = Outage(lambda: remote.description)
+        self._outage = Outage(lambda: remote.description, remote.resume_seconds)
         self._watched: Watched | None = None
         self._websocket: WebSocket | None = None
         self._connecting: Background[Connection] | None = None

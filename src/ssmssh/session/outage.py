@@ -1,7 +1,7 @@
 """When to try again to resume a lost connection, and when to give up.
 
-Two things are bounded. While there is no connection at all, the attempts share `RESUME_SECONDS`, one after the other
-with delays that double. And connections that come about but carry nothing before they are lost again (the
+Two things are bounded. While there is no connection at all, the attempts share some time (`RESUME_SECONDS`), one after
+the other with delays that double. And connections that come about but carry nothing before they are lost again (the
 service refuses what we have to send, a middlebox kills them) are counted: after `MAX_FRUITLESS` it is the end. A
 connection that lived for a while, or on which something we sent was acknowledged, begins the count anew.
 """
@@ -14,6 +14,9 @@ from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, Ss
 RESUME_SECONDS = 100.0
 """For all attempts together: the keep-alive of the block we write ends ssh after 120 s."""
 
+PERSONAL_RESUME_SECONDS = 900.0
+"""The same where no ssh ends us and a person can: a shell or a forward outlives a lunch break's loss of network."""
+
 MAX_FRUITLESS = 6
 """Connections in a row that carried nothing; with the delays between them some 12 s."""
 
@@ -25,13 +28,19 @@ DELAY_SECONDS = (0.2, 5.0)
 
 
 class Outage:
-    """Plans the attempts for what `describe` tells.
+    """Plans the attempts for what `describe` tells, `resume_seconds` for all of them together.
 
     `now` is monotonic, `jitter` gives numbers between its arguments at random.
     """
 
-    def __init__(self, describe: Callable[[], str], jitter: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self,
+        describe: Callable[[], str],
+        resume_seconds: float = RESUME_SECONDS,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._describe = describe
+        self._resume_seconds = resume_seconds
         self._jitter = jitter
         self._fruitless = 0
         self._denied = 0
@@ -72,7 +81,7 @@ class Outage:
         if isinstance(error, SessionEndedError):
             raise error
         self.retry_at = now + self._delay()
-        if self._denied == MAX_DENIED or self._down_seconds + self.retry_at - self._lost_at > RESUME_SECONDS:
+        if self._denied == MAX_DENIED or self._down_seconds + self.retry_at - self._lost_at > self._resume_seconds:
             sentence = f"The connection to {self._describe()} was lost and cannot be resumed: {error.sentence}"
             raise type(error)(sentence, error.hint) from error
 
@@ -82,9 +91,9 @@ class Outage:
         Raises:
             NetworkError: It does.
         """
-        if self._down_seconds + now - self._lost_at > RESUME_SECONDS:
+        if self._down_seconds + now - self._lost_at > self._resume_seconds:
             raise NetworkError(
-                f"The connection to {self._describe()} was lost, and not resumed within {RESUME_SECONDS:.0f} s",
+                f"The connection to {self._describe()} was lost, and not resumed within {self._resume_seconds:.0f} s",
                 "check the network, and a credential_process if the profile has one",
             )
 

@@ -82,6 +82,8 @@ class _Stage(Enum):
 class Patience:
     """Watches over the start of one session with what `describe` tells, for `port`; `now` is monotonic.
 
+    `port` is empty for a session that has none, or many: there it is the agent that takes what is sent, or does not.
+
     `waits` says that the caller waits for the target, `patience_seconds` how long. `on_wait` is told once what is being
     waited for, as words behind "waiting for", when that takes `NOTICE_SECONDS`.
     """
@@ -179,7 +181,7 @@ class Patience:
             case _Stage.WITHOUT_KEY:
                 return f"KMS to give a key for {self._describe()}"
             case _Stage.SHAKEN:
-                return "" if self._port_by is None else f"{self._port} of {self._describe()} to answer"
+                return "" if self._port_by is None else f"{self._port or 'the agent'} of {self._describe()} to answer"
 
     def _too_late(self, seconds: float) -> NetworkError:
         if self._stage is _Stage.WITHOUT_KEY:
@@ -207,6 +209,11 @@ class Patience:
 
 
 def nothing_answers(target: str, port: str) -> TargetError:
-    """What to say of a port that is silent, or closed: with a real agent nobody gets to know more."""
+    """What to say of a port that is silent, or closed: with a real agent nobody gets to know more.
+
+    Without a `port` it is the agent that is silent.
+    """
+    if not port:
+        return TargetError(f"The agent of {target} takes no input", "check that the SSM Agent there is healthy")
     hint = f"check that sshd runs and listens there; {_WAIT_HINT}"
     return TargetError(f"Nothing answers on {port} of {target}", hint)

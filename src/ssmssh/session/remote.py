@@ -26,6 +26,7 @@ from ssmssh.aws.client import AwsClient
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError, TargetError
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.caller import Caller
+from ssmssh.session.outage import RESUME_SECONDS
 from ssmssh.session.patience import LEAST_OPEN_SECONDS, OPEN_ATTEMPTS, OPEN_SECONDS, RESERVED_SECONDS
 from ssmssh.websocket import EarlyDial, WebSocket
 
@@ -43,7 +44,8 @@ class SessionRequest(NamedTuple):
     `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
     counted from when credentials are there; while it lasts StartSession is tried again where that is worth it.
     `waits_for_target` says that a target that is not connected is, for as long. `limits` are those of the channel.
-    `finder` is for a `target` that is no Target but a name; None where it is one.
+    `finder` is for a `target` that is no Target but a name; None where it is one. `resume_seconds` is for how long a
+    lost connection is tried to be resumed.
     """
 
     target: str
@@ -54,6 +56,7 @@ class SessionRequest(NamedTuple):
     waits_for_target: bool = False
     limits: Limits = DEFAULT_LIMITS
     finder: "Finder | None" = None
+    resume_seconds: float = RESUME_SECONDS
 
 
 class Connection(NamedTuple):
@@ -99,6 +102,11 @@ class RemoteSession:
     def patience_seconds(self) -> float:
         """How long the target may take to answer."""
         return self._request.patience_seconds
+
+    @property
+    def resume_seconds(self) -> float:
+        """For how long a lost connection is tried to be resumed."""
+        return self._request.resume_seconds
 
     @property
     def waits_for_target(self) -> bool:

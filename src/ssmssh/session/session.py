@@ -72,21 +72,24 @@ class Session:
         on_failure: Callable[[SsmsshError], bool] = lambda _: False,
         on_open: Callable[[HandshakeCompleted], None] = lambda _: None,
         on_wait: Callable[[str], None] = lambda _: None,
+        on_connection: Callable[[Connected | Lost], None] = lambda _: None,
     ) -> None:
         """`on_failure` is told what it ends with, at once: to end the session may take seconds more.
 
         It says whether another session follows, which needs the input. `on_open` is told that the far side takes data
-        from now on, `on_wait` is for `Patience`.
+        from now on, `on_wait` is for `Patience`, `on_connection` is told of each connection and its loss.
         """
         self._remote = remote
         self._side = side
         self._wakeup = wakeup
         self._on_failure = on_failure
         self._on_open = on_open
+        self._on_connection = on_connection
+        self._port = remote.port if side.expectation.is_one_port else ""
         self._link = Link(remote, wakeup, side.expectation, side.key_source)
         self._patience = Patience(
             lambda: remote.description,
-            remote.port,
+            self._port,
             remote.patience_seconds,
             time.monotonic(),
             waits=remote.waits_for_target,
@@ -203,10 +206,12 @@ class Session:
                     self._closed = event
                     self._has_loss = self._is_something_lost()
                 case Connected():
+                    self._on_connection(event)
                     self._patience.connected(now)
                     if event.is_resumed and self._is_shaken:  # before, nothing of ours comes to the port, not even once
                         self._interrupted(now)
                 case Lost():
+                    self._on_connection(event)
                     self._patience.lost(event.reason)
                 case Paused() | Resumed():
                     _log.debug("%s", event)
@@ -273,8 +278,8 @@ class Session:
         _log.warning("gave up flushing, %d bytes unacknowledged", statistics.unacknowledged_bytes)
         self.is_over = True
         if not farewell.is_hasty:
-            target, port, unsent_bytes = self._remote.description, self._remote.port, self._side.queued_bytes
-            raise unflushed(target, port, unsent_bytes, statistics, is_connected=self._link.is_connected)
+            target, unsent_bytes = self._remote.description, self._side.queued_bytes
+            raise unflushed(target, self._port, unsent_bytes, statistics, is_connected=self._link.is_connected)
 
     def _check_flushed(self) -> None:
         """Look whether everything that was written to us has arrived, and the agent knows that it was all."""
@@ -290,7 +295,7 @@ class Session:
         error = ended_by_service(
             closed.output,
             self._remote.description,
-            self._remote.port,
+            self._port,
             is_shaken=self._is_shaken,
             has_spoken=self._link.statistics.data_received,
             has_loss=self._has_loss,
