@@ -8,7 +8,8 @@ from ssmssh.sandbox.faults import FAULT_TYPES, FaultSet, parse
 
 @pytest.mark.parametrize("name", sorted(FAULT_TYPES))
 def test_every_fault_can_be_written_and_read_back(name: str) -> None:
-    written = f"{name}:ec2:Describe*" if FAULT_TYPES[name].subject else name
+    subjects = {"": "", "ACTION": ":ec2:Describe*", "ACTION/CODE": ":ec2:Describe*/InternalError"}
+    written = name + subjects[FAULT_TYPES[name].subject]
     fault = parse(written)
     assert fault.arguments == FAULT_TYPES[name].parameters
     assert fault.key == written

@@ -215,6 +215,10 @@ class Sandbox:
         """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there."""
         self.call("open_port", number=number, own=own)
 
+    def expire_pushed_keys(self) -> None:
+        """Have the time of every key that was pushed be up."""
+        self.call("expire_keys")
+
     def renew_credentials(self, profile: str = "default") -> None:
         """Let a profile's credential expire, and write another one to the credentials file of the environment.
 
@@ -303,7 +307,7 @@ class Sandbox:
         environment.write_programs(directory, self._base)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
         write_file(directory / "sshd.log", b"")
-        for name in ("ssmssh", "home", "ssh"):
+        for name in ("ssmssh", "home", "ssh", "pushed", "connections"):
             make_directory(directory / name)
         program = self._choose_sshd(directory)
         gateway: dict[str, object] = {

@@ -7,6 +7,9 @@ from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.refusals import ApiError, access_denied
 
+_TEXTS = {"ThrottlingException": "Rate exceeded"}
+"""What goes with an error's code, where it is known."""
+
 
 def failure(faults: FaultSet, action: str, place: Place, body: bytes) -> ApiError | None:
     """The error that a fault gives to a call (`action` is ``service:Operation``), counted; or None."""
@@ -16,18 +19,29 @@ def failure(faults: FaultSet, action: str, place: Place, body: bytes) -> ApiErro
         return ApiError("InternalServerError", "An internal error occurred.", 500)
     if faults.take_call("expired-credentials"):
         return ApiError("ExpiredTokenException", "The security token included in the request is expired")
-    denied = [key for key, fault in faults.all().items() if fault.name == "deny"]
-    for key in denied:
-        # The pattern in a policy: no brackets, and without regard to case.
-        pattern = key.removeprefix("deny:").replace("[", "[[]").lower()
-        if fnmatch.fnmatchcase(action.lower(), pattern) and faults.take_call(key):
+    for key, fault in list(faults.all().items()):
+        pattern, _, code = fault.subject.partition("/")
+        if fault.name == "deny" and _matches(pattern, action) and faults.take_call(key):
             return access_denied(place, action, _resource(action, place, body))
+        if fault.name == "error" and _matches(pattern, action) and faults.take_call(key):
+            return ApiError(code, _TEXTS.get(code, f"The sandbox was told to answer {code}."))
     return None
+
+
+def delay_seconds(faults: FaultSet, action: str) -> float:
+    """How long the answer to a call is held back."""
+    slow = (fault for fault in faults.all().values() if fault.name == "slow" and _matches(fault.subject, action))
+    return max((fault["seconds"] for fault in slow), default=0.0)
+
+
+def _matches(pattern: str, action: str) -> bool:
+    """Whether a pattern is of an action, as in a policy: no brackets, and without regard to case."""
+    return fnmatch.fnmatchcase(action.lower(), pattern.replace("[", "[[]").lower())
 
 
 def _resource(action: str, place: Place, body: bytes) -> str:
     """What the refusal names: the instance or the session of a call that has one."""
-    if not action.startswith("ssm:"):
+    if not action.startswith(("ssm:", "ec2-instance-connect:")):
         return "*"
     try:
         arguments = json.loads(body or b"{}")
@@ -37,7 +51,9 @@ def _resource(action: str, place: Place, body: bytes) -> str:
     start = f"arn:aws:ssm:{place.region}:{place.account_id}"
     if "SessionId" in names:
         return f"{start}:session/{names['SessionId']}"
-    target = str(names.get("Target", ""))
+    listed = names.get("InstanceIds")
+    first = listed[0] if isinstance(listed, list) and listed else ""
+    target = str(names.get("Target") or names.get("InstanceId") or first)
     if target.startswith("i-"):
         return f"arn:aws:ec2:{place.region}:{place.account_id}:instance/{target}"
     return f"{start}:managed-instance/{target}" if target else f"{start}:*"

@@ -11,8 +11,9 @@ import datetime as dt
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from ssmssh.sandbox import autoscaling, callfaults
+from ssmssh.sandbox import autoscaling, callfaults, instanceconnect
 from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Place
 from ssmssh.sandbox.api import Api
 from ssmssh.sandbox.callcounts import CallCounts
@@ -20,14 +21,18 @@ from ssmssh.sandbox.control import Peer
 from ssmssh.sandbox.ec2 import Ec2Calls
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
+from ssmssh.sandbox.instanceconnect import InstanceConnect
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.keys import AccessKey, KeyRing, reissue
 from ssmssh.sandbox.motobackend import MotoBackend
+from ssmssh.sandbox.pushedkeys import PushedKeys
 from ssmssh.sandbox.query import QueryCall, read_call
 from ssmssh.sandbox.refusals import ApiError
 from ssmssh.sandbox.sigv4 import Scope, SignatureRefusedError, SignedRequest, verify
 
 _JSON = "application/x-amz-json"
+_SERVICES = {"AmazonSSM": "ssm", "AWSEC2InstanceConnectService": instanceconnect.SERVICE}
+"""What a call must be signed for, by the beginning of its ``X-Amz-Target``."""
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _NOT_ENABLED = ApiError("UnrecognizedClientException", "The security token included in the request is invalid.")
 """How a region answers that the account has not enabled."""
@@ -38,6 +43,7 @@ class Dispatch:
 
     def __init__(
         self,
+        directory: Path,
         gateways: Sequence[Peer],
         inventory: Inventory,
         region: str,
@@ -47,6 +53,8 @@ class Dispatch:
     ) -> None:
         self.api = Api(gateways, inventory, faults)
         self.counts = CallCounts()
+        self.pushed_keys = PushedKeys(directory)
+        self._instance_connect = InstanceConnect(inventory, self.pushed_keys, faults)
         self._inventory = inventory
         self._ec2 = Ec2Calls(inventory, region, faults)
         self._moto = MotoBackend(inventory)
@@ -58,7 +66,7 @@ class Dispatch:
     async def answer(self, request: SignedRequest) -> Response:
         """Answer a request of a client."""
         target = request.header("x-amz-target") or ""
-        service = "ssm" if target.startswith("AmazonSSM.") else None
+        service = _SERVICES.get(target.rpartition(".")[0])
         try:
             now = dt.datetime.now(dt.UTC)
             scope = verify(request, self._keys, regions=self._regions, service=service, now=now)
@@ -78,6 +86,7 @@ class Dispatch:
     async def _answer(
         self, request: SignedRequest, scope: Scope, place: Place, action: str, query: QueryCall | None
     ) -> Response:
+        await asyncio.sleep(callfaults.delay_seconds(self._faults, action))
         if (failure := callfaults.failure(self._faults, action, place, request.body)) is not None:
             return _refusal(request, scope.service, failure)
         if action == "ssm:StartSession" and self._faults.take_call("forbidden"):
@@ -97,7 +106,10 @@ class Dispatch:
     ) -> Response | None:
         """The answer to what is not for moto."""
         if query is None:
-            return await self.api.answer(request.header("x-amz-target") or "", request.body, place)
+            target = request.header("x-amz-target") or ""
+            if scope.service == instanceconnect.SERVICE:
+                return self._instance_connect.answer(target, request.body, place)
+            return await self.api.answer(target, request.body, place)
         if scope.service == "ec2":
             return self._ec2.answer(query)
         if scope.service == "autoscaling":

@@ -73,8 +73,8 @@ def _call(name: str, meaning: str, subject: str = "") -> FaultType:
     return FaultType(name, Kind.CALL, meaning, {"times": 0, "every": 1}, "times", subject)
 
 
-def _condition(name: str, meaning: str, main: str = "", **parameters: float) -> FaultType:
-    return FaultType(name, Kind.CONDITION, meaning, parameters, main)
+def _condition(name: str, meaning: str, main: str = "", subject: str = "", **parameters: float) -> FaultType:
+    return FaultType(name, Kind.CONDITION, meaning, parameters, main, subject)
 
 
 def _event(name: str, meaning: str, main: str = "bytes", **parameters: float) -> FaultType:
@@ -89,6 +89,11 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _call("throttle", "every call is answered as its service does when there are too many"),
         _call("access-denied", "StartSession and ResumeSession are not allowed"),
         _call("deny", "the policy does not allow ACTION, as in ssm:DescribeInstanceProperties or ec2:*", "ACTION"),
+        _call("error", "a call is answered with an error: ec2-instance-connect:*/ThrottlingException", "ACTION/CODE"),
+        _condition("slow", "the answer to ACTION comes `seconds` later", "seconds", subject="ACTION", seconds=3),
+        _condition("key-late", "a pushed key appears `seconds` after the push", "seconds", seconds=3),
+        _condition("key-lasts", "a pushed key is good for `seconds`", "seconds", seconds=60),
+        _condition("no-instance-connect", "a push succeeds and opens nothing: no image has the far side of it"),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),
@@ -178,7 +183,7 @@ def parse(text: str) -> Fault:
     subject = ""
     if fault_type.subject:
         subject, _, arguments = arguments.partition(",")
-        if not subject or "=" in subject:
+        if not subject or "=" in subject or subject.count("/") < fault_type.subject.count("/"):
             raise UsageError(f"the fault {name} needs its {fault_type.subject}", f"write {name}:{fault_type.subject}")
     values = dict(fault_type.parameters)
     for part in filter(None, arguments.split(",")):

@@ -116,6 +116,7 @@ class FrontServer:
             "clear_fault": self._clear_fault,
             "faults": self._list_faults,
             "open_port": self._open_port,
+            "expire_keys": self._expire_keys,
             "renew_key": self._renew_key,
             "stop": self._stop,
         }
@@ -153,7 +154,9 @@ class FrontServer:
         shared = gateway | {"directory": str(self._directory), "umask": self._umask, "ports": ports}
         streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
         inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
-        self._dispatch = Dispatch(self._gateways, inventory, region, self._keys, self._faults, self._share_key)
+        self._dispatch = Dispatch(
+            self._directory, self._gateways, inventory, region, self._keys, self._faults, self._share_key
+        )
         for text in fault_texts:
             await self._set_fault(fault=text)
         return {"endpoint_url": await self._open_api(self._dispatch.answer), "stream_endpoints": streams}
@@ -231,6 +234,10 @@ class FrontServer:
     async def _open_port(self, *, number: int, own: int) -> None:
         for gateway in self._gateways:
             await gateway.call("open_port", number=number, own=own)
+
+    async def _expire_keys(self) -> None:
+        if self._dispatch is not None:
+            self._dispatch.pushed_keys.expire()
 
     async def _renew_key(self, *, key: list[str]) -> None:
         for gateway in self._gateways:

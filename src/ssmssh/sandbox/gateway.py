@@ -11,19 +11,17 @@ import socket
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ssmssh.sandbox import control, faults, processes
 from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
+from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
-from ssmssh.sandbox.sshd import SystemSshd
+from ssmssh.sandbox.sshd import SystemSshd, announce
 from ssmssh.sandbox.wire import Weather
-
-if TYPE_CHECKING:
-    import subprocess
 
 SSH_PORT = 22
 """The port of every instance at which the sandbox's SSH server answers."""
@@ -42,6 +40,7 @@ class Gateway:
         self._ports: dict[int, int] = {}
         self._sshd: SystemSshd | None = None
         self._character = Character()
+        self._directory = Path()
         self._url = ""
         self._keys = KeyRing()
         self._server: asyncio.Server | None = None
@@ -81,16 +80,17 @@ class Gateway:
 
         `sshd` is the program to run for each connection to port 22; without it `ports` must name one that listens.
         """
-        processes.configure_log(Path(directory) / "gateway.log")
+        self._directory = Path(directory)
+        processes.configure_log(self._directory / "gateway.log")
         self._keys = KeyRing(AccessKey(*key) for key in keys)
         self._chance.seed(seed)
         self._character = Character(unpaced=unpaced, handshake_seconds=handshake_seconds, strict=strict)
         self._ports = {int(number): own for number, own in ports.items()}
         if sshd is not None:
-            self._sshd = SystemSshd(sshd, Path(directory), umask)
+            self._sshd = SystemSshd(sshd, self._directory, umask)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        tls.load_cert_chain(Path(directory) / "server.pem")
+        tls.load_cert_chain(self._directory / "server.pem")
         make = functools.partial(
             ClientConnection,
             tls,
@@ -186,15 +186,18 @@ class Gateway:
         for name in over[:-_KEPT_SESSIONS]:
             del self._sessions[name]
 
-    async def _dial(self, number: int) -> "tuple[socket.socket, subprocess.Popen[bytes] | None]":
+    async def _dial(self, target: str, number: int) -> Dialled:
         loop = asyncio.get_running_loop()
         if number == SSH_PORT and self._sshd is not None:
-            return await loop.run_in_executor(None, self._sshd.connect)
+            return await loop.run_in_executor(None, self._sshd.connect, target)
         if number not in self._ports:
             raise ConnectionRefusedError(f"port {number} is not the sandbox's")
         connection = socket.socket()
         connection.setblocking(False)
         try:
+            if number == SSH_PORT:
+                connection.bind(("127.0.0.1", 0))
+                announce(self._directory, connection.getsockname()[1], target)
             await loop.sock_connect(connection, ("127.0.0.1", self._ports[number]))
         except OSError:
             connection.close()

@@ -44,6 +44,7 @@ class Instance:
         state: EC2's.
         age_seconds: How long before the question it was launched, or registered.
         group: The name of its auto scaling group; empty: none.
+        instance_connect: Whether its image has the far side of EC2 Instance Connect.
     """
 
     instance_id: str
@@ -67,6 +68,7 @@ class Instance:
     state: str = "running"
     age_seconds: float = DAY_SECONDS
     group: str = ""
+    instance_connect: bool = True
 
     @property
     def is_ec2(self) -> bool:

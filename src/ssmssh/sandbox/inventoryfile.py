@@ -24,6 +24,7 @@ _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "tags": (dict,),
     "managed": (bool,),
+    "instance_connect": (bool,),
     "ping_age_seconds": (int, float),
     "age_seconds": (int, float),
 }

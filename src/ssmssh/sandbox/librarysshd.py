@@ -26,6 +26,8 @@ from ssmssh.errors import UsageError
 from ssmssh.installation import command_for
 from ssmssh.sandbox import control, processes
 from ssmssh.sandbox.control import Handler
+from ssmssh.sandbox.pushedkeys import directory_of
+from ssmssh.sandbox.sshd import announced, key_files
 
 _log = logging.getLogger(__name__)
 
@@ -94,16 +96,18 @@ class LibrarySshd:
 
 def _server_type(library: Any, user_name: str, directory: Path) -> type:
     """Whom the server lets in, and what those may do: its own user alone, everything."""
-    key_files = [directory / "authorized_keys", directory / "home" / ".ssh" / "authorized_keys"]
 
     class Server(library.SSHServer):  # type: ignore[misc]
         def connection_made(self, conn: "asyncssh.SSHServerConnection") -> None:
             self._connection = conn
+            self._target = announced(directory, conn.get_extra_info("peername")[1])
 
         def begin_auth(self, username: str) -> bool:
             if username != user_name:
                 raise library.PermissionDenied("Permission denied: this server is for its own user alone")
-            self._connection.set_authorized_keys([str(path) for path in key_files if path.exists()])
+            pushed = directory_of(directory, self._target)
+            files = (*key_files(directory), *([pushed / username] if pushed is not None else []))
+            self._connection.set_authorized_keys([str(path) for path in files if path.exists()])
             return True
 
         def connection_requested(self, *_: object) -> bool:

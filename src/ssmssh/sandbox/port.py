@@ -30,8 +30,11 @@ _EXIT_SECONDS = 5.0
 
 _REAP_SECONDS = 0.05
 
-Dial = Callable[[int], Awaitable[tuple[socket.socket, "subprocess.Popen[bytes] | None"]]]
-"""Connects to a port; the process, if there is one, serves this connection alone.
+Dialled = tuple[socket.socket, "subprocess.Popen[bytes] | None"]
+"""A connection, and the process that serves it alone, if there is one."""
+
+Dial = Callable[[int], Awaitable[Dialled]]
+"""Connects to a port.
 
 Raises:
     ConnectionRefusedError: nothing listens there.

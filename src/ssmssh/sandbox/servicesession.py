@@ -13,9 +13,8 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from ssmssh.protocol.message import (
     SERVICE_HEADER_LENGTH,
@@ -34,13 +33,9 @@ from ssmssh.sandbox.events import Events
 from ssmssh.sandbox.faults import Fault, FaultSet
 from ssmssh.sandbox.link import Link
 from ssmssh.sandbox.outlet import AgentEnd, AgentState
-from ssmssh.sandbox.port import Dial
+from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.traffic import Traffic
 from ssmssh.sandbox.wire import Weather
-
-if TYPE_CHECKING:
-    import socket
-    import subprocess
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +71,7 @@ class Environs:
     """What all sessions of a gateway share."""
 
     faults: FaultSet
-    dial: Dial
+    dial: Callable[[str, int], Awaitable[Dialled]]
     character: Character
     chance: random.Random
     stream_url: Callable[[str, str], str]
@@ -321,10 +316,10 @@ class ServiceSession:
         cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
         return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
 
-    async def _dial(self, number: int) -> "tuple[socket.socket, subprocess.Popen[bytes] | None]":
+    async def _dial(self, number: int) -> "Dialled":
         if "port-closed" in self.faults():
             raise ConnectionRefusedError("the fault port-closed is set")
-        return await self._environs.dial(number)
+        return await self._environs.dial(self.order.target, number)
 
     def _agent_appears(self) -> None:
         if self.agent.state is AgentState.WAITING:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ssmssh.errors import FileError, TargetError
 from ssmssh.sandbox.files import write_file
+from ssmssh.sandbox.pushedkeys import directory_of
 from ssmssh.sshconfig.section import quote_word
 
 PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
@@ -31,7 +32,7 @@ _PAIR_ATTEMPTS = 8
 
 _CONFIGURATION = """\
 HostKey {host_key}
-AuthorizedKeysFile {authorized_keys} {home_keys}
+AuthorizedKeysFile {key_files}
 PidFile none
 StrictModes no
 UsePAM no
@@ -66,8 +67,8 @@ class SystemSshd:
     directory: Path
     umask: int
 
-    def connect(self) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
-        """Start a server for one connection; blocks for the some milliseconds a process start takes.
+    def connect(self, target: str) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+        """Start a server for one connection to `target`; blocks for the some milliseconds a process start takes.
 
         Returns the agent's end and the process, which the caller must wait for.
 
@@ -77,11 +78,16 @@ class SystemSshd:
         log = self.directory / "sshd.log"
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(self.directory / "sshd.log.1")
+        words = [self.program, "-i", "-f", str(self.directory / "sshd_config"), "-E", str(log)]
+        pushed = directory_of(self.directory, target)
+        if pushed is not None:  # what comes before the configuration counts
+            files = " ".join(f'"{path}"' for path in (*key_files(self.directory), pushed / "%u"))
+            words += ["-o", f"AuthorizedKeysFile={files}"]
         near, far = loopback_pair()
         with far:
             try:
                 process = subprocess.Popen(
-                    [self.program, "-i", "-f", str(self.directory / "sshd_config"), "-E", str(log)],
+                    words,
                     stdin=far.fileno(),
                     stdout=far.fileno(),
                     stderr=subprocess.DEVNULL,
@@ -139,11 +145,33 @@ def configure(directory: Path, program: str) -> None:
     text = _CONFIGURATION.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
         host_key=quote_word(str(directory / "host_key")),
-        authorized_keys=quote_word(str(directory / "authorized_keys")),
-        home_keys=quote_word(str(directory / "home" / ".ssh" / "authorized_keys")),  # where ssh-copy-id adds to
+        key_files=" ".join(quote_word(str(path)) for path in key_files(directory)),
         home=quote_word(str(directory / "home")),  # the login shell reads its start-up files there: none of the user's
     )
     write_file(directory / "sshd_config", text)
+
+
+def key_files(directory: Path) -> tuple[Path, ...]:
+    """The files with what is good for every instance: the sandbox's key, and those that ``ssh-copy-id`` adds."""
+    return directory / "authorized_keys", directory / "home" / ".ssh" / "authorized_keys"
+
+
+def announce(directory: Path, port: int, target: str) -> None:
+    """Tell a server that all instances share whose it is for a connection that will come from `port`."""
+    path = directory / "connections" / str(port)
+    path.unlink(missing_ok=True)  # of one that came to nothing
+    write_file(path, target)
+
+
+def announced(directory: Path, port: int) -> str:
+    """Whose server a connection from `port` is for; to be asked once. Empty: nobody has said."""
+    path = directory / "connections" / str(port)
+    try:
+        target = path.read_text()
+    except FileNotFoundError:
+        return ""
+    path.unlink()
+    return target
 
 
 def loopback_pair() -> tuple[socket.socket, socket.socket]:
