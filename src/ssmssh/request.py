@@ -84,7 +84,7 @@ def understand_any(text: str) -> Target | Named:
 
 def prepare(
     host: str | Target | Named,
-    port: int,
+    port: int | None,
     *,
     profile: str | None = None,
     region: str | None = None,
@@ -103,10 +103,11 @@ def prepare(
     Args:
         host: As `understand` takes it, or what that or `understand_any` has made of it. Its words come before what is
             given here.
-        port: TCP port on the instance, from 1 to 65535.
+        port: TCP port on the instance, from 1 to 65535; None for a session that is not for one.
         profile: Name of an AWS profile.
         region: Name of an AWS region.
-        document_name: Session document; `ssmssh.settings.DEFAULT_DOCUMENT` if nobody names one.
+        document_name: Session document. If nobody names one, `ssmssh.settings.DEFAULT_DOCUMENT`, or without a port the
+            account's shell; what the environment says is for sessions with a port.
         parameters: The document's, besides its ``portNumber``, which they may replace.
         reason: Noted in the account's session history.
         endpoint_url: Of the ``ssm`` API.
@@ -120,15 +121,13 @@ def prepare(
     Raises:
         UsageError: A host that is no target, a number out of its range, no home directory.
     """
-    if not 0 < port < 65536:
-        raise UsageError(f"{port} is not a port number from 1 to 65535")
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
     typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
         target=typed.text if isinstance(typed, Named) else typed.instance_id,
-        document_name=document_name or environment.document_name or settings.DEFAULT_DOCUMENT,
-        parameters={"portNumber": [str(port)]} | dict(parameters or {}),
+        document_name=document_name or (_document(environment) if port is not None else None),
+        parameters=_port(port) | dict(parameters or {}),
         reason=reason or environment.reason,
         patience_seconds=wait_seconds or PATIENCE_SECONDS,
         waits_for_target=wait_seconds is not None,
@@ -178,6 +177,20 @@ def parse_parameters(pairs: Sequence[str]) -> dict[str, list[str]]:
             raise UsageError(f"--parameter {pair[:80]!r} is not of the form NAME=VALUE")
         parameters.setdefault(name, []).append(value)
     return parameters
+
+
+def _document(environment: settings.Settings) -> str:
+    """The session document for ports that nobody has named."""
+    return environment.document_name or settings.DEFAULT_DOCUMENT
+
+
+def _port(port: int | None) -> dict[str, list[str]]:
+    """The parameter of a document that says it; raises UsageError."""
+    if port is None:
+        return {}
+    if not 0 < port < 65536:
+        raise UsageError(f"{port} is not a port number from 1 to 65535")
+    return {"portNumber": [str(port)]}
 
 
 def _finder(typed: Target | Named, choose: "Choose | None") -> "Finder | None":

@@ -13,7 +13,7 @@ from ssmssh.aws.autoscaling import instances_of_group
 from ssmssh.aws.client import AwsClient
 from ssmssh.aws.ec2 import describe_instances, enabled_regions
 from ssmssh.aws.managed import instance_information, instance_properties
-from ssmssh.aws.pages import LONGEST_PAUSE_SECONDS, NETWORK_RETRIES, PATIENCE_SECONDS, Pager
+from ssmssh.aws.pages import LISTING_SECONDS, LONGEST_PAUSE_SECONDS, NETWORK_RETRIES, Pager
 from ssmssh.errors import AccessDeniedError, NetworkError, ProtocolError
 from tests.aws.api import Answer, Api, ok, refusal
 
@@ -115,7 +115,7 @@ def test_pauses_are_bounded(pager: Pager, api: Api, time: Time) -> None:
     with pytest.raises(NetworkError, match="Rate exceeded"):
         listed(pager)
     assert max(time.pauses) <= LONGEST_PAUSE_SECONDS
-    assert PATIENCE_SECONDS - LONGEST_PAUSE_SECONDS <= time.now <= PATIENCE_SECONDS
+    assert LISTING_SECONDS - LONGEST_PAUSE_SECONDS <= time.now <= LISTING_SECONDS
     assert all(pause > 0 for pause in time.pauses)
 
 
@@ -123,7 +123,7 @@ def test_patience_begins_anew_with_each_page(pager: Pager, api: Api, time: Time)
     parts = [[*[THROTTLED] * 13, page(str(number), token=str(number))] for number in range(4)]
     api.answers = deque([*itertools.chain.from_iterable(parts), page("end")])
     assert listed(pager) == [["0"], ["1"], ["2"], ["3"], ["end"]]
-    assert time.now > PATIENCE_SECONDS
+    assert time.now > LISTING_SECONDS
 
 
 @pytest.mark.parametrize("broken", [Answer(hang_up=True), Answer(cut=True)])

@@ -35,7 +35,7 @@ def test_several_are_named() -> None:
     assert caught.value.exit_status == ExitStatus.TARGET
     assert caught.value.candidates == tuple(found)
     assert f"{found[0].instance_id} 'web' Online, {found[1].instance_id} 'WEB' ConnectionLost" in str(caught.value)
-    assert "--choose" not in caught.value.hint
+    assert caught.value.hint == "give an id"
 
 
 def test_more_than_a_line_takes_are_counted() -> None:
@@ -44,7 +44,7 @@ def test_more_than_a_line_takes_are_counted() -> None:
         choose_one(parse_expression("web"), found, None, WHERE)
     assert caught.value.sentence.startswith("300 instances have the Name 'web' (eu-west-1, profile prod): i-0")
     assert caught.value.sentence.endswith(" and 292 more")
-    assert caught.value.hint == "give an id"
+    assert caught.value.hint == "give an id, or choose newest or oldest"
     assert len(str(caught.value)) < 600
     assert len(caught.value.candidates) == 300
 

@@ -125,9 +125,9 @@ def test_a_name_with_the_suffix_of_a_block(home: Home) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["web"], "give the ID of an instance, or --target"),
-        (["web", ID, "--target", "ecs:x"], "give the ID of an instance, or --target"),
-        (["web", "web-1"], "is not an instance id"),
+        (["web"], "give TARGET, or --target"),
+        (["web", ID, "--target", "ecs:x"], "give TARGET, or --target"),
+        (["web", f"{ID}.nowhere"], "'nowhere' in .* is not an AWS region"),
         (["web", f"{ID}.eu-west-1", "--region", "eu-west-2"], "says eu-west-1 and --region says eu-west-2"),
         (["web", ID, "--region", "nowhere"], "is not an AWS region"),
         (["web", ID, "--option", "Nonsense 1"], "(?i)bad configuration option: nonsense"),

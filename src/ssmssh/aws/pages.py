@@ -25,13 +25,13 @@ from ssmssh.aws.errors import (
 from ssmssh.aws.regional import Asker
 from ssmssh.errors import ProtocolError
 
-PATIENCE_SECONDS = 120.0
+LISTING_SECONDS = 120.0
 """Without any answer but refusals, before a listing fails: no throttle that is not somebody's permanent overload takes
 so long at a pause of 8 s."""
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
-"""Fifteen calls in `PATIENCE_SECONDS` are less than any limit allows; a longer pause would only waste what there is."""
+"""Fifteen calls in `LISTING_SECONDS` are less than any limit allows; a longer pause would only waste what there is."""
 
 NETWORK_RETRIES = 2
 """In a row, for a call that broke or was not answered: a listing changes nothing, so it may be made again."""
@@ -60,7 +60,7 @@ class Pager:
         self,
         client: Asker,
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = LISTING_SECONDS,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -19,7 +19,7 @@ include_option = click.option(
 
 def file_options(function: Any) -> Any:
     """Which config is changed, and whether somebody is asked."""
-    return _with(
+    return with_options(
         function,
         click.option("--yes", "-y", is_flag=True, help="Write without asking."),
         click.option(
@@ -39,7 +39,7 @@ def file_options(function: Any) -> Any:
 
 def caller_options(function: Any) -> Any:
     """Who calls, and where."""
-    return _with(
+    return with_options(
         function,
         click.option("--profile", metavar="PROFILE", help="AWS profile."),
         click.option("--region", metavar="REGION", help="AWS region."),
@@ -48,7 +48,7 @@ def caller_options(function: Any) -> Any:
 
 def section_options(function: Any) -> Any:
     """What a section says, but for who calls."""
-    return _with(
+    return with_options(
         function,
         click.option("--user", metavar="USER", help="User to log in as."),
         click.option("--document-name", metavar="NAME", help="Session document.  [default: AWS-StartSSHSession]"),
@@ -86,7 +86,7 @@ def chosen_options(chosen: Mapping[str, object], kind: type[_Options]) -> _Optio
     return kind(**given)  # type: ignore[arg-type]
 
 
-def _with(function: Any, *options: Any) -> Any:
+def with_options(function: Any, *options: Any) -> Any:
     """`function` with options, which the help shows in this order."""
     for option in reversed(options):
         function = option(function)

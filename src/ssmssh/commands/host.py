@@ -6,19 +6,22 @@ from pathlib import Path
 
 import click
 
-from ssmssh.commands import _config, _doubts, _options
+from ssmssh.commands import _config, _doubts, _options, _target
 from ssmssh.errors import ExitStatus, UsageError
+from ssmssh.nodes.choice import Choose
 from ssmssh.sshconfig import hosts, script
 from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.document import ENTRY_BLOCKS, HOSTS
 from ssmssh.sshconfig.entries import Entry
 from ssmssh.sshconfig.hosts import Edited, Free, HostsJob
 from ssmssh.sshconfig.options import EntryOptions
-from ssmssh.target import check_literal, excerpt, parse_target
+from ssmssh.sshconfig.places import Place
+from ssmssh.target import Target, check_literal, excerpt
 
 _EXAMPLES = """\b
 Examples:
   ssmssh host add web-1 i-0123456789abcdef0.eu-west-1.prod --user ec2-user
+  ssmssh host add build tag:Role=build --choose newest --region eu-west-1
   ssmssh host add gpu --target sagemaker-cluster:abcd1234_workers-i-0123456789abcdef0
   ssmssh host remove web-1
 """
@@ -33,15 +36,20 @@ def host() -> None:
 @_options.file_options
 @_options.section_options
 @_options.caller_options
-@click.option("--target", metavar="STRING", help="What StartSession gets as its Target, as it is, if it is no id.")
+@_target.finding_options
+@click.option("--target", "literal", metavar="STRING", help="Instead of TARGET: what StartSession gets, as it is.")
 @_options.include_option
 @click.option("--reset", is_flag=True, help="Forget the options of earlier runs for this name.")
 @click.argument("name")
-@click.argument("instance", metavar="[ID]", required=False)
+@click.argument("target", metavar="[TARGET]", required=False)
 def add(
     *,
     name: str,
-    instance: str | None,
+    target: str | None,
+    literal: str | None,
+    choose: Choose | None,
+    login: bool,
+    wait: str | None,
     config_file: Path | None,
     dry_run: bool,
     check: bool,
@@ -50,12 +58,21 @@ def add(
     reset: bool,
     **chosen: object,
 ) -> int:
-    """Write an entry for NAME that leads to the instance ID, or to another Target.
+    """Write an entry for NAME that leads to the instance TARGET, or to another Target.
 
-    ID may have a region and a profile behind it, which are written into the entry. Options of earlier runs for the
-    same name are kept unless they are given again.
+    TARGET is an id, which may have a region and a profile behind it, a Name, tag:Key=Value, an address, a DNS name or
+    asg:NAME. What is no id is looked up now, and the entry leads to the instance that was found, in its region.
+    Options of earlier runs for the same name are kept unless they are given again.
     """
-    options = _leading_to(instance, _options.chosen_options(chosen, EntryOptions))
+    where = _config.place(config_file)
+    earlier = None if reset else _entry(where, name)
+    options = _options.chosen_options(chosen, EntryOptions)
+    if (target is None) == (literal is None):
+        raise UsageError("give TARGET, or --target with what Session Manager calls one", "see: ssmssh host add --help")
+    if target is None:
+        options = options.changed_by(EntryOptions(target=check_literal(literal or "")))
+    else:
+        options = options.changed_by(_leading_to(target, options, earlier, choose=choose, login=login, wait=wait))
     for doubt in _doubts.about_options(options):
         click.echo(visible(f"Note: {doubt}."), err=True)
     job = HostsJob(
@@ -65,9 +82,7 @@ def add(
         script.find(),
         _config.is_target,
     )
-    where = _config.place(config_file)
-    earlier = [] if reset else [entry.options.user for entry in hosts.listed(where)[HOSTS] if entry.name == name]
-    if not (options.user or any(earlier)):
+    if not (options.user or (earlier and earlier.options.user)):
         click.echo(visible(_config.user_hint()), err=True)
     status = _config.run(
         job, where, dry_run=dry_run, check=check, yes=yes, question="Write this?", unchanged="Nothing to change."
@@ -109,22 +124,35 @@ def list_hosts(*, config_file: Path | None) -> int:
     return ExitStatus.DONE
 
 
-def _leading_to(instance: str | None, options: EntryOptions) -> EntryOptions:
-    """The options with what the entry leads to, and the region and profile that the instance was given with."""
-    if (instance is None) == (options.target is None):
-        raise UsageError("give the ID of an instance, or --target with another Target")
-    if instance is None:
-        check_literal(options.target or "")
-        return options
-    from ssmssh.aws.client import known_partitions, profile_names
+def _entry(where: Place, name: str) -> Entry | None:
+    """The one of that name, as an earlier run has written it."""
+    return next((entry for entry in hosts.listed(where)[HOSTS] if entry.name == name), None)
 
-    typed = parse_target(instance, is_region=known_partitions().is_region, profile_names=profile_names)
-    for name, word in (("region", typed.region), ("profile", typed.profile)):
-        option = getattr(options, name)
-        if word and option and word != option:
-            raise UsageError(f"{instance} says {word} and --{name} says {option}", "give one of them")
-    words = EntryOptions(region=typed.region, profile=typed.profile, target=typed.instance_id)
-    return options.changed_by(words)
+
+def _leading_to(
+    target: str, options: EntryOptions, earlier: Entry | None, *, choose: Choose | None, login: bool, wait: str | None
+) -> EntryOptions:
+    """What the entry leads to, and where: of an id its words; of what must be looked up, where it was found.
+
+    That says more than was typed: an editor that is started from a desktop has no ``AWS_REGION``.
+    """
+    typed = _target.understand_agreeing(target, profile=options.profile, region=options.region)
+    if isinstance(typed, Target):
+        return EntryOptions(region=typed.region, profile=typed.profile, target=typed.instance_id)
+    before = earlier.options if earlier else EntryOptions()
+    given = _target.TargetOptions(
+        profile=options.profile or before.profile,
+        region=options.region or before.region,
+        endpoint_url=None,
+        stream_endpoint_url=None,
+        choose=choose,
+        login=login,
+        wait=wait,
+        reason=None,
+    )
+    reached = _target.reach(target, given, is_lasting=True)
+    client = reached.caller.client
+    return EntryOptions(region=client.region, profile=client.profile, target=reached.instance_id)
 
 
 def _added(there: Sequence[Entry], free: Free, *, name: str, options: EntryOptions, reset: bool) -> Edited:

@@ -65,7 +65,9 @@ def choose_one(
         return sorted(preferred, key=_age, reverse=choose == "newest")[0]
     listed = ", ".join(_describe(node) for node in found[:_LISTED])
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    raise AmbiguousTargetError(f"{len(found)} instances have the {said} ({where}): {listed}{more}", "give an id", found)
+    may_choose = choose is None and _are_group(expression, found)
+    hint = "give an id, or choose newest or oldest" if may_choose else "give an id"
+    raise AmbiguousTargetError(f"{len(found)} instances have the {said} ({where}): {listed}{more}", hint, found)
 
 
 def _are_group(expression: Expression, found: Sequence[Node]) -> bool:

@@ -4,9 +4,13 @@ Most connections go to the machine of the one before, so what was found is remem
 asked for a session at once. If it says that the machine is not connected, the name may have moved to another one: then
 what is remembered is dropped, and asked for once more.
 
+A machine that is being made has its name some time before Systems Manager knows of it. Who waits for one that is
+starting (``--wait``, ``wait``) has its name looked for again, too. That several have it is no reason to wait.
+
 Nothing else is tried: no other region and no other profile, whose helper might run or ask for a code.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +18,16 @@ from pathlib import Path
 from ssmssh.aws.client import AwsClient
 from ssmssh.aws.identity import identity_of
 from ssmssh.aws.pages import Pager
+from ssmssh.errors import TargetError
 from ssmssh.nodes.cache import Cache
-from ssmssh.nodes.choice import Choose
+from ssmssh.nodes.choice import AmbiguousTargetError, Choose
 from ssmssh.nodes.expressions import Expression, parse_by, parse_expression
-from ssmssh.nodes.targets import PATIENCE_SECONDS, Resolver
+from ssmssh.nodes.targets import FINDING_SECONDS, Resolver
 from ssmssh.target import Named
+
+LOOK_AGAIN_SECONDS = (2.0, 15.0)
+"""Before a name that nobody has is looked for again, first and longest; it doubles. An agent registers within a minute
+of a machine's start, and a look may be several calls of those that are throttled first."""
 
 
 class Finder:
@@ -39,22 +48,43 @@ class Finder:
         self._cache = cache
         self._choose: Choose | None = choose
 
-    def find(self, client: AwsClient, *, again: bool = False, wait: Callable[[float], None] = time.sleep) -> str:
+    def find(
+        self,
+        client: AwsClient,
+        *,
+        again: bool = False,
+        wait: Callable[[float], None] = time.sleep,
+        until: float = -math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> str:
         """The id of the machine that is meant. Blocks for calls, unless it is remembered.
 
         Args:
             client: Who asks, with credentials.
             again: Believe nothing that is remembered, and drop it.
             wait: Called with seconds before a call is repeated; what it raises ends this.
+            until: When a machine that is not there yet is not waited for any more, by the `clock`.
+            clock: Monotonic seconds.
 
         Raises:
             SsmsshError: As `Resolver.resolve`.
         """
-        pager = Pager(client, patience_seconds=PATIENCE_SECONDS, wait=wait)
-        resolver = Resolver(client, self._cache, str(identity_of(client)), pager)
-        node = resolver.resolve(self._expression, choose=self._choose, again=again)
-        self.was_remembered = resolver.was_remembered
-        return node.instance_id
+        pause, longest = LOOK_AGAIN_SECONDS
+        while True:
+            pager = Pager(client, patience_seconds=max(FINDING_SECONDS, until - clock()), wait=wait, clock=clock)
+            resolver = Resolver(client, self._cache, str(identity_of(client)), pager)
+            try:
+                node = resolver.resolve(self._expression, choose=self._choose, again=again)
+            except AmbiguousTargetError:
+                raise
+            except TargetError:
+                if clock() + pause > until:
+                    raise
+            else:
+                self.was_remembered = resolver.was_remembered
+                return node.instance_id
+            wait(pause)
+            pause = min(2 * pause, longest)
 
 
 def finder_of(named: Named, cache_directory: Path, choose: Choose | None = None) -> Finder:

@@ -40,8 +40,8 @@ from ssmssh.nodes.inventory import Listing, origin_of
 from ssmssh.nodes.node import GROUP_TAG, Node
 from ssmssh.nodes.records import Origin, ec2_record, from_ec2, from_information, from_properties
 
-PATIENCE_SECONDS = 8.0
-"""With a service that throttles: the first byte must be out within ten."""
+FINDING_SECONDS = 8.0
+"""For a call that is refused because of its rate: the first byte must be out within ten."""
 
 MAX_LOOKED_UP = 200
 """Machines that are looked up in Systems Manager, the newest: five calls. Among more, nobody means a single one."""
@@ -56,7 +56,7 @@ class Resolver:
         client: Who asks.
         cache: Where answers are kept; None for nowhere.
         identity: What tells this client's answers from those that others get (`Cache.find`).
-        pager: Makes the calls; None for one with `PATIENCE_SECONDS`.
+        pager: Makes the calls; None for one with `FINDING_SECONDS`.
 
     Attributes:
         was_remembered: Whether the last `resolve` went by the cache: if the machine then turns out not to be connected,
@@ -68,7 +68,7 @@ class Resolver:
         self._client = client
         self._cache = cache
         self._identity = identity
-        self._pager = pager or Pager(client, patience_seconds=PATIENCE_SECONDS)
+        self._pager = pager or Pager(client, patience_seconds=FINDING_SECONDS)
         self._missing: Sequence[str] = ()
 
     def resolve(self, expression: Expression, *, choose: Choose | None = None, again: bool = False) -> Node:

@@ -41,15 +41,15 @@ _log = logging.getLogger(__name__)
 class SessionRequest(NamedTuple):
     """What to ask StartSession for.
 
-    `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer,
-    counted from when credentials are there; while it lasts StartSession is tried again where that is worth it.
-    `waits_for_target` says that a target that is not connected is, for as long. `limits` are those of the channel.
-    `finder` is for a `target` that is no Target but a name; None where it is one. `resume_seconds` is for how long a
-    lost connection is tried to be resumed.
+    `document_name` is None for the account's shell. `parameters` are the document's, always lists. `patience_seconds`
+    is how long the target may take to answer, counted from when credentials are there; while it lasts StartSession is
+    tried again where that is worth it. `waits_for_target` says that a target that is not connected is, for as long, and
+    a name that nobody has. `limits` are those of the channel. `finder` is for a `target` that is no Target but a name;
+    None where it is one. `resume_seconds` is for how long a lost connection is tried to be resumed.
     """
 
     target: str
-    document_name: str
+    document_name: str | None
     parameters: Mapping[str, list[str]]
     reason: str | None
     patience_seconds: float
@@ -207,12 +207,14 @@ class RemoteSession:
         finder = self._request.finder
         if finder is None:
             return self._ask_for_session(client)
-        self._target = finder.find(client, wait=self._wait)
+        until = self.answers_by - RESERVED_SECONDS if self._request.waits_for_target else -math.inf
+        self._target = finder.find(client, wait=self._wait, until=until)
         if finder.was_remembered:
             try:
                 return self._ask_for_session(client, is_sure=False)
             except TargetError as error:
-                remembered, self._target = self._target, finder.find(client, again=True, wait=self._wait)
+                remembered = self._target
+                self._target = finder.find(client, again=True, wait=self._wait, until=until)
                 if self._target == remembered and not self._request.waits_for_target:
                     raise
                 _log.warning("%s: %s", self.description, error)
