@@ -18,8 +18,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ssmssh.protocol.payloads import SessionType
 from ssmssh.sandbox.agent import Agent
-from ssmssh.sandbox.character import Character, Races
+from ssmssh.sandbox.character import Character, Dice, Races
+from ssmssh.sandbox.farside import AgentTask
+from ssmssh.sandbox.farsides import FarSides
 from ssmssh.sandbox.outlet import AgentEnd
 from ssmssh.sandbox.sshd import loopback_pair
 
@@ -244,7 +247,8 @@ async def _stage(character: Character, races: Races, seed: int, kind: str) -> As
         return sockets.enter_context(again), None
 
     service = Service(lambda: loop.time() - began)
-    agent = Agent(service, dial, properties, character, random.Random(seed), lambda: races)
+    task = AgentTask(SessionType.PORT, properties)
+    agent = Agent(service, FarSides(task, dial, character), character, Dice(random.Random(seed), lambda: races))
     far.setblocking(True)
     stage = Stage(agent, service, connect, far)
     with near, far, contextlib.ExitStack() as sockets:

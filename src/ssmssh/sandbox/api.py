@@ -115,6 +115,7 @@ class Api:
             session_id=session_id,
             target=target,
             document_name=document_name,
+            session_type=document.session_type,
             properties=properties,
             region=call.place.region,
             account_id=call.place.account_id,

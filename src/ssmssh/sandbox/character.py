@@ -1,5 +1,7 @@
 """What makes one agent differ from another, and how often its races end badly."""
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 AGENT_VERSION = "3.3.987.0"
@@ -34,3 +36,15 @@ class Races:
     complete: float = 0.05
     terminate: float = 0.23
     disconnect: float = 0.84
+
+
+@dataclass(frozen=True, slots=True)
+class Dice:
+    """Decides how a race ends."""
+
+    chance: random.Random
+    races: Callable[[], Races] = Races
+
+    def is_lost(self, race: str) -> bool:
+        """Whether this time it ends badly; `race` is the name of an attribute of `Races`, or empty for no race."""
+        return bool(race) and self.chance.random() < float(getattr(self.races(), race))

@@ -24,12 +24,14 @@ from ssmssh.protocol.message import (
     encode,
     random_message_id,
 )
-from ssmssh.protocol.payloads import build_channel_closed
+from ssmssh.protocol.payloads import SessionType, build_channel_closed
 from ssmssh.sandbox.agent import Agent
 from ssmssh.sandbox.backlog import Backlog
-from ssmssh.sandbox.character import Character, Races
+from ssmssh.sandbox.character import Character, Dice, Races
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.events import Events
+from ssmssh.sandbox.farside import AgentTask
+from ssmssh.sandbox.farsides import FarSides
 from ssmssh.sandbox.faults import Fault, FaultSet
 from ssmssh.sandbox.link import Link
 from ssmssh.sandbox.outlet import AgentEnd, AgentState
@@ -58,12 +60,18 @@ class Order:
     session_id: str
     target: str
     document_name: str
+    session_type: SessionType
     properties: Mapping[str, object]
     region: str
     account_id: str
     agent_version: str
     owner: str
     reason: str = ""
+
+    @property
+    def task(self) -> AgentTask:
+        """What the agent is told of it."""
+        return AgentTask(SessionType(self.session_type), self.properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,8 @@ class ServiceSession:
         self._agent_was_reset = False
         self._timers: list[asyncio.TimerHandle] = []
         chance, character = environs.chance, replace(environs.character, version=order.agent_version)
-        self.agent = Agent(self, self._dial, order.properties, character, chance, self._races)
+        far_sides = FarSides(order.task, self._dial, character)
+        self.agent = Agent(self, far_sides, character, Dice(chance, self._races))
         self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
         self.up = Link(self._backlog.put, self.faults, chance)
         self.down = Link(self._to_client, self.faults, chance)
