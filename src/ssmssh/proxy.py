@@ -109,6 +109,8 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("host", metavar="HOST", help="i-... or mi-..., then optional .region and .profile words")
     parser.add_argument("port", metavar="PORT", type=port, help="TCP port on the instance")
+    parser.add_argument("login_name", metavar="USER", nargs="?", help="whom ssh logs in as: its %%r")
+    parser.add_argument("--user", metavar="NAME", help="the same, where nothing is known of it in its place")
     parser.add_argument(
         "--target", metavar="STRING", help="what StartSession gets as its Target, as it is; HOST is not looked at then"
     )

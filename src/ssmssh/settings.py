@@ -22,6 +22,12 @@ APPLICATION = "ssmssh"
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 """The session document, where nobody names one."""
 
+PUSH_WAYS = ("instance-connect", "run-command")
+"""How a public key comes to an instance: through EC2 Instance Connect, or where that cannot be through Run Command."""
+
+KEY_NAME = "id_ed25519"
+"""Of the private key of ours that is pushed, in `ssh_directory`."""
+
 
 class Settings(NamedTuple):
     """Settings of the environment; None where it is silent.

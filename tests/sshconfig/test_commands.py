@@ -169,10 +169,11 @@ def test_the_default_is_the_config_that_ssh_reads(
     monkeypatch.setenv("HOME", str(settings.home_directory()))
     place = _config.place(None)
     assert place.config == settings.home_directory() / ".ssh" / "config"
-    assert place.directory_name == "~/.ssh/ssmssh"
+    assert place.directory_name == place.keys_name == "~/.ssh/ssmssh"
     assert place.own == settings.home_directory() / ".ssh" / "ssmssh" / "config"
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert _config.place(None) == place._replace(directory_name=str(place.directory))
+    spelled = str(place.directory)
+    assert _config.place(None) == place._replace(directory_name=spelled, keys_name=spelled)
     assert f"Note: $HOME is {tmp_path}, but ssh reads the config in" in capsys.readouterr().err
 
 

@@ -81,7 +81,7 @@ def place(config_file: Path | None) -> Place:
     if config_file is None and not same_home:
         click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home}, and so does this.", err=True)
     config = config_file.absolute() if config_file else default
-    return place_of(config, settings.state_directory(), home, tilde=same_home)
+    return place_of(config, settings.state_directory(), home, settings.ssh_directory(), tilde=same_home)
 
 
 def run(

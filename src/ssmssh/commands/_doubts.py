@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ssmssh.commands import _config
 from ssmssh.errors import UsageError
+from ssmssh.sshconfig import loginname, verify
 from ssmssh.sshconfig.block import BlockText
 from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.patterns import SAMPLE_IDS, is_concrete
@@ -19,6 +20,12 @@ def about_options(options: BlockOptions) -> Iterator[str]:
     """About the key, the region and the profile; UsageError for what can be no region."""
     if options.identity_file and not _config.path_for_ssh(options.identity_file).exists():
         yield f"there is no file {options.identity_file} yet; ssh will not offer that key until there is"
+    if options.needs_user and not loginname.can_be_passed(verify.find_ssh()):
+        consequence = f"so it takes {options.user} for it" if options.user else "so give --user, too"
+        yield (
+            "the installed ssh does not refuse user names that a shell would act upon (CVE-2023-51385; 9.6 does), and "
+            f"the proxy is not told whom ssh logs in as, {consequence}"
+        )
     if not (options.region or options.profile):
         return
     from ssmssh.aws.client import known_partitions, profile_names

@@ -26,13 +26,15 @@ class BlockText:
     """A block to be written.
 
     `name` is empty for the unnamed one, `script` is the program for the ProxyCommand line, and `directory` is where
-    control sockets are kept, in ssh's spelling.
+    control sockets are kept, in ssh's spelling; `keys` and `passes_user` are as for a `SectionText`.
     """
 
     name: str
     options: BlockOptions
     script: str
     directory: str = "~/.ssh/ssmssh"
+    keys: str = "~/.ssh/ssmssh"
+    passes_user: bool = False
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -84,7 +86,14 @@ class BlockText:
 
     @property
     def _section(self) -> SectionText:
-        return SectionText(self.patterns, self.options, self.script, self.directory)
+        return SectionText(
+            self.patterns,
+            self.options,
+            self.script,
+            self.directory,
+            keys=self.keys,
+            passes_user=self.passes_user,
+        )
 
 
 def check_name(name: str) -> None:

@@ -37,8 +37,8 @@ class Entry(NamedTuple):
 class EntriesText:
     """A block of entries to be written.
 
-    `name` is that of the block, a key of `document.ENTRY_BLOCKS`; `script` and `directory` are as for a `SectionText`.
-    `sampled` are the entries that stand for all when it is asked what decides.
+    `name` is that of the block, a key of `document.ENTRY_BLOCKS`; `script`, `directory`, `keys` and `passes_user`
+    are as for a `SectionText`. `sampled` are the entries that stand for all when it is asked what decides.
     """
 
     name: str
@@ -47,6 +47,8 @@ class EntriesText:
     directory: str
     include: bool = False
     sampled: tuple[str, ...] = ()
+    keys: str = "~/.ssh/ssmssh"
+    passes_user: bool = False
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -79,7 +81,15 @@ class EntriesText:
         return b"".join(line.encode() + newline for line in lines)
 
     def _section(self, entry: Entry) -> SectionText:
-        return SectionText((entry.name,), entry.options, self.script, self.directory, entry.target)
+        return SectionText(
+            (entry.name,),
+            entry.options,
+            self.script,
+            self.directory,
+            entry.target,
+            keys=self.keys,
+            passes_user=self.passes_user,
+        )
 
 
 def entries_of(document: Document, name: str) -> tuple[Entry, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import UsageError
-from ssmssh.sshconfig import judge, ownership, sharing, verify
+from ssmssh.sshconfig import judge, loginname, ownership, sharing, verify
 from ssmssh.sshconfig.document import ENTRY_BLOCKS, Block, Document
 from ssmssh.sshconfig.entries import EntriesText, Entry, entries_of
 from ssmssh.sshconfig.knownhosts import KnownHosts, read_known_hosts
@@ -91,7 +91,16 @@ class HostsJob(NamedTuple):
             sharing.check_place(place.directory)
         theirs = host_patterns(Document(files.main or b""), files.main_path, reader)
         sampled = tuple(_sample(entries, theirs))
-        return EntriesText(self.name, tuple(entries), self.script, place.directory_name, include, sampled)
+        return EntriesText(
+            self.name,
+            tuple(entries),
+            self.script,
+            place.directory_name,
+            include,
+            sampled,
+            place.keys_name,
+            loginname.is_passed(verify.find_ssh(), (entry.options for entry in entries)),
+        )
 
     def free(self, ssh: str | None, place: Place, current: Files, there: Iterable[Entry]) -> Free:
         """Judges names for entries of this block, in which some are `there`: by what the files and known_hosts say."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ssmssh.errors import FileError
-from ssmssh.sshconfig import aliases, files, hints, inforce, judge, sharing, verify
+from ssmssh.sshconfig import aliases, files, hints, inforce, judge, loginname, sharing, verify
 from ssmssh.sshconfig.block import BlockText, check_name, default_patterns
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.options import BlockOptions, recall
@@ -56,7 +56,8 @@ class Installation(NamedTuple):
         options = recall(earlier or "").changed_by(self.options)
         if options.multiplex:
             sharing.check_place(place.directory)
-        return BlockText(self.name, options, self.script, place.directory_name)
+        passes_user = loginname.is_passed(verify.find_ssh(), [options])
+        return BlockText(self.name, options, self.script, place.directory_name, place.keys_name, passes_user)
 
     def plan(self, place: Place, current: Files) -> tuple[Plan, str]:
         """What would change, and what is to be said about its proof. Raises FileError and UsageError.

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Self, TypeVar
 
 from ssmssh.errors import UsageError
+from ssmssh.settings import PUSH_WAYS
 from ssmssh.sshconfig.sharing import check_time
 
 MAX_REASON_CHARACTERS = 256
@@ -67,6 +68,7 @@ class BlockOptions:
     reason: str | None = None
     identity_file: str | None = None
     identities_only: bool | None = None
+    push_key: str | None = None
     forward_agent: bool | None = None
     compression: bool | None = None
     server_alive: int | None = None
@@ -74,6 +76,11 @@ class BlockOptions:
     local_forward: tuple[str, ...] | None = None
     remote_forward: tuple[str, ...] | None = None
     option: tuple[str, ...] | None = None
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether the proxy has to know whom ssh logs in as."""
+        return bool(self.push_key)
 
     def changed_by(self, other: "BlockOptions") -> Self:
         """These options with what `other` chooses; ``--option`` is taken key by key, a key alone removes it."""
@@ -168,6 +175,8 @@ def check_values(options: BlockOptions) -> None:
             f"--identity-file {options.identity_file!r} cannot be used",
             "quotes, backslashes, # % and $ mean something else to some ssh client",
         )
+    if options.push_key and options.push_key not in PUSH_WAYS:
+        raise UsageError(f"--push-key takes {' or '.join(PUSH_WAYS)}, and not {options.push_key!r}")
     if options.server_alive is not None and not 0 <= options.server_alive <= 100_000:
         raise UsageError("--server-alive takes seconds, 0 to 100000 (0: no keep-alive)")
     if options.multiplex:

@@ -65,16 +65,19 @@ class Section(NamedTuple):
 
     def options(self, usual: Sequence[str]) -> str:
         """The options that make a block say what this section says, unless its patterns are the `usual` ones."""
-        words = self.command[1:-2]  # without the program and %h %p
+        words = self._words()
         suffixed = {f"*.{suffix}" for option, suffix in itertools.pairwise(words) if option == "--suffix"}
         patterns = tuple(pattern for pattern in self.patterns if pattern not in suffixed)
         if patterns != tuple(usual):
             words += (word for pattern in patterns for word in ("--host-pattern", pattern))
         if not any(line.keyword == "serveraliveinterval" for line in self.lines):
             words += ("--server-alive", "0")
+        pushes = "--push-key" in words  # then the command names another key than ours, and no other is offered
         for line in self.lines[1:]:
             value = b" ".join(line.arguments() or ()).decode("utf-8", "surrogateescape")
             if line.keyword in _FOLLOWING_FROM_OTHERS or (line.keyword, value) in _WRITTEN_UNASKED:
+                continue
+            if pushes and (line.keyword == "identityfile" or (line.keyword, value) == ("identitiesonly", "yes")):
                 continue
             if line.keyword in _SWITCHES:
                 words.append(f"--{'' if value == 'yes' else 'no-'}{_SWITCHES[line.keyword]}")
@@ -83,6 +86,12 @@ class Section(NamedTuple):
             else:
                 words += ("--option", f"{line.keyword} {line.rest.decode('utf-8', 'surrogateescape')}")
         return shlex.join(words)
+
+    def _words(self) -> list[str]:
+        """Options among the words of the ProxyCommand: without the program, and without %h %p and what is behind it."""
+        words = self.command[1:]
+        del words[max(words.index("%h") if "%h" in words else len(words) - 2, 0) :]
+        return [part for word in words for part in (word.split("=", 1) if word.startswith("--push-key=") else (word,))]
 
 
 def unmarked(document: Document, patterns: Sequence[str]) -> Section | None:

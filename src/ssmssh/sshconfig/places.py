@@ -12,7 +12,8 @@ class Place(NamedTuple):
     """Where the files are.
 
     `config` is the user's, `state` our state directory; `directory`, beside the config, is for our own file and control
-    sockets, and `directory_name` is how ssh configs spell it. `is_standard` tells whether the config is in ``~/.ssh``,
+    sockets, and `directory_name` is how ssh configs spell it. `keys_name` is the spelling of where our key and our
+    known_hosts are, whatever the config. `is_standard` tells whether the config is in ``~/.ssh``,
     which is made if need be. `users` is the config that ssh reads by itself, where that is known.
     """
 
@@ -20,6 +21,7 @@ class Place(NamedTuple):
     state: Path
     directory: Path
     directory_name: str
+    keys_name: str
     is_standard: bool
     users: Path | None
 
@@ -29,19 +31,23 @@ class Place(NamedTuple):
         return self.directory / "config"
 
 
-def place_of(config: Path, state: Path, home: Path | None, *, tilde: bool = True) -> Place:
+def place_of(config: Path, state: Path, home: Path | None, keys: Path | None = None, *, tilde: bool = True) -> Place:
     """Where the files are for a config.
 
     Args:
         config: The config.
         state: Our state directory.
         home: The home directory that ssh goes by.
+        keys: Where our key and our known_hosts are; None: beside the config, too.
         tilde: Whether ``~`` means `home` to all that reads the config.
     """
     directory = config.parent / "ssmssh"
     is_standard = home is not None and config.parent == home / ".ssh"
     directory_name = "~/.ssh/ssmssh" if is_standard and tilde else str(directory)
-    return Place(config, state, directory, directory_name, is_standard, home and home / ".ssh" / "config")
+    keys_name = directory_name if keys is None else str(keys)
+    if keys is not None and home is not None and tilde and keys.is_relative_to(home):
+        keys_name = f"~/{keys.relative_to(home).as_posix()}"
+    return Place(config, state, directory, directory_name, keys_name, is_standard, home and home / ".ssh" / "config")
 
 
 def read(place: Place) -> tuple[Files, tuple[files.Found, files.Found]]:

@@ -4,7 +4,8 @@ The rules come from what other programs that read ssh configs can bear. The Prox
 ASCII under 1024 bytes (libssh cuts there), its first word an absolute path, quotes are double ones
 round single words (open-remote-ssh knows no others), ``#`` never occurs (asyncssh and ssh-config cut there), nor do
 the characters that one of the shells in ``$SHELL -c`` would act upon. No line has a trailing comment.
-Only ``%h`` and ``%p`` are used, since other tokens fail in one client or another.
+Only ``%h`` and ``%p`` are used, and ``%r`` where something needs to know whom ssh logs in as (`loginname`), since other
+tokens fail in one client or another.
 
 A section for one machine under another name has its id as ``HostName``, which all of them know, and as
 ``HostKeyAlias``: the key belongs to the machine, whatever its name leads to tomorrow. A Target that is no id cannot be
@@ -12,11 +13,13 @@ a host name; it is an option of the proxy.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sshconf import empty_ssh_config_file
 
 from ssmssh.errors import UsageError
+from ssmssh.settings import KEY_NAME
+from ssmssh.sshconfig import loginname
 from ssmssh.sshconfig.options import BlockOptions, check_finders, check_option, check_values, flag_of
 from ssmssh.sshconfig.sharing import SOCKET_NAME
 from ssmssh.target import is_instance_id
@@ -46,6 +49,8 @@ class SectionText:
 
     `patterns` are what its ``Host`` line says, `script` is the program for the ProxyCommand line, and `directory` is
     where control sockets are kept, in ssh's spelling. `target` is what it leads to; empty where the host names tell.
+    `keys` is where a key of ours is, in ssh's spelling, and `passes_user` says that the installed ssh can be trusted
+    with the log-in name, where an option needs it.
     """
 
     patterns: tuple[str, ...]
@@ -53,6 +58,8 @@ class SectionText:
     script: str
     directory: str
     target: str = ""
+    keys: str = "~/.ssh/ssmssh"
+    passes_user: bool = False
 
     @property
     def proxy_command(self) -> str:
@@ -62,23 +69,32 @@ class SectionText:
         given = {name: getattr(options, name) for name in ("profile", "region", "document_name", "reason", *_FINDERS)}
         if self.target and not is_instance_id(self.target):
             given = {"target": self.target} | given
+        if options.needs_user and not self.passes_user:
+            given["user"] = options.user
         for name, value in given.items():
             if value and value.startswith("-"):
                 raise UsageError(f"{flag_of(name)} {value!r} looks like another option", "give a value that does not")
             if value:
                 words += [flag_of(name), value]
-        return " ".join([*(quote_word(word) for word in words), "%h", "%p"])
+        if options.push_key:
+            words.append(f"--push-key={options.push_key}")
+            if options.identity_file:
+                words += ["--identity-file", re.sub(r"^%d/", "~/", options.identity_file)]
+        passed = [loginname.WORD] if options.needs_user and self.passes_user else []
+        return " ".join([*(quote_word(word) for word in words), "%h", "%p", *passed])
 
     def settings(self) -> list[tuple[str, str]]:
         """Keywords and values in the order in which they are written."""
         options = self.options
+        if options.push_key and options.identities_only is None:  # what an agent offers would use up MaxAuthTries first
+            options = replace(options, identities_only=True)
         pairs: list[tuple[str, str]] = []
         if is_instance_id(self.target):
             pairs.append(("HostName", self.target))
         if options.user:
             pairs.append(("User", options.user))
-        if options.identity_file:
-            pairs.append(("IdentityFile", _quoted_if_blank(options.identity_file)))
+        if identity_file := options.identity_file or (f"{self.keys}/{KEY_NAME}" if options.push_key else ""):
+            pairs.append(("IdentityFile", _quoted_if_blank(identity_file)))
         pairs.append(("ProxyCommand", self.proxy_command))
         if _KEY_ALIAS.fullmatch(self.target):
             pairs.append(("HostKeyAlias", self.target))

@@ -189,8 +189,10 @@ def _refusal(ssh: str, config: Path) -> str:
     return ""
 
 
-def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | None = None) -> dict[str, list[str]]:
-    """The settings that ssh arrives at for a host, by lower-case keyword.
+def ask(
+    ssh: str, host: str, *, config: Path | None = None, deadline: float | None = None, user: str = ""
+) -> dict[str, list[str]]:
+    """The settings that ssh arrives at for a host, by lower-case keyword, if it is to log in as `user`.
 
     Blocks for at most `CALL_SECONDS`, or until `deadline` (monotonic seconds) if that is sooner.
 
@@ -198,7 +200,7 @@ def ask(ssh: str, host: str, *, config: Path | None = None, deadline: float | No
         UnansweredError: It took longer.
         RefusedError: ssh does not accept the configuration.
     """
-    return _call(ssh, ["-G"], host, config, deadline)[0]
+    return _call(ssh, ["-G", *(("-l", user) if user else ())], host, config, deadline)[0]
 
 
 def ask_aloud(
