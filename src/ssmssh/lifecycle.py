@@ -143,6 +143,14 @@ class Program:
         self._told = error
         self._report(str(error))
 
+    def warn(self, sentence: str) -> None:
+        """One line about what somebody else is about to fail for; where failures are logged it is in a log, too."""
+        import logging
+
+        logging.getLogger(__name__).warning("%s", sentence)
+        where = self._log.save() if not self._is_seen or self._is_logging else None
+        self.say(sentence + (f" (log: {where})" if where else ""))
+
     def say(self, sentence: str) -> None:
         """One line for a person, on stderr, as far as that takes it at once."""
         from ssmssh.connectionlog import print_if_possible

@@ -25,6 +25,7 @@ from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 if TYPE_CHECKING:
     import argparse
 
+    from ssmssh.session.hostkeys import HostKeyGuard
     from ssmssh.session.remote import RemoteSession
 
 MAX_INHERITED = 4096
@@ -55,7 +56,8 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     """Connect as `arguments` say, until either side ends; raises SsmsshError."""
     options = parse_arguments(arguments)
     program.direct_log(options.log_file, is_verbose=options.verbose)
-    remote = _prepare(options)
+    guard = _host_key_guard(options, program, wakeup) if options.verify_host_keys else None
+    remote = _prepare(options, guard)
     from ssmssh.session.attempts import Attempts
     from ssmssh.session.sides.stdio import StdioSide
 
@@ -66,7 +68,12 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
 
     source.start()
     sink.start()
-    side = StdioSide(source, sink, lambda: bool(program.stop))
+    if guard is None:
+        side = StdioSide(source, sink, lambda: bool(program.stop))
+    else:
+        from ssmssh.session.sides.gate import GatedSide
+
+        side = GatedSide(source, sink, lambda: bool(program.stop), [guard])
     Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
     return ExitStatus.DONE
 
@@ -132,13 +139,31 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
     parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
+    parser.add_argument(
+        "--verify-host-keys",
+        metavar="POLICY",
+        choices=("accept-new", "enforce"),
+        help="have AWS vouch for the server's host key before ssh sees it: accept-new or enforce",
+    )
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
     return parser.parse_args(arguments)
 
 
-def _prepare(options: "argparse.Namespace") -> "RemoteSession":
+def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wakeup) -> "HostKeyGuard":
+    """What sees to it that ssh can know the host key; no network yet."""
+    from ssmssh import settings
+    from ssmssh.nodes.hostkeycheck import HostKeyCheck
+    from ssmssh.nodes.keptkeys import KeptKeys
+    from ssmssh.session.hostkeys import HostKeyGuard
+
+    kept = KeptKeys(settings.state_directory(), settings.ssh_directory())
+    check = HostKeyCheck(kept, options.verify_host_keys, options.host, options.port)
+    return HostKeyGuard(check, wakeup, program.warn)
+
+
+def _prepare(options: "argparse.Namespace", guard: "HostKeyGuard | None" = None) -> "RemoteSession":
     """The service's side of what is asked for; no network, no helper yet."""
     from ssmssh import settings
     from ssmssh.network import tls
@@ -167,7 +192,9 @@ def _prepare(options: "argparse.Namespace") -> "RemoteSession":
         rate=options.rate,
     )
     caller = Caller(request.aws, request.journal_directory, early_tls=early)
-    return RemoteSession(caller, request.session, on_open=_collect_garbage_again)
+    return RemoteSession(
+        caller, request.session, _collect_garbage_again, guard.begin if guard else lambda _client, _target: None
+    )
 
 
 def _collect_garbage_again() -> None:

@@ -42,6 +42,18 @@ def enabled_regions(pager: Pager) -> list[str]:
     return sorted(region["RegionName"] for region in answer.get("Regions", []))
 
 
+def console_output(pager: Pager, instance_id: str) -> str:
+    """What an instance has printed on its console when it last started, as EC2 keeps it; blocks.
+
+    It comes minutes after the start, 64 KB at most; it is empty before, and where nothing was printed.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    answer = pager.call("ec2", "get_console_output", "read the console output", InstanceId=instance_id)
+    return str(answer.get("Output") or "")  # out of Base64 already: a handler of botocore's
+
+
 def _literally(value: str) -> str:
     """The value of a filter that matches `value` alone (User Guide, "Filter your resources")."""
     return re.sub(r"([\\*?])", r"\\\1", value)

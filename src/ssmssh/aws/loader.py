@@ -35,11 +35,12 @@ from ssmssh.ownfiles import CAN_TELL_OWNER
 OPERATIONS = (
     *("StartSession", "ResumeSession", "TerminateSession"),
     *("DescribeInstanceProperties", "DescribeInstanceInformation"),
+    *("SendCommand", "GetCommandInvocation"),
 )
 """The operations of the ``ssm`` service that clients with this data have."""
 
 OTHER_OPERATIONS = {
-    "ec2": ("DescribeInstances", "DescribeRegions"),
+    "ec2": ("DescribeInstances", "DescribeRegions", "GetConsoleOutput"),
     "autoscaling": ("DescribeAutoScalingGroups",),
 }
 """The same of services whose models are kept too, each in a file of its own that a session does not need."""

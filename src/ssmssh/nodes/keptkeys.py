@@ -19,7 +19,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,11 +116,13 @@ class KeptKeys:
         with self._locked():
             self._write_record(instance_id, self.record(instance_id).with_seen(key, now))
 
-    def tell_ssh(self, instance_id: str, host: str, port: int, revoked: Iterable[HostKey] = ()) -> str | None:
+    def tell_ssh(
+        self, instance_id: str, host: str, port: int, *, revoked: Iterable[HostKey] = (), strictly: bool = False
+    ) -> str | None:
         """Have known_hosts say what is known of an instance, which ssh calls `host` now.
 
-        Where nothing is verified the lines that ssh has added stay, unless they are those of another instance, to
-        which the name led until now.
+        Where nothing is verified the lines that ssh has added stay, unless `strictly` nothing else may be there, or
+        they are those of another instance, to which the name led until now.
 
         Blocks and raises as `vouch`; where nothing changes it reads three files, without a lock.
 
@@ -129,6 +131,7 @@ class KeptKeys:
             host: The name that ssh uses.
             port: With which port.
             revoked: Keys that ssh must not take, not even as new ones.
+            strictly: Whether only what is verified may be there.
 
         Returns:
             That other instance; None where there is none.
@@ -137,21 +140,21 @@ class KeptKeys:
 
         def wanted(text: bytes, earlier: str | None) -> bytes:
             keys = self.record(instance_id).keys
-            if keys or revoked:
+            if keys or revoked or strictly:
                 return with_keys(text, names, keys, revoked)
             return with_keys(text, names[:1], ()) if earlier not in (None, instance_id) else text
 
         leads_to = self._names().get(names[0])
         is_known = leads_to == instance_id or names[0] == instance_id
         text = self._read_known_hosts()
-        if is_known and wanted(text, leads_to) == text:
+        if is_known and text is not None and wanted(text, leads_to) == text:
             return None
         with self._locked():
             leads = self._names()
             earlier = leads.pop(names[0], None)
             text = self._read_known_hosts()
-            changed = wanted(text, earlier)
-            if changed != text:
+            changed = wanted(text or b"", earlier)
+            if changed != text:  # also where there is none: ssh would make one by its umask
                 self._replace_known_hosts(changed)
             if names[0] != instance_id:
                 leads[names[0]] = instance_id
@@ -186,11 +189,12 @@ class KeptKeys:
         if not is_written and CAN_TELL_OWNER:
             raise FileError(f"others can write in {self._directory}", "make it a directory that only you can write")
 
-    def _read_known_hosts(self) -> bytes:
+    def _read_known_hosts(self) -> bytes | None:
+        """What is in it; None if it is not there."""
         try:
             descriptor = os.open(self.known_hosts, os.O_RDONLY | NO_SURPRISES)
         except FileNotFoundError:
-            return b""
+            return None
         except OSError as error:
             raise self._unusable(error.strerror or "it is no file") from None
         with os.fdopen(descriptor, "rb") as file:
@@ -218,28 +222,41 @@ class KeptKeys:
     def _unusable(self, why: str) -> FileError:
         return FileError(f"{self.known_hosts} cannot be used: {why}", "move it away; ssmssh writes another one")
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def asking(
+        self, instance_id: str, patience_seconds: float, wait: Callable[[float], None] = time.sleep
+    ) -> contextlib.AbstractContextManager[None]:
+        """For as long as AWS is asked for the keys of an instance: of many connections one asks, the others wait.
+
+        Raises:
+            FileError: Somebody else has asked for `patience_seconds`, and is at it still.
+        """
+        return _locked(self._directory / f"{instance_id}.lock", patience_seconds, wait)
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
         """Keep others of ours out."""
-        path = self.known_hosts.with_name("known_hosts.lock")
-        try:
-            make_directory(path.parent)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_SURPRISES, 0o600)
-        except OSError as error:
-            raise FileError(f"cannot open {path}: {error.strerror}") from None
-        try:
-            gives_up_at = time.monotonic() + LOCK_SECONDS
-            while CAN_LOCK:
-                try:
-                    lock(descriptor)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= gives_up_at:
-                        raise FileError(f"another process has {path} locked for too long") from None
-                    time.sleep(_LOCK_PAUSE_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
+        return _locked(self.known_hosts.with_name("known_hosts.lock"), LOCK_SECONDS)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, patience_seconds: float, wait: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    try:
+        make_directory(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_SURPRISES, 0o600)
+    except OSError as error:
+        raise FileError(f"cannot open {path}: {error.strerror}") from None
+    try:
+        gives_up_at = time.monotonic() + patience_seconds
+        while CAN_LOCK:
+            try:
+                lock(descriptor)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= gives_up_at:
+                    raise FileError(f"another process has {path} locked for too long") from None
+                wait(_LOCK_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(parts: Iterable[dict[str, str | int]]) -> Iterator[Kept]:

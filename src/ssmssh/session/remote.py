@@ -76,12 +76,21 @@ class RemoteSession:
         caller: Who asks for it.
         request: For StartSession.
         on_open: Called by `start`, when the WebSocket is open.
+        on_target: Called by `start` with who calls and the Target, just before StartSession is: for what else there is
+            to ask of it meanwhile. Must not block.
     """
 
-    def __init__(self, caller: Caller, request: SessionRequest, on_open: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        request: SessionRequest,
+        on_open: Callable[[], None] = lambda: None,
+        on_target: Callable[[AwsClient, str], None] = lambda _client, _target: None,
+    ) -> None:
         self._caller = caller
         self._request = request
         self._on_open = on_open
+        self._on_target = on_target
         self._entry: Entry | None = None
         self._target = request.target
         self._pause_seconds = 0.0
@@ -115,7 +124,7 @@ class RemoteSession:
 
     def another(self, pause_seconds: float) -> "RemoteSession":
         """One for another session: of the same caller, within the same patience, after a pause; for after `start`."""
-        other = RemoteSession(self._caller, self._request, self._on_open)
+        other = RemoteSession(self._caller, self._request, self._on_open, self._on_target)
         other.answers_by = self.answers_by
         other._pause_seconds = pause_seconds
         return other
@@ -223,6 +232,7 @@ class RemoteSession:
     def _ask_for_session(self, client: AwsClient, *, is_sure: bool = True) -> StartedSession:
         """Start a session with the target; one that may be another by now is not waited for."""
         request = self._request
+        self._on_target(client, self._target)
         return ssm.start_session(
             client,
             self._target,
