@@ -24,6 +24,7 @@ from ssmssh.sandbox.jsoncall import JsonCall
 from ssmssh.sandbox.nodecalls import NodeCalls
 from ssmssh.sandbox.pages import listing
 from ssmssh.sandbox.refusals import ApiError, access_denied
+from ssmssh.sandbox.runcommand import RunCommand
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Api:
         self._homes: dict[str, tuple[Peer, Place]] = {}
         self._started = 0
         nodes = NodeCalls(inventory, faults)
+        commands = RunCommand(inventory, faults, gateways[0])
         self._operations: Mapping[str, Callable[[JsonCall], Awaitable[object]]] = {
             "StartSession": self._start_session,
             "ResumeSession": self._resume_session,
@@ -52,6 +54,10 @@ class Api:
             "GetConnectionStatus": nodes.get_connection_status,
             "DescribeInstanceInformation": nodes.describe_instance_information,
             "DescribeInstanceProperties": nodes.describe_instance_properties,
+            "SendCommand": commands.send_command,
+            "GetCommandInvocation": commands.get_command_invocation,
+            "ListCommandInvocations": commands.list_command_invocations,
+            "CancelCommand": commands.cancel_command,
             "DescribeDocument": self._describe_document,
             "GetDocument": self._get_document,
         }

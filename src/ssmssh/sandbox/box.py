@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, cast
 
 from ssmssh import settings
 from ssmssh.errors import FileError, SsmsshError, UsageError
-from ssmssh.sandbox import environment, sshd
+from ssmssh.sandbox import environment, node, sshd
 from ssmssh.sandbox.accounts import PROFILES, REGION
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.character import AGENT_VERSION
@@ -305,6 +305,7 @@ class Sandbox:
         environment.write_aws_files(directory, self._keys, self.region)
         write_file(directory / "inventory.json", write_text(self.instances))
         environment.write_programs(directory, self._base)
+        node.write_files(directory)
         # What would appear sooner or later is there from the start, so that a watch over leaks sees no change.
         write_file(directory / "sshd.log", b"")
         for name in ("ssmssh", "home", "ssh", "pushed", "connections"):

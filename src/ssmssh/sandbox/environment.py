@@ -82,6 +82,7 @@ def write_ssh_files(
     write_file(directory / "id_ed25519.pub", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "authorized_keys", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "host_key", host_key.private_key)
+    write_file(directory / "host_key.pub", f"{host_key.public_key} root@sandbox\n", 0o644)
     names = [name for instance in INSTANCES for name in _host_names(instance.instance_id, region)]
     names += dict.fromkeys(instance.instance_id for instance in instances if ":" not in instance.instance_id)
     write_file(directory / "known_hosts", f"{','.join(names)},i-*,mi-* {host_key.public_key}\n")

@@ -94,6 +94,12 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _condition("key-late", "a pushed key appears `seconds` after the push", "seconds", seconds=3),
         _condition("key-lasts", "a pushed key is good for `seconds`", "seconds", seconds=60),
         _condition("no-instance-connect", "a push succeeds and opens nothing: no image has the far side of it"),
+        _condition("command-slow", "an agent begins with a command `seconds` later", "seconds", seconds=3),
+        _condition("command-hangs", "commands begin and never end"),
+        _condition("command-garbage", "the output of a command is nothing that it could have written"),
+        _condition(
+            "command-truncated", "of the output of a command `characters` are kept", "characters", characters=60
+        ),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),

@@ -16,6 +16,7 @@ from typing import Any
 from ssmssh.sandbox import control, faults, processes
 from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
+from ssmssh.sandbox.commands import Commands, Invocation
 from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.port import Dialled
@@ -39,6 +40,7 @@ class Gateway:
         self._chance = random.Random()
         self._ports: dict[int, int] = {}
         self._sshd: SystemSshd | None = None
+        self._commands = Commands(Path(), 0o077, self._faults)
         self._character = Character()
         self._directory = Path()
         self._url = ""
@@ -57,6 +59,9 @@ class Gateway:
             "set_fault": self.set_fault,
             "clear_fault": self.clear_fault,
             "open_port": self.open_port,
+            "begin_command": self.begin_command,
+            "describe_command": self.describe_command,
+            "cancel_command": self.cancel_command,
             "add_key": self.add_key,
             "renew_key": self.renew_key,
             "stop": self.stop,
@@ -86,6 +91,7 @@ class Gateway:
         self._chance.seed(seed)
         self._character = Character(unpaced=unpaced, handshake_seconds=handshake_seconds, strict=strict)
         self._ports = {int(number): own for number, own in ports.items()}
+        self._commands = Commands(self._directory, umask, self._faults)
         if sshd is not None:
             self._sshd = SystemSshd(sshd, self._directory, umask)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -147,6 +153,19 @@ class Gateway:
     async def open_port(self, *, number: int, own: int) -> None:
         """Let agents reach the port `own` of the loopback address under the number `number`."""
         self._ports[number] = own
+
+    async def begin_command(self, *, command_id: str, instance_id: str, region: str, **order: Any) -> None:
+        """Have a command run; the other arguments are those of `Invocation`."""
+        self._commands.begin(command_id, instance_id, region, Invocation(**order))
+
+    async def describe_command(self, *, command_id: str, instance_id: str) -> dict[str, object] | None:
+        """What there is to know of an invocation; None where there is none."""
+        invocation = self._commands.find(command_id, instance_id)
+        return invocation.describe() if invocation is not None else None
+
+    async def cancel_command(self, *, command_id: str, instance_id: str) -> None:
+        """End an invocation."""
+        self._commands.cancel(command_id, instance_id)
 
     async def add_key(self, *, key: list[str]) -> None:
         """Accept one more credential."""
