@@ -149,6 +149,11 @@ class Terminal:
         finally:
             os.close(far)
 
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._process.pid
+
     def resize(self, rows: int, columns: int) -> None:
         """What a window manager does; the programs in the terminal get SIGWINCH."""
         import fcntl

@@ -141,6 +141,11 @@ def test_wrong_words(in_town: Client) -> None:
     )
     regions = ",".join(f"eu-west-{number}" for number in range(501))
     assert b"too many" in in_town.run("ssmssh", "list", "--region", regions, status=2).stderr
+    for words in (["--region", ""], ["--region", f"{REGION},"], ["--region", ","]):
+        assert b"--region names no region" in in_town.run("ssmssh", "list", *words, status=2).stderr
+    assert b"--profile names no profile" in in_town.run("ssmssh", "list", "--profile", "", status=2).stderr
+    for words in (["--json", "--csv"], ["-q", "--json"], ["--csv", "--format", "ansible"]):
+        assert b"give one" in in_town.run("ssmssh", "list", *words, status=2).stderr
     assert b"--format" in in_town.run("ssmssh", "list", "--format", "xml", status=2).stderr
 
 
@@ -181,7 +186,7 @@ def test_a_terminal_is_not_acted_on(fleet: Sandbox, in_fleet: Client) -> None:
 def test_progress_is_seen_on_a_terminal_only(in_town: Client) -> None:
     with Terminal(in_town, "sh", "-c", "ssmssh list -q > ids", columns=200) as terminal:
         assert terminal.wait() == 0
-        assert b"0 of 1 regions, 0 instances" in terminal.seen
+        assert b"0 of 1 region, 0 instances" in terminal.seen
         assert terminal.seen.endswith(b"\r\x1b[K")
     assert in_town.run("ssmssh", "list", "-q").stderr == b""
 

@@ -144,6 +144,13 @@ def test_what_is_refused(home: Home, words: list[str], why: str) -> None:
     assert home.config.read_bytes() == before
 
 
+def test_whom_ssh_logs_in_as_is_told_of_an_entry_that_can_be(home: Home) -> None:
+    home.write(CONFIG)
+    assert "no --user was given" in home.add("web", ID).stderr
+    assert "no --user was given" not in home.add("db", OTHER, "--user", "ec2-user").stderr
+    assert "no --user was given" not in home.add("db", ID).stderr  # it is kept
+
+
 def test_to_remove_what_is_not_there(home: Home) -> None:
     home.write(CONFIG)
     home.add("web", ID)

@@ -1,19 +1,21 @@
 """What ``ssmssh sync`` keeps, writes, prunes and refuses, decided from listings alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ssmssh.commands.sync import Found, _edited
+from ssmssh.commands._synced import Found, Wish
+from ssmssh.nodes.filters import parse_filters
 from ssmssh.nodes.naming import parse_template
 from ssmssh.nodes.node import Node
 from ssmssh.sshconfig import install
 from ssmssh.sshconfig.document import SYNC
 from ssmssh.sshconfig.entries import Entry
-from ssmssh.sshconfig.hosts import Edited, HostsJob
+from ssmssh.sshconfig.hosts import Edited, Free, HostsJob
 from ssmssh.sshconfig.options import EntryOptions
 from ssmssh.sshconfig.places import place_of
 from tests.sshconfig.home import Home
@@ -32,9 +34,12 @@ def found(nodes: Iterable[Node], *, account: str = ACCOUNT, region: str = HERE, 
     return Found(account, region, list(nodes), is_complete)
 
 
-def edited(there: Iterable[Entry], *listings: Found, template: str = "{Name}") -> Edited:
-    options = EntryOptions(user="ec2-user")
-    return _edited(list(there), lambda _: "", found=listings, template=parse_template(template), options=options)
+def wish(template: str = "{Name}", filters: Sequence[str] = (), user: str | None = "ec2-user") -> Wish:
+    return Wish(parse_filters(filters), parse_template(template), EntryOptions(user=user))
+
+
+def edited(there: Iterable[Entry], *listings: Found, template: str = "{Name}", filters: Sequence[str] = ()) -> Edited:
+    return wish(template, filters).edited(list(there), lambda _: "", listings)
 
 
 def names(entries: Iterable[Entry]) -> dict[str, str]:
@@ -69,8 +74,83 @@ def test_what_another_listing_lacks_stays_as_it_is(listing: Found) -> None:
     assert list(edited(FIRST, listing).entries) == list(FIRST)
 
 
-def test_an_incomplete_listing_changes_what_it_has() -> None:
-    assert names(edited(FIRST, found([node(1, "front")], is_complete=False)).entries) == {"front": A, "db": B}
+def test_an_incomplete_listing_renames_nothing_and_adds_what_it_has() -> None:
+    listing = found([node(1, "front"), node(3, "new")], is_complete=False)
+    assert names(edited(FIRST, listing).entries) == {"web": A, "db": B, "new": C}
+    assert names(edited(FIRST, listing._replace(is_complete=True)).entries) == {"front": A, "new": C}
+    there = edited([], found([node(1, "mix"), node(2, "mix")])).entries
+    for listed in ([node(2, "mix")], [node(2, "")], []):
+        assert list(edited(there, found(listed, is_complete=False)).entries) == list(there)
+
+
+def test_what_only_ec2_knows_is_not_written() -> None:
+    """And has no say about names; its entry stays as it is."""
+    bare = replace(node(1, "web"), is_managed=False)
+    assert names(edited([], found([bare, node(3, "web")], is_complete=False)).entries) == {"web": C}
+    moved = replace(bare, name="other")
+    assert list(edited(FIRST, found([moved, node(2, "db")], is_complete=False)).entries) == list(FIRST)
+
+
+def test_who_has_a_name_keeps_it_when_another_comes_or_goes() -> None:
+    second = edited(FIRST, found([node(1, "web"), node(2, "db"), node(3, "web")])).entries
+    assert names(second) == {"web": A, "db": B, f"web-{C[-8:]}": C}
+    alone = edited(second, found([node(3, "web")])).entries
+    assert names(alone) == {f"web-{C[-8:]}": C}
+
+
+def test_a_name_does_not_go_from_one_instance_to_another_in_one_run() -> None:
+    heir = found([node(2, "db"), node(3, "web")])
+    between = edited(FIRST, heir)
+    assert names(between.entries) == {"db": B}
+    assert between.refused[0].startswith(f"{C} in {HERE}, Name 'web': another has the name 'web', or had it until now")
+    assert names(edited(between.entries, heir).entries) == {"db": B, "web": C}
+    renamed = edited(FIRST, found([node(1, "old"), node(2, "db"), node(3, "web")])).entries
+    assert names(renamed) == {"old": A, "db": B}
+
+
+def test_two_instances_that_change_their_names_pass_none_on() -> None:
+    swapped = found([node(1, "db"), node(2, "web")])
+    assert names(edited(FIRST, swapped).entries) == {}
+    assert names(edited([], swapped).entries) == {"db": A, "web": B}
+
+
+def test_names_are_judged_by_all_that_was_listed() -> None:
+    tagged = [replace(node(number, "web"), tags={"Env": env}) for number, env in ((1, "prod"), (2, "test"))]
+    only = edited([], found(tagged), filters=["tag:Env=prod"]).entries
+    assert names(only) == {f"web-{A[-8:]}": A}
+    assert names(edited(only, found(tagged)).entries) == {f"web-{each[-8:]}": each for each in (A, B)}
+
+
+def test_an_account_that_is_asked_as_two_profiles_has_each_instance_once() -> None:
+    mine, whole = found([node(1, "web")], is_complete=False), found([replace(node(1, "web"), profile="admin")])
+    (entry,) = edited([], mine, whole).entries
+    assert (entry.name, entry.options.profile) == ("web", "admin")
+
+
+LISTING = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from(["web", "db", "web-00000001", "other"])),
+    unique_by=lambda each: each[0],
+)
+
+
+@settings(max_examples=60, derandomize=True)
+@given(runs=st.lists(st.tuples(LISTING, st.booleans()), min_size=2, max_size=5))
+def test_no_name_moves_between_two_runs(runs: list[tuple[list[tuple[int, str]], bool]]) -> None:
+    entries: Sequence[Entry] = ()
+    for listing, is_complete in runs:
+        before = names(entries)
+        entries = edited(
+            entries, found([node(number, name) for number, name in listing], is_complete=is_complete)
+        ).entries
+        after = names(entries)
+        assert len(after) == len(entries)
+        assert not [name for name in after if before.get(name, after[name]) != after[name]]
+        if not is_complete:
+            assert before.items() <= after.items()
+        listed = {f"i-{number:017x}": name for number, name in listing}
+        for name, key in before.items():
+            if (wanted := listed.get(key)) and name.removesuffix(f"-{key[-8:]}") == wanted:
+                assert after.get(name) == key
 
 
 def test_the_name_of_an_entry_that_stays_is_taken() -> None:
@@ -82,7 +162,7 @@ def test_the_name_of_an_entry_that_stays_is_taken() -> None:
 
 @pytest.mark.parametrize("name", ["*", "web-*", "w?b", "!web"])
 def test_a_pattern_is_refused(name: str) -> None:
-    entries, refused = edited([], found([node(1, name), node(2, "db")]))
+    entries, refused, _ = edited([], found([node(1, name), node(2, "db")]))
     assert names(entries) == {"db": B}
     assert len(refused) == 1
     assert A in refused[0]
@@ -98,10 +178,8 @@ def written(home: Home, tags: Iterable[str]) -> Edited:
     listing = found(node(number, name) for number, name in enumerate(tags, 1))
     kept: list[Edited] = []
 
-    def edit(there: Iterable[Entry], free: object) -> Edited:
-        kept.append(
-            _edited(list(there), free, found=[listing], template=parse_template("{Name}"), options=EntryOptions())  # type: ignore[arg-type]
-        )
+    def edit(there: Sequence[Entry], free: Free) -> Edited:
+        kept.append(wish(user=None).edited(there, free, [listing]))
         return kept[-1]
 
     job = HostsJob(SYNC, edit, include=None, script="/opt/ssmssh-proxy")
@@ -125,7 +203,7 @@ def test_whatever_the_tags_are(tmp_path: Path, tags: list[str]) -> None:
     home.write(CONFIG)
     others = ("gate", "web-9", "db-1", "github.com", "localhost", "example.net")
     before = {host: home.ssh(host) for host in others}
-    entries, refused = written(home, [*tags, "plain"])
+    entries, refused, _ = written(home, [*tags, "plain"])
     assert len(entries) + len(refused) == len(tags) + 1
     assert {host: home.ssh(host) for host in others} == before
     for entry in [*entries][:2]:
@@ -137,7 +215,7 @@ def test_whatever_the_tags_are(tmp_path: Path, tags: list[str]) -> None:
 
 def test_a_hostile_inventory(home: Home) -> None:
     home.write(CONFIG)
-    entries, refused = written(home, HOSTILE)
+    entries, refused, _ = written(home, HOSTILE)
     assert sorted(name.rpartition("-")[0] for name in names(entries) if name.startswith("a-b-")) == ["a-b"] * 4
     assert len(entries) == 4
     assert not {"gate", "web-9", "db-1", "github.com", "localhost", A, "mi-server"} & set(names(entries))

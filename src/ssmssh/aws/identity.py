@@ -13,10 +13,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ssmssh.aws.errors import mapped
-
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
+    from ssmssh.aws.pages import Pager
     from ssmssh.aws.regional import Asker
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
@@ -58,16 +57,14 @@ def known_account(client: "Asker") -> str:
     return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else ""
 
 
-def account_of(client: "Asker") -> str:
+def account_of(pager: "Pager") -> str:
     """The account, 12 digits; empty where STS does not say. Blocks for a call, unless the credentials' source says it.
 
-    The call (GetCallerIdentity) needs no permission.
+    The call (GetCallerIdentity) needs no permission (its reference).
 
     Raises:
         SsmsshError: As `AwsClient.credentials`, and for what a call can fail of.
     """
-    if known := known_account(client):
+    if known := known_account(pager.client):
         return known
-    sts = client.service("sts")
-    with mapped(client.context("find out the account")):
-        return str(sts.get_caller_identity().get("Account") or "")
+    return str(pager.call("sts", "get_caller_identity", "find out the account").get("Account") or "")

@@ -17,10 +17,11 @@ from ssmssh.sshconfig.places import Place, place_of
 from ssmssh.sshconfig.plan import Plan
 from ssmssh.target import parse_target
 
-_USER_HINT = (
-    "Hint: no --user was given, so ssh will log in with your local user name, {}. "
-    "AMIs of Amazon Linux use --user ec2-user, Ubuntu's --user ubuntu, Debian's --user admin."
+USER_NOTE = (
+    "no --user was given, so ssh will log in with your local user name, {}; "
+    "AMIs of Amazon Linux use --user ec2-user, Ubuntu's --user ubuntu, Debian's --user admin"
 )
+"""That nobody has said whom to log in as."""
 
 MAX_REFUSED = 50
 """Of what is left out so much is listed: a mail from cron that somebody reads."""
@@ -38,11 +39,6 @@ def local_user() -> str:
 
     settings.home_directory()
     return pwd.getpwuid(os.getuid()).pw_name
-
-
-def user_hint() -> str:
-    """That nobody has said whom to log in as."""
-    return _USER_HINT.format(local_user())
 
 
 def compile_program() -> None:

@@ -58,7 +58,11 @@ def find_places(
         UsageError: They contradict each other, or name too many places.
         SsmsshError: None of the profiles has come to anything: the failure of the first.
     """
-    names = [name for text in regions for name in text.split(",") if name]
+    names = [name for text in regions for name in text.split(",")]
+    if not all(names):
+        raise UsageError("--region names no region", "it is written like eu-west-1, several with commas between")
+    if not all(profiles):
+        raise UsageError("--profile names no profile", "leave it out for the default one")
     if all_regions and names:
         raise UsageError("--region and --all-regions cannot be given together", "give one of them")
     clients: list[RegionalClient] = []

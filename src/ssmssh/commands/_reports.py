@@ -16,7 +16,8 @@ _MAX_LINES = 10
 def state_of(survey: Survey) -> str:
     """How far it is."""
     done = sum(outcome.is_over for outcome in survey.outcomes)
-    return f"{done} of {len(survey.outcomes)} regions, {sum(outcome.count for outcome in survey.outcomes)} instances"
+    count = sum(outcome.count for outcome in survey.outcomes)
+    return f"{done} of {_counted(len(survey.outcomes), 'region')}, {_counted(count, 'instance')}"
 
 
 def place_of(survey: Survey) -> str:
@@ -36,6 +37,10 @@ def failures_of(survey: Survey, places: Places) -> list[SsmsshError]:
     if places.may_be_disabled and len(failures) < len(survey.outcomes):
         return [error for error in failures if not isinstance(error, CredentialsError | UsageError)]
     return failures
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def tell(survey: Survey, failures: Sequence[SsmsshError]) -> None:

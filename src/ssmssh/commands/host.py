@@ -82,8 +82,6 @@ def add(
         script.find(),
         _config.is_target,
     )
-    if not (options.user or (earlier and earlier.options.user)):
-        click.echo(visible(_config.user_hint()), err=True)
     status = _config.run(
         job, where, dry_run=dry_run, check=check, yes=yes, question="Write this?", unchanged="Nothing to change."
     )
@@ -161,9 +159,10 @@ def _added(there: Sequence[Entry], free: Free, *, name: str, options: EntryOptio
     earlier = next((entry for entry in there if entry.name == name), None)
     known = EntryOptions() if earlier is None or reset else earlier.options
     entry = Entry(name, known.changed_by(options))
+    notes = () if entry.options.user else (_config.USER_NOTE.format(_config.local_user()),)
     if earlier is None:
-        return Edited([*there, entry])
-    return Edited([entry if each is earlier else each for each in there])
+        return Edited([*there, entry], notes=notes)
+    return Edited([entry if each is earlier else each for each in there], notes=notes)
 
 
 def _removed(there: Sequence[Entry], _free: Free, *, names: Sequence[str]) -> Edited:

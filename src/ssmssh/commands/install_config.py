@@ -91,7 +91,7 @@ def _ask_for_user(options: BlockOptions, logins: dict[str, str], *, can_ask: boo
             hosts = ", ".join(host for host in logins if logins[host] == user)
             click.echo(visible(f"Note: your ssh config has ssh log in as {user} ({hosts})."), err=True)
         if not chosen:
-            click.echo(visible(_config.user_hint()), err=True)
+            click.echo(visible(f"Hint: {_config.USER_NOTE.format(local)}."), err=True)
         return options
     with _config.asking():
         answer = click.prompt(

@@ -11,7 +11,7 @@ from ssmssh.commands._places import find_places, place_options
 from ssmssh.commands._progress import Progress
 from ssmssh.commands._reports import failures_of, place_of, state_of, tell
 from ssmssh.commands._table import TOO_OLD, Table
-from ssmssh.errors import ExitStatus
+from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.nodes.filters import Filters, parse_filters
 from ssmssh.nodes.node import alphabetical
 from ssmssh.nodes.survey import Survey
@@ -33,9 +33,9 @@ Examples:
 @click.command("list", epilog=_EPILOG)
 @place_options
 @click.option("--tags", "with_tags", is_flag=True, help="Ask EC2, too: for tags, addresses, Auto Scaling groups.")
-@click.option("--quiet", "-q", "form", flag_value="ids", help="Ids only.")
-@click.option("--json", "form", flag_value="json", help="One array of objects.")
-@click.option("--csv", "form", flag_value="csv", help="CSV with a header.")
+@click.option("--quiet", "-q", "ids", is_flag=True, help="Ids only.")
+@click.option("--json", is_flag=True, help="One array of objects.")
+@click.option("--csv", is_flag=True, help="CSV with a header.")
 @click.option(
     "--format",
     "form",
@@ -48,6 +48,9 @@ def list(  # noqa: A001 - the command's name
     filters: Sequence[str],
     form: str | None,
     with_tags: bool,
+    ids: bool,
+    json: bool,
+    csv: bool,
     profile: Sequence[str],
     region: Sequence[str],
     all_regions: bool,
@@ -60,9 +63,10 @@ def list(  # noqa: A001 - the command's name
     and with 4 if an instance id was given and is nowhere.
     """
     wanted = parse_filters(filters)
+    form = _only({name for name, is_given in (("ids", ids), ("json", json), ("csv", csv)) if is_given}, form)
     places = find_places(profile, region, all_regions=all_regions, endpoint_url=endpoint_url, login=login)
     survey = Survey(places.clients, wanted, with_ec2=with_tags or form == "ansible")
-    writer = _writer(form or "table")
+    writer = _writer(form)
     count = _write(survey, writer)
     failures = [*places.failures, *failures_of(survey, places)]
     tell(survey, failures)
@@ -71,6 +75,14 @@ def list(  # noqa: A001 - the command's name
     if not count:
         click.echo(f"ssmssh: no instance {_passes(wanted)} ({place_of(survey)})", err=True)
     return ExitStatus.TARGET if wanted.instance_id and not count else ExitStatus.DONE
+
+
+def _only(flags: set[str], form: str | None) -> str:
+    """The one format that was asked for."""
+    asked = flags | ({form} if form else set())
+    if len(asked) > 1:
+        raise UsageError(f"The formats {' and '.join(sorted(asked))} cannot be written at once", "give one of them")
+    return asked.pop() if asked else "table"
 
 
 class _TableWriter(Table):

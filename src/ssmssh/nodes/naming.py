@@ -1,14 +1,15 @@
 """Names of hosts for many instances at once, by a template over their tags. Pure.
 
-The names depend on what there is and not on what there was, so they are the same on each computer and after each run.
-Of several instances with one name none has it: each gets the last eight digits of its id, which stay with it, and
-nobody's name moves to another machine because a third one has come or gone. If these are alike, too, it is all of the
-id.
+A name that somebody uses should go on meaning the same machine. So who has a name keeps it as long as it could be given
+to it, whoever else has come or gone. Of several instances that want one name no other gets it: each gets the last eight
+digits of its id behind it; if these are alike, too, it is all of the id. And a name that is taken from one machine is
+not given to another by the same run: in between it means none.
 """
 
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ssmssh.errors import UsageError
@@ -63,22 +64,37 @@ def parse_template(text: str) -> Template:
     return Template(text)
 
 
-def distinct(names: Mapping[str, str], taken: Collection[str]) -> dict[str, str]:
-    """The names by id, those that several have told apart; what is alike nevertheless is left out.
+def could_be(name: str, wanted: str, instance_id: str) -> bool:
+    """Whether an instance that wants the name `wanted` can be called `name`: that, or that with digits of its id."""
+    return name in {wanted, _with_digits(wanted, instance_id, DIGITS), _with_digits(wanted, instance_id, None)}
+
+
+def distinct(
+    names: Mapping[str, str],
+    taken: Collection[str] = (),
+    kept: Mapping[str, str] = MappingProxyType({}),
+    leaving: Collection[str] = (),
+) -> dict[str, str]:
+    """The names by id, those that several want told apart; what is alike nevertheless is left out.
 
     Args:
-        names: The wanted names by id.
+        names: The wanted names by id, of all that there are.
         taken: Names that stay with others.
+        kept: Names by id, of those that have one and keep it.
+        leaving: Names that have meant others until now. Who wants one, alone, gets none: it will with the next run.
     """
-    made = names
+    occupied = {*taken, *kept.values()}
+    made = dict(names)
     for digits in (DIGITS, None):
         counted = Counter(made.values())
         made = {
-            key: name if counted[name] == 1 and name not in taken else _with_digits(names[key], key, digits)
+            key: name if counted[name] == 1 and name not in occupied else _with_digits(names[key], key, digits)
             for key, name in made.items()
         }
-    final = Counter(made.values())
-    return {key: name for key, name in made.items() if final[name] == 1 and name not in taken}
+    counted = Counter(made.values())
+    refused = occupied.union(leaving)
+    fresh = {key: name for key, name in made.items() if key not in kept}
+    return {key: name for key, name in fresh.items() if counted[name] == 1 and name not in refused} | dict(kept)
 
 
 def _with_digits(name: str, instance_id: str, digits: int | None) -> str:

@@ -49,6 +49,7 @@ class Node:
         platform_name: "Amazon Linux", "Ubuntu", "Microsoft Windows Server 2022 Datacenter".
         platform_version: Of the platform.
         source: Where the machine is: a value of `SOURCES`, or AWS's own word for another kind.
+        is_managed: Whether Systems Manager knows it; False also where it may not be asked, and EC2 alone was.
         private_address: The first one of an EC2 instance, as EC2 says. Of others what the agent reports, which counts
             only where EC2 knows no machine of that address. IPv4 or IPv6.
         public_address: One that everybody can reach.
@@ -78,6 +79,7 @@ class Node:
     platform_name: str = ""
     platform_version: str = ""
     source: str = ""
+    is_managed: bool = True
     private_address: str = ""
     public_address: str = ""
     private_dns_name: str = ""

@@ -111,6 +111,7 @@ def from_ec2(instance_id: str, record: Ec2Record, origin: Origin) -> Node:
         profile=origin.profile,
         account_id=origin.account_id,
         source=EC2,
+        is_managed=False,
     )
     return complete(node, record)
 

@@ -75,15 +75,19 @@ class Survey:
         clients: Who asks, and where; with credentials, so that no thread asks a person for anything.
         filters: What passes.
         with_ec2: As of `Listing`; the filters may need it anyway.
+        with_all: Let come what does not pass the filters, too, as far as it is listed at all.
 
     Attributes:
         outcomes: What became of each client, in their order.
     """
 
-    def __init__(self, clients: Sequence[Asker], filters: Filters, *, with_ec2: bool = False) -> None:
+    def __init__(
+        self, clients: Sequence[Asker], filters: Filters, *, with_ec2: bool = False, with_all: bool = False
+    ) -> None:
         self.outcomes = [Outcome(client) for client in clients]
         self._filters = filters
         self._with_ec2 = with_ec2 or filters.needs_ec2
+        self._with_all = with_all
         self._is_unwanted = threading.Event()
         self._news: queue.Queue[_News] = queue.Queue(_PAGES_AHEAD)
 
@@ -117,7 +121,7 @@ class Survey:
                 outcome.error = news.error
             elif news.error is not None:
                 raise news.error
-        return [node for node in news.page if self._filters.match(node)]
+        return [node for node in news.page if self._with_all or self._filters.match(node)]
 
     def _work(self, waiting: "queue.SimpleQueue[Outcome]") -> None:
         while not self._is_unwanted.is_set():

@@ -129,9 +129,12 @@ def _check(instance: Instance, regions: Sequence[str]) -> Instance:
     for name, choices in _CHOICES.items():
         if getattr(instance, name) not in choices:
             raise UsageError(f"{name} of {instance_id} is {getattr(instance, name)!r}", f"it is one of {choices}")
-    texts = [text for pair in instance.all_tags.items() for text in pair]
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(text, str) for pair in instance.tags.items() for text in pair):
         raise UsageError(f"the tags of {instance_id} are no strings")
-    if instance.is_ec2 and any(map(_NOT_XML.search, texts)):
-        raise UsageError(f"a tag of {instance_id} has a character that XML cannot hold", "EC2 could not give it")
+    for what, texts in (
+        ("the name", [instance.name]),
+        ("a tag", [text for pair in instance.all_tags.items() for text in pair]),
+    ):
+        if instance.is_ec2 and any(map(_NOT_XML.search, texts)):
+            raise UsageError(f"{what} of {instance_id} has a character that XML cannot hold", "EC2 could not give it")
     return instance

@@ -34,10 +34,11 @@ Free = Callable[[str], str]
 
 
 class Edited(NamedTuple):
-    """What is to be in a block, and what there is to say of what is not."""
+    """What is to be in a block, what there is to say of what is not, and of the rest; sentences without a full stop."""
 
     entries: Sequence[Entry]
     refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Edit = Callable[[Sequence[Entry], Free], Edited]
@@ -69,7 +70,7 @@ class HostsJob(NamedTuple):
         has_block = main.block(self.name) is not None or own.block(self.name) is not None
         # Where there is no block, it may have lost its markers: its entries are no hosts of somebody else's.
         clean = current if has_block else _without_strays(current, lambda _: True)
-        entries, refused = self.edit(there, self.free(ssh, place, clean, there))
+        entries, refused, said = self.edit(there, self.free(ssh, place, clean, there))
         if not has_block:
             clean = _without_strays(current, {entry.name for entry in entries}.__contains__)
         reader = reader_of(place, clean)
@@ -80,7 +81,7 @@ class HostsJob(NamedTuple):
         text = self._text(place, clean, entries, reader, include=is_included)
         verify.check_block(ssh, text.render(b"\n", frozenset(), closed=False))
         plan = plan_install(clean, text, reader)._replace(before=current, refused=refused)
-        notes = (*plan.notes, *includer(place), *check_readable(ssh, place, plan, deadline))
+        notes = (*said, *plan.notes, *includer(place), *check_readable(ssh, place, plan, deadline))
         ours = verify.Ours(text.wanted(), _instances(entries), self.is_target)
         return plan._replace(notes=notes), prove(ssh, place, plan, ours, reader, deadline)
 
