@@ -98,7 +98,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     import argparse
 
     from ssmssh import __version__
-    from ssmssh.settings import DEFAULT_DOCUMENT
+    from ssmssh.settings import DEFAULT_DOCUMENT, HOST_KEY_POLICIES
 
     def port(text: str) -> int:
         if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
@@ -142,7 +142,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     parser.add_argument(
         "--verify-host-keys",
         metavar="POLICY",
-        choices=("accept-new", "enforce"),
+        choices=HOST_KEY_POLICIES,
         help="have AWS vouch for the server's host key before ssh sees it: accept-new or enforce",
     )
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
@@ -158,6 +158,8 @@ def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wak
     from ssmssh.nodes.keptkeys import KeptKeys
     from ssmssh.session.hostkeys import HostKeyGuard
 
+    if options.target is not None or any(pair.startswith("host=") for pair in options.parameter):
+        raise UsageError("--verify-host-keys is for the SSH server of an instance, and this may lead to another one")
     kept = KeptKeys(settings.state_directory(), settings.ssh_directory())
     check = HostKeyCheck(kept, options.verify_host_keys, options.host, options.port)
     return HostKeyGuard(check, wakeup, program.warn)

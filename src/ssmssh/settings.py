@@ -25,6 +25,9 @@ DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 PUSH_WAYS = ("instance-connect", "run-command")
 """How a public key comes to an instance: through EC2 Instance Connect, or where that cannot be through Run Command."""
 
+HOST_KEY_POLICIES = ("accept-new", "enforce")
+"""What ssh does with a host key that AWS does not vouch for: take it if it is the first, or refuse it."""
+
 KEY_NAME = "id_ed25519"
 """Of the private key of ours that is pushed, in `ssh_directory`."""
 

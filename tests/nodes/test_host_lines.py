@@ -62,12 +62,6 @@ def test_lines_in_place_of_others(before: str, after: str) -> None:
     assert with_keys(made, ["web"], [key()]) == made
 
 
-def test_revoked_ones() -> None:
-    made = with_keys(b"", ["web", ID], [key()], [OTHER])
-    assert made == f"web,{ID} {key().text}\n@revoked web,{ID} {OTHER.text}\n".encode()
-    assert with_keys(made, ["web", ID], [key()]) == f"web,{ID} {key().text}\n".encode()
-
-
 @given(st.lists(st.binary(max_size=60).filter(lambda line: b"web" not in line.lower() and b"|1|" not in line)))
 def test_all_other_lines_stay_whatever_they_are(lines: list[bytes]) -> None:
     text = b"".join(line + b"\n" for line in lines)
@@ -78,7 +72,7 @@ def test_all_other_lines_stay_whatever_they_are(lines: list[bytes]) -> None:
 
 def test_ssh_keygen_finds_what_is_written(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
-    file.write_bytes(with_keys(b"", names_of("web", 2222, ID), [key()], [OTHER]))
+    file.write_bytes(with_keys(b"", names_of("web", 2222, ID), [key()]))
     for name in ("[web]:2222", ID):
         found = subprocess.run(["ssh-keygen", "-F", name, "-f", file], check=True, capture_output=True, text=True)
         assert key().text in found.stdout

@@ -55,6 +55,11 @@ def section_options(function: Any) -> Any:
         click.option("--reason", metavar="TEXT", help="Reason that sessions are started with, for the audit log."),
         click.option("--identity-file", metavar="FILE", help="Private key to offer."),
         click.option("--identities-only/--no-identities-only", default=None, help="Offer no other keys."),
+        click.option(
+            "--verify-host-keys",
+            metavar="POLICY",
+            help="Have AWS vouch for host keys; accept-new takes an unknown one, enforce refuses it.",
+        ),
         click.option("--forward-agent/--no-forward-agent", default=None, help="Forward the SSH agent."),
         click.option("--local-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -L."),
         click.option("--remote-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -R."),

@@ -6,9 +6,9 @@ them before, else asked for now (`prepare`). Then ssh decides, by what the block
     enforce      nothing but a key that is in our file, and that is there because AWS has vouched for it
     accept-new   an unknown key is taken; one that is known otherwise is refused, unless the user's own file knows it
 
-ssh would take a key of another algorithm as a new one under accept-new. Once keys are verified there are no new ones:
-such a key is marked as revoked before ssh sees it. And ssh adds what it takes to our file, which both policies share:
-so under enforce what nobody has vouched for is removed there before ssh looks.
+A key of another algorithm than those that are known is a changed one to ssh, too (8.4 to 10.6). What it takes by itself
+it adds to our file, which both policies share: so under enforce what nobody has vouched for is removed there before ssh
+looks.
 
 Verified once, nobody is asked again. A key that is another one then is told in words and refused, and it stays refused
 until a person says otherwise (``ssmssh host trust``), for the proxy cannot know why it is another.
@@ -16,7 +16,7 @@ until a person says otherwise (``ssmssh host trust``), for the proxy cannot know
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,12 @@ from ssmssh.errors import FileError, NetworkError, SsmsshError
 from ssmssh.nodes.hostkeys import HostKey
 from ssmssh.nodes.keptkeys import Kept, KeptKeys, Record
 from ssmssh.nodes.obtaining import obtain
+from ssmssh.settings import HOST_KEY_POLICIES
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
 
-ACCEPT_NEW, ENFORCE = "accept-new", "enforce"
+ACCEPT_NEW, ENFORCE = HOST_KEY_POLICIES
 
 PATIENCE_SECONDS = {ACCEPT_NEW: 6.0, ENFORCE: 20.0}
 """To ask AWS before ssh hears the server. Without an answer the one takes what comes, within the 10 s that Ansible and
@@ -88,14 +89,9 @@ class HostKeyCheck:
         """What to say of a key that the server offers and that `is_verified` does not know; empty for nothing.
 
         To be called before ssh gets the key. Notes it; blocks for files.
-
-        Raises:
-            FileError: ssh might take the key, and cannot be kept from it.
         """
         record, instance_id = self._record, self.instance_id
         now = int(time.time())
-        if record.verified and not any(known.algorithm == key.algorithm for known in record.keys):
-            self._tell_ssh(revoked=[key])
         seen = self._kept.record(instance_id).seen
         try:
             self._kept.saw(instance_id, key, now)
@@ -115,9 +111,9 @@ class HostKeyCheck:
             )
         return ""
 
-    def _tell_ssh(self, revoked: Sequence[HostKey] = ()) -> None:
+    def _tell_ssh(self) -> None:
         strictly = self._policy == ENFORCE
-        earlier = self._kept.tell_ssh(self.instance_id, self._host, self._port, revoked=revoked, strictly=strictly)
+        earlier = self._kept.tell_ssh(self.instance_id, self._host, self._port, strictly=strictly)
         self.moved_from = earlier or self.moved_from
 
     def _ask(self, client: "AwsClient", instance_id: str, wait: Callable[[float], None]) -> Record:

@@ -24,8 +24,8 @@ def names_of(host: str, port: int, instance_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((host if port == STANDARD_PORT else f"[{host}]:{port}", instance_id)))
 
 
-def with_keys(text: bytes, names: Iterable[str], keys: Iterable[HostKey], revoked: Iterable[HostKey] = ()) -> bytes:
-    """The file `text` in which nothing stands about `names` but lines for `keys`, and for those that are `revoked`.
+def with_keys(text: bytes, names: Iterable[str], keys: Iterable[HostKey]) -> bytes:
+    """The file `text` in which nothing stands about `names` but lines for `keys`.
 
     All other lines are as they were. The new ones are where the first was that is gone, or at the end; so nothing
     changes where they are there already.
@@ -43,14 +43,13 @@ def with_keys(text: bytes, names: Iterable[str], keys: Iterable[HostKey], revoke
         if rest:
             kept.append(rest)
     place = len(kept) if place is None else place
-    kept[place:place] = _made(names, keys, revoked)
+    kept[place:place] = _made(names, keys)
     return b"".join(kept)
 
 
-def _made(names: tuple[str, ...], keys: Iterable[HostKey], revoked: Iterable[HostKey]) -> Iterator[bytes]:
-    word = ",".join(names)
-    for marker, each in [*(("", key) for key in keys), *(("@revoked ", key) for key in revoked)]:
-        yield f"{marker}{word} {each.text}\n".encode("utf-8", "surrogateescape")
+def _made(names: tuple[str, ...], keys: Iterable[HostKey]) -> Iterator[bytes]:
+    for key in keys:
+        yield f"{','.join(names)} {key.text}\n".encode("utf-8", "surrogateescape")
 
 
 def _without(line: bytes, names: tuple[str, ...]) -> bytes:

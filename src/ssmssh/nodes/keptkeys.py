@@ -116,9 +116,7 @@ class KeptKeys:
         with self._locked():
             self._write_record(instance_id, self.record(instance_id).with_seen(key, now))
 
-    def tell_ssh(
-        self, instance_id: str, host: str, port: int, *, revoked: Iterable[HostKey] = (), strictly: bool = False
-    ) -> str | None:
+    def tell_ssh(self, instance_id: str, host: str, port: int, *, strictly: bool = False) -> str | None:
         """Have known_hosts say what is known of an instance, which ssh calls `host` now.
 
         Where nothing is verified the lines that ssh has added stay, unless `strictly` nothing else may be there, or
@@ -130,18 +128,17 @@ class KeptKeys:
             instance_id: Which.
             host: The name that ssh uses.
             port: With which port.
-            revoked: Keys that ssh must not take, not even as new ones.
             strictly: Whether only what is verified may be there.
 
         Returns:
             That other instance; None where there is none.
         """
-        names, revoked = names_of(host, port, instance_id), tuple(revoked)
+        names = names_of(host, port, instance_id)
 
         def wanted(text: bytes, earlier: str | None) -> bytes:
             keys = self.record(instance_id).keys
-            if keys or revoked or strictly:
-                return with_keys(text, names, keys, revoked)
+            if keys or strictly:
+                return with_keys(text, names, keys)
             return with_keys(text, names[:1], ()) if earlier not in (None, instance_id) else text
 
         leads_to = self._names().get(names[0])

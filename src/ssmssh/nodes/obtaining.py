@@ -30,10 +30,11 @@ CONSOLE_SECONDS = 2.0
 SCRIPT = """\
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 keys=$(sshd -T 2>/dev/null | sed -n 's/^hostkey //p')
-[ -n "$keys" ] || keys=$(ls /etc/ssh/ssh_host_*_key 2>/dev/null)
+if [ -z "$keys" ]; then cat /etc/ssh/ssh_host_*_key.pub; exit; fi
 printf '%s\\n' "$keys" | while IFS= read -r key; do
   if [ -r "$key.pub" ]; then cat "$key.pub"; else ssh-keygen -y -P '' -f "$key" </dev/null 2>/dev/null; fi
 done
+exit 0
 """
 """Prints the public host keys of the machine's sshd: those of its own configuration (``HostKey``), or where it does not
 say, those where every distribution has them. Without a ``.pub`` file the public half is made from the key."""

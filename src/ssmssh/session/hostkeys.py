@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ssmssh.errors import FileError
 from ssmssh.nodes.hostkeycheck import HostKeyCheck
 from ssmssh.nodes.offeredkeys import OfferedKeys
 from ssmssh.session.background import Background
@@ -39,7 +38,7 @@ class HostKeyGuard:
         self._offered = OfferedKeys()
         self._asked: tuple[str, Background[None]] | None = None
         self._noting: list[Background[str]] = []
-        self._gives_up_at = math.inf
+        self._asked_until = self._noted_until = math.inf
 
     def begin(self, client: "AwsClient", instance_id: str) -> None:
         """A session with this instance is about to be asked for; from any thread. Once for each is enough.
@@ -55,7 +54,7 @@ class HostKeyGuard:
                 before[1].wait(self._check.patience_seconds)
             self._check.prepare(client, instance_id)
 
-        self._gives_up_at = time.monotonic() + self._check.patience_seconds
+        self._asked_until = time.monotonic() + self._check.patience_seconds
         self._asked = instance_id, Background("host keys", prepare, self._wakeup)
 
     def may_pass(self, now: float) -> bool:
@@ -63,28 +62,26 @@ class HostKeyGuard:
         if self._asked is None:
             return False
         asking = self._asked[1]
-        if not asking.is_done and now < self._gives_up_at:
+        if not asking.is_done and now < self._asked_until:
             return False
         if asking.is_done:
             asking.result()
         while self._noting:
             if not self._noting[0].is_done:
-                if now < self._gives_up_at:
-                    return False
-                raise FileError("what is known of the server's host key could not be looked up in time")
+                return now >= self._noted_until
             if sentence := self._noting.pop(0).result():
                 self._say(sentence)
         return True
 
     def next_deadline(self, now: float) -> float:
         """When it has taken too long."""
-        return self._gives_up_at if now < self._gives_up_at else math.inf
+        return min((each for each in (self._asked_until, self._noted_until) if now < each), default=math.inf)
 
     def passes(self, data: bytes) -> None:
         """Look for the server's host key in it."""
         for key in self._offered.feed(data):
             if not self._check.is_verified(key):
-                self._gives_up_at = time.monotonic() + NOTE_SECONDS
+                self._noted_until = time.monotonic() + NOTE_SECONDS
                 self._noting.append(Background("host key", partial(self._check.complaint, key), self._wakeup))
 
     def wait(self, seconds: float) -> None:

@@ -69,6 +69,7 @@ class BlockOptions:
     identity_file: str | None = None
     identities_only: bool | None = None
     push_key: str | None = None
+    verify_host_keys: str | None = None
     forward_agent: bool | None = None
     compression: bool | None = None
     server_alive: int | None = None

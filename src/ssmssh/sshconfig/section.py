@@ -19,7 +19,7 @@ from sshconf import empty_ssh_config_file
 
 from ssmssh.errors import UsageError
 from ssmssh.settings import KEY_NAME
-from ssmssh.sshconfig import loginname
+from ssmssh.sshconfig import hostkeychecking, loginname
 from ssmssh.sshconfig.options import BlockOptions, check_finders, check_option, check_values, flag_of
 from ssmssh.sshconfig.sharing import SOCKET_NAME
 from ssmssh.target import is_instance_id
@@ -80,6 +80,8 @@ class SectionText:
             words.append(f"--push-key={options.push_key}")
             if options.identity_file:
                 words += ["--identity-file", re.sub(r"^%d/", "~/", options.identity_file)]
+        if options.verify_host_keys:
+            words += ["--verify-host-keys", options.verify_host_keys]
         passed = [loginname.WORD] if options.needs_user and self.passes_user else []
         return " ".join([*(quote_word(word) for word in words), "%h", "%p", *passed])
 
@@ -98,6 +100,8 @@ class SectionText:
         pairs.append(("ProxyCommand", self.proxy_command))
         if _KEY_ALIAS.fullmatch(self.target):
             pairs.append(("HostKeyAlias", self.target))
+        if options.verify_host_keys:
+            pairs += hostkeychecking.settings(options.verify_host_keys, self.keys)
         seconds = SERVER_ALIVE_SECONDS if options.server_alive is None else options.server_alive
         if seconds:
             pairs.append(("ServerAliveInterval", str(seconds)))
@@ -151,6 +155,9 @@ class SectionText:
         if len(self.proxy_command) > MAX_PROXY_COMMAND_BYTES:
             raise UsageError(f"the ProxyCommand line would be longer than {MAX_PROXY_COMMAND_BYTES} bytes")
         check_values(self.options)
+        others = dict(_keyword_and_value(text) for text in self.options.option or () if " " in text.strip())
+        is_instance = is_instance_id(self.target)
+        hostkeychecking.check(self.options.verify_host_keys, self.target, others, is_instance=is_instance)
         for text in self.options.option or ():
             check_option(text)
         settings = self.settings()
@@ -179,6 +186,11 @@ def forward_spec(spec: str) -> str:
     """A forwarding as the config wants it, ``[bind:]port host:hostport``, from that or from ``ssh -L``'s spelling."""
     found = _FORWARD.fullmatch(spec)
     return f"{found[1]} {found[2]}" if found else spec
+
+
+def _keyword_and_value(option: str) -> tuple[str, str]:
+    keyword, value = option.split(None, 1)
+    return keyword.lower(), value
 
 
 def _quoted_if_blank(path: str) -> str:

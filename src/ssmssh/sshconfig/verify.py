@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssmssh.errors import FileError, UsageError
-from ssmssh.sshconfig import judge, refusal
+from ssmssh.settings import home_directory
+from ssmssh.sshconfig import hostkeychecking, judge, refusal
 from ssmssh.sshconfig.staging import Config, names, written
 
 CALL_SECONDS = 10.0
@@ -38,9 +39,9 @@ MAX_FOREIGN_HOSTS = 4
 NEUTRAL_HOST = "host.example"
 """A host that no config names."""
 
-_COMPARED = frozenset({"proxycommand", "user", "hostname", "hostkeyalias"})
+_COMPARED = frozenset({"proxycommand", "user", "hostname", "hostkeyalias"}) | hostkeychecking.RULED
 """Of our settings, those that must win and that ``ssh -G`` prints as they are written, unless there is a ``%`` in a
-host's name."""
+host's name, or in a spelling that is known."""
 
 _OCTAL = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
@@ -146,11 +147,12 @@ def check_block(ssh: str | None, block: bytes) -> None:
 def _check_ours(
     host: str, settings: Mapping[str, bytes], answer: Mapping[str, list[str]], ours: Ours, after: Config
 ) -> None:
+    home = home_directory()
     for keyword in sorted(_COMPARED & settings.keys()):
         wanted = settings[keyword].decode()
         if keyword == "hostname" and "%" in wanted:
             continue
-        if answer.get(keyword) != [wanted]:
+        if answer.get(keyword, []) not in [[said] for said in hostkeychecking.as_printed(keyword, wanted, home)]:
             said = ", ".join(answer.get(keyword, ["nothing"]))
             raise ProofError(
                 f"the block would not decide {keyword} of {host}: ssh says {said} instead of {wanted}",
@@ -159,6 +161,7 @@ def _check_ours(
                 keyword=keyword,
             )
     objection = judge.objection(host, answer, ours.is_target, judge_name=host in ours.named)
+    objection = objection or hostkeychecking.objection(host, settings, answer)
     if objection is not None:
         raise _objected(objection, host, after)
 
