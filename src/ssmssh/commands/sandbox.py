@@ -44,6 +44,7 @@ _PATIENCE_SECONDS = 3.0
 @click.option("--instances", metavar="FILE|N", help="More instances: those of a JSON file, or so many made-up ones.")
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
 @click.option("--unsigned-opens", is_flag=True, help="Take WebSockets as plugins before 1.2.764.0 open them.")
+@click.option("--no-key", is_flag=True, help="Give ssh no key: one must be pushed before it is let in.")
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
 @click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
 @click.option("--stop", type=_DIRECTORY, metavar="DIR", help="Stop the one that --keep left in DIR.")
@@ -62,6 +63,7 @@ def sandbox(
     instances: str | None,
     gateways: int,
     unsigned_opens: bool,
+    no_key: bool,
     seed: int | None,
     keep: bool,
     stop: Path | None,
@@ -97,6 +99,7 @@ def sandbox(
         instances=_inventory(instances),
         gateways=gateways,
         unsigned_opens=unsigned_opens,
+        offers_key=not no_key,
         seed=seed,
         keep=keep,
     )

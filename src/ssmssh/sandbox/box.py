@@ -80,6 +80,7 @@ class Sandbox:
         instances: What there is beyond the three that every sandbox has: so many, those of a file, or these.
         region: The region of what names none, and of the environment.
         unsigned_opens: Take WebSockets whose open request is not signed, as clients before 1.2.764.0 send it.
+        offers_key: Whether the ssh of the environment has a key that every instance takes, or one must be pushed.
         gateways: How many processes share the sessions.
         agent_version: What the agents say they are, but for instances that say themselves.
         handshake_seconds: How long an agent waits for the client's handshake; 15 for the real one.
@@ -104,6 +105,7 @@ class Sandbox:
         region: str = REGION,
         gateways: int = 1,
         unsigned_opens: bool = False,
+        offers_key: bool = True,
         agent_version: str = AGENT_VERSION,
         handshake_seconds: float = 15.0,
         strict: bool = False,
@@ -116,6 +118,7 @@ class Sandbox:
         self.faults = Faults(self)
         self._gateways = gateways
         self._ssh_server = ssh_server
+        self._offers_key = offers_key
         self._fault_texts = [str(parse(fault)) for fault in faults]
         self._character: Mapping[str, object] = {
             "unpaced": unpaced,
@@ -301,7 +304,8 @@ class Sandbox:
         certificate = make_server_certificate()
         write_file(directory / "ca.pem", certificate.authority)
         write_file(directory / "server.pem", certificate.private_key + certificate.certificate)
-        environment.write_ssh_files(directory, make_ssh_key(), make_ssh_key(), self.instances, self.region)
+        keys = make_ssh_key(), make_ssh_key()
+        environment.write_ssh_files(directory, *keys, self.instances, self.region, offers_key=self._offers_key)
         environment.write_aws_files(directory, self._keys, self.region)
         write_file(directory / "inventory.json", write_text(self.instances))
         environment.write_programs(directory, self._base)

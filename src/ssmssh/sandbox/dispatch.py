@@ -56,7 +56,7 @@ class Dispatch:
         self.pushed_keys = PushedKeys(directory)
         self._instance_connect = InstanceConnect(inventory, self.pushed_keys, faults)
         self._inventory = inventory
-        self._ec2 = Ec2Calls(inventory, region, faults)
+        self._ec2 = Ec2Calls(directory, inventory, region, faults)
         self._moto = MotoBackend(inventory)
         self._regions = frozenset((region, *REGIONS, *DISABLED_REGIONS))
         self._keys = keys

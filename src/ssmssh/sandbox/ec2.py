@@ -7,7 +7,9 @@ them. Filters, wildcards and refusals: EC2 API Reference, ``DescribeInstances``;
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
+from ssmssh.sandbox import console
 from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
@@ -39,7 +41,8 @@ _FILTERS: Mapping[str, Callable[[Instance], Iterable[str]]] = {
 class Ec2Calls:
     """The answers; None from `answer` for an action that is not one of these."""
 
-    def __init__(self, inventory: Inventory, region: str, faults: FaultSet) -> None:
+    def __init__(self, directory: Path, inventory: Inventory, region: str, faults: FaultSet) -> None:
+        self._host_keys = directory / "node" / "ssh"
         self._inventory = inventory
         self._regions = list(dict.fromkeys((region, *REGIONS)))
         self._faults = faults
@@ -54,6 +57,8 @@ class Ec2Calls:
             return self._describe_instances(call)
         if call.action == "DescribeRegions":
             return self._describe_regions(call)
+        if call.action == "GetConsoleOutput":
+            return self._get_console_output(call)
         return None
 
     def _describe_instances(self, call: QueryCall) -> Response:
@@ -82,6 +87,19 @@ class Ec2Calls:
         content: dict[str, Value] = {"reservationSet": reservations}
         if page.next_token is not None:
             content["nextToken"] = page.next_token
+        return call.answer(content, _NAMESPACE)
+
+    def _get_console_output(self, call: QueryCall) -> Response:
+        (instance,) = self._of_ids(call, [call.parameters.get("InstanceId", "")])
+        now = dt.datetime.now(dt.UTC)
+        content: dict[str, Value] = {
+            "instanceId": instance.instance_id,
+            "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        }
+        if self._faults.get("console-empty") is not None:
+            content["output"] = ""
+        elif instance.age_seconds >= console.QUIET_SECONDS:
+            content["output"] = console.output(instance, self._host_keys, now)
         return call.answer(content, _NAMESPACE)
 
     def _of_ids(self, call: QueryCall, ids: Sequence[str]) -> Sequence[Instance]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssmssh.errors import UsageError
 from ssmssh.sandbox.accounts import OTHER_REGION, PROFILES, REGIONS
-from ssmssh.sandbox.certificates import SshKey
+from ssmssh.sandbox.certificates import SshKey, make_ssh_key
 from ssmssh.sandbox.files import make_directory, write_file
 from ssmssh.sandbox.inventory import INSTANCES, Instance
 from ssmssh.sandbox.keys import AccessKey
@@ -75,13 +75,23 @@ def installed_script(name: str) -> Path:
 
 
 def write_ssh_files(
-    directory: Path, user_key: SshKey, host_key: SshKey, instances: Sequence[Instance], region: str
+    directory: Path,
+    user_key: SshKey,
+    host_key: SshKey,
+    instances: Sequence[Instance],
+    region: str,
+    *,
+    offers_key: bool = True,
 ) -> None:
-    """Write the keys of both sides, and the files that make each known to the other."""
+    """Write the keys of both sides, and the files that make each known to the other.
+
+    Without `offers_key` the ssh in the sandbox has no key.
+    """
     write_file(directory / "id_ed25519", user_key.private_key)
     write_file(directory / "id_ed25519.pub", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "authorized_keys", f"{user_key.public_key} ssmssh-sandbox\n")
     write_file(directory / "host_key", host_key.private_key)
+    write_file(directory / "swapped_host_key", make_ssh_key().private_key)
     write_file(directory / "host_key.pub", f"{host_key.public_key} root@sandbox\n", 0o644)
     names = [name for instance in INSTANCES for name in _host_names(instance.instance_id, region)]
     names += dict.fromkeys(instance.instance_id for instance in instances if ":" not in instance.instance_id)
@@ -89,7 +99,7 @@ def write_ssh_files(
     text = _SSH_CONFIG.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
         proxy=quote_word(str(installed_script("ssmssh-proxy"))),
-        identity=quote_word(str(directory / "id_ed25519")),
+        identity=quote_word(str(directory / "id_ed25519")) if offers_key else "none",
         known_hosts=quote_word(str(directory / "known_hosts")),
     )
     write_file(directory / "ssh_config", text)

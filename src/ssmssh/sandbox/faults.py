@@ -100,6 +100,8 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _condition(
             "command-truncated", "of the output of a command `characters` are kept", "characters", characters=60
         ),
+        _condition("console-empty", "GetConsoleOutput has nothing to give, as in the minutes after a boot"),
+        _condition("host-key-swapped", "the SSH servers have a host key that AWS knows nothing of"),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),

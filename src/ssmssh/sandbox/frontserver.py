@@ -150,7 +150,7 @@ class FrontServer:
         self._chance.seed(cast("int | None", gateway["seed"]))
         ports: dict[str, int] = {}
         if library_sshd:
-            ports["22"] = await self._start_library_sshd()
+            ports = await self._start_library_sshd()
         shared = gateway | {"directory": str(self._directory), "umask": self._umask, "ports": ports}
         streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
         inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
@@ -201,10 +201,10 @@ class FrontServer:
         self._servers += [server, control]
         return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def _start_library_sshd(self) -> int:
+    async def _start_library_sshd(self) -> dict[str, int]:
         connection, _ = processes.start("ssmssh.sandbox.librarysshd", self._directory / "sshd.err")
         peer = await self.add_helper("sshd", connection)
-        return cast("int", await peer.call("configure", directory=str(self._directory), umask=self._umask))
+        return cast("dict[str, int]", await peer.call("configure", directory=str(self._directory), umask=self._umask))
 
     async def _control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Peer(reader, writer, self.handlers()).run()

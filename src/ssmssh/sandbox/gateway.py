@@ -21,11 +21,9 @@ from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
-from ssmssh.sandbox.sshd import SystemSshd, announce
+from ssmssh.sandbox.sshd import SSH_PORT, SWAPPED_SSH, SystemSshd, announce
 from ssmssh.sandbox.wire import Weather
 
-SSH_PORT = 22
-"""The port of every instance at which the sandbox's SSH server answers."""
 _KEPT_SESSIONS = 1000
 """How many sessions that are over are remembered."""
 _BACKLOG = 128
@@ -207,8 +205,10 @@ class Gateway:
 
     async def _dial(self, target: str, number: int) -> Dialled:
         loop = asyncio.get_running_loop()
+        is_swapped = number == SSH_PORT and self._faults.get("host-key-swapped") is not None
         if number == SSH_PORT and self._sshd is not None:
-            return await loop.run_in_executor(None, self._sshd.connect, target)
+            connect = functools.partial(self._sshd.connect, target, is_swapped=is_swapped)
+            return await loop.run_in_executor(None, connect)
         if number not in self._ports:
             raise ConnectionRefusedError(f"port {number} is not the sandbox's")
         connection = socket.socket()
@@ -217,7 +217,7 @@ class Gateway:
             if number == SSH_PORT:
                 connection.bind(("127.0.0.1", 0))
                 announce(self._directory, connection.getsockname()[1], target)
-            await loop.sock_connect(connection, ("127.0.0.1", self._ports[number]))
+            await loop.sock_connect(connection, ("127.0.0.1", self._ports[SWAPPED_SSH if is_swapped else number]))
         except OSError:
             connection.close()
             raise

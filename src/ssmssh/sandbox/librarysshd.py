@@ -27,7 +27,7 @@ from ssmssh.installation import command_for
 from ssmssh.sandbox import control, processes
 from ssmssh.sandbox.control import Handler
 from ssmssh.sandbox.pushedkeys import directory_of
-from ssmssh.sandbox.sshd import announced, key_files
+from ssmssh.sandbox.sshd import SSH_PORT, SWAPPED_SSH, announced, key_files
 
 _log = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ class LibrarySshd:
 
     def __init__(self) -> None:
         self.stopped = asyncio.Event()
-        self._server: asyncssh.SSHAcceptor | None = None
+        self._servers: dict[int, asyncssh.SSHAcceptor] = {}
 
     def handlers(self) -> Mapping[str, Handler]:
         """The calls, by name."""
         return {"configure": self.configure, "stop": self.stop}
 
-    async def configure(self, *, directory: str, umask: int) -> int:
-        """Listen with the host key and authorized keys of `directory`; returns the port.
+    async def configure(self, *, directory: str, umask: int) -> dict[str, int]:
+        """Listen with the authorized keys of `directory`; the ports, by the gateway's numbers for the two host keys.
 
         Raises:
             UsageError: asyncssh is not installed.
@@ -69,11 +69,11 @@ class LibrarySshd:
                 self.channel.exit(0)
 
         os.chdir(user.pw_dir)
-        server: asyncssh.SSHAcceptor = await library.listen(
+        listen = functools.partial(
+            library.listen,
             "127.0.0.1",
             0,
             server_factory=_server_type(library, user.pw_name, Path(directory)),
-            server_host_keys=[str(Path(directory) / "host_key")],
             password_auth=False,
             kbdint_auth=False,
             gss_host=None,
@@ -86,8 +86,9 @@ class LibrarySshd:
             keepalive_interval=0,
             login_timeout=60,
         )
-        self._server = server
-        return server.get_port()
+        for number, name in ((SSH_PORT, "host_key"), (SWAPPED_SSH, "swapped_host_key")):
+            self._servers[number] = await listen(server_host_keys=[str(Path(directory) / name)])
+        return {str(number): server.get_port() for number, server in self._servers.items()}
 
     async def stop(self) -> None:
         """End."""

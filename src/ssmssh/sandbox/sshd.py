@@ -27,6 +27,11 @@ from ssmssh.sshconfig.section import quote_word
 PRIVILEGE_SEPARATION_DIRECTORY = Path("/run/sshd")
 """An ``sshd`` of Debian's make that is started by root insists on it; its service unit makes it at boot."""
 
+SSH_PORT = 22
+"""The port of every instance at which the sandbox's SSH server answers."""
+SWAPPED_SSH = -22
+"""Under which a server that listens is known with its other host key; no session can ask for this port."""
+
 _LOG_BYTES = 1 << 20
 _PAIR_ATTEMPTS = 8
 
@@ -67,8 +72,10 @@ class SystemSshd:
     directory: Path
     umask: int
 
-    def connect(self, target: str) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    def connect(self, target: str, *, is_swapped: bool = False) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
         """Start a server for one connection to `target`; blocks for the some milliseconds a process start takes.
+
+        With `is_swapped` it has another host key.
 
         Returns the agent's end and the process, which the caller must wait for.
 
@@ -78,7 +85,8 @@ class SystemSshd:
         log = self.directory / "sshd.log"
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(self.directory / "sshd.log.1")
-        words = [self.program, "-i", "-f", str(self.directory / "sshd_config"), "-E", str(log)]
+        configuration = self.directory / ("sshd_config.swapped" if is_swapped else "sshd_config")
+        words = [self.program, "-i", "-f", str(configuration), "-E", str(log)]
         pushed = directory_of(self.directory, target)
         if pushed is not None:  # what comes before the configuration counts
             files = " ".join(f'"{path}"' for path in (*key_files(self.directory), pushed / "%u"))
@@ -130,7 +138,7 @@ def why_unusable(program: str | None) -> str | None:
 
 
 def configure(directory: Path, program: str) -> None:
-    """Write the configuration into `directory`, which must hold ``host_key`` and ``authorized_keys``.
+    """Write the configuration into `directory`, which must hold the keys that it names.
 
     Raises:
         FileError: root's ``sshd`` needs /run/sshd and it cannot be made.
@@ -142,13 +150,17 @@ def configure(directory: Path, program: str) -> None:
             raise FileError(
                 f"cannot make {PRIVILEGE_SEPARATION_DIRECTORY}, which sshd needs: {error.strerror}"
             ) from error
-    text = _CONFIGURATION.format(
+    for name, host_key in (("sshd_config", "host_key"), ("sshd_config.swapped", "swapped_host_key")):
+        write_file(directory / name, _configuration(directory, host_key))
+
+
+def _configuration(directory: Path, host_key: str) -> str:
+    return _CONFIGURATION.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
-        host_key=quote_word(str(directory / "host_key")),
+        host_key=quote_word(str(directory / host_key)),
         key_files=" ".join(quote_word(str(path)) for path in key_files(directory)),
         home=quote_word(str(directory / "home")),  # the login shell reads its start-up files there: none of the user's
     )
-    write_file(directory / "sshd_config", text)
 
 
 def key_files(directory: Path) -> tuple[Path, ...]:
