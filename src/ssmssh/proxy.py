@@ -123,6 +123,9 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--suffix", metavar="WORD", help="HOST may be a Name, then optional words, then .WORD")
     parser.add_argument("--by", metavar="WHAT", help="what HOST is: name, private-ip, public-ip, dns or tag:KEY")
+    parser.add_argument(
+        "--choose", choices=["newest", "oldest"], help="which one, if HOST is of a group: one tag, one Name"
+    )
     parser.add_argument("--profile", help="AWS profile")
     parser.add_argument("--region", help="AWS region")
     parser.add_argument("--document-name", metavar="NAME", help=f"session document, {DEFAULT_DOCUMENT} by default")
@@ -192,6 +195,7 @@ def _prepare(options: "argparse.Namespace", guard: "HostKeyGuard | None" = None)
         wait=options.wait,
         window=options.window,
         rate=options.rate,
+        choose=options.choose,
     )
     caller = Caller(request.aws, request.journal_directory, early_tls=early)
     return RemoteSession(

@@ -186,6 +186,20 @@ def test_hosts_of_links_that_are_no_names(villager: Client, village: Sandbox, ho
     assert not (villager.directory / "x").exists()
 
 
+def test_one_of_a_group(villager: Client) -> None:
+    """Of instances with one tag, or one Name; and nobody chooses among several that are none."""
+    words = ("ssmssh-proxy", "--by", "tag:Name", "web-1", "22")
+    assert b"choose newest or oldest" in villager.run(*words, status=4).stderr
+    proxy = "ProxyCommand=ssmssh-proxy --by {} --choose {} %h %p"
+    for by, choose in (("tag:Name", "newest"), ("tag:Name", "oldest")):
+        command = ("-o", proxy.format(by, choose), "-l", "root", "web-1", "echo hello")
+        assert villager.run("ssh", *command).stdout == b"hello\n"
+    done = villager.run("ssmssh-proxy", "--by", "name", "--choose", "newest", "alike-1", "22", status=4)
+    assert b"give an id" in done.stderr
+    assert b"choose" not in done.stderr
+    assert b"--choose" in villager.run("ssmssh-proxy", "--choose", "any", "alike-1", "22", status=2).stderr
+
+
 def test_no_other_region_or_profile_is_looked_into(villager: Client, village: Sandbox) -> None:
     with counting(village) as calls:
         villager.run("ssh", *PROXY, "theirs.ssm", "true", status=255)

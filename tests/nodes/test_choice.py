@@ -5,11 +5,11 @@ import copy
 import pytest
 
 from ssmssh.errors import ExitStatus, TargetError
-from ssmssh.nodes.choice import AmbiguousTargetError, Choose, candidates, choose_one
+from ssmssh.nodes.choice import AmbiguousTargetError, Choose, Place, candidates, choose_one
 from ssmssh.nodes.expressions import parse_by, parse_expression
 from ssmssh.nodes.node import Node
 
-WHERE = "eu-west-1, profile prod"
+WHERE = Place("eu-west-1", "prod")
 
 
 def node(number: int, name: str = "web", **more: object) -> Node:
@@ -24,7 +24,7 @@ def test_none() -> None:
     with pytest.raises(TargetError) as caught:
         choose_one(parse_expression("web"), [], None, WHERE)
     assert str(caught.value).startswith("No managed instance has the Name 'web' (eu-west-1, profile prod); ")
-    assert "ssmssh list --all-regions" in caught.value.hint
+    assert caught.value.hint.endswith("ssmssh list --all-regions --profile prod web")
     assert caught.value.exit_status == ExitStatus.TARGET
 
 

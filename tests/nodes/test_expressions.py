@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmssh.errors import UsageError
-from ssmssh.nodes.expressions import LONGEST_EXPRESSION, Expression, Kind, as_host, parse_by, parse_expression
+from ssmssh.nodes.expressions import LONGEST_EXPRESSION, Expression, Kind, parse_by, parse_expression
 from ssmssh.nodes.node import GROUP_TAG, Node
+from ssmssh.nodes.spelling import as_host
 
 ID = "i-0123456789abcdef0"
 HYBRID = "mi-0123456789abcdef0"

@@ -71,7 +71,8 @@ def test_without_a_terminal(client: Client) -> None:
 
 def test_none(client: Client) -> None:
     done = client.run("ssmssh", "pick", "nobody", status=4)
-    assert (done.stdout, done.stderr) == (b"", b"ssmssh: No instance passes the filters; see: ssmssh list\n")
+    said = "No instance passes the filters (us-east-1); to look elsewhere: ssmssh list --all-regions nobody"
+    assert (done.stdout, done.stderr.decode()) == (b"", f"ssmssh: {said}\n")
 
 
 @pytest.mark.parametrize(

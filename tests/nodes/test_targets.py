@@ -214,7 +214,7 @@ def test_none(make: Make, expression: Expression) -> None:
     with pytest.raises(TargetError) as caught:
         make().resolve(expression)
     assert not isinstance(caught.value, AmbiguousTargetError)
-    assert caught.value.hint == "look for it elsewhere with: ssmssh list --all-regions"
+    assert caught.value.hint.startswith("look for it elsewhere with: ssmssh list --all-regions --profile sandbox")
 
 
 # -- with what is permitted --------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_several_whom_nobody_may_look_up(town: Sandbox, make: Make) -> None:
 def test_what_could_not_be_looked_at_is_said(town: Sandbox, make: Make) -> None:
     with town.faults.during(f"deny:{PROPERTIES}", f"deny:{EC2}"), pytest.raises(TargetError) as caught:
         make().resolve(parse_expression("web-1"))
-    assert caught.value.hint.startswith("nobody knows of instances that are stopped: ")
+    assert caught.value.hint.startswith("not known: instances that are stopped: ")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.3", "a.b", "asg:x", "web-1"])

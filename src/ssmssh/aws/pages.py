@@ -19,11 +19,12 @@ from ssmssh.aws.errors import (
     FOREIGN_ERRORS,
     NETWORK_ERRORS,
     NOT_AWS,
+    error_code,
     is_for_later,
     map_error,
 )
 from ssmssh.aws.regional import Asker
-from ssmssh.errors import ProtocolError
+from ssmssh.errors import ProtocolError, SsmsshError
 
 LISTING_SECONDS = 120.0
 """Without any answer but refusals, before a listing fails: no throttle that is not somebody's permanent overload takes
@@ -50,6 +51,7 @@ class Pager:
         patience_seconds: How long nothing but refusals is put up with.
         wait: Called with seconds to wait; what it raises ends the listing.
         clock: Monotonic seconds.
+        on_trouble: Told in a word or two why a call is about to be made again, and "" when it has been answered.
 
     Attributes:
         calls: How many were made, refused ones too.
@@ -63,6 +65,7 @@ class Pager:
         patience_seconds: float = LISTING_SECONDS,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.client = client
         self.calls = 0
@@ -70,6 +73,7 @@ class Pager:
         self._patience_seconds = patience_seconds
         self._wait = wait
         self._clock = clock
+        self._on_trouble = on_trouble
         self._pause = 0.0
 
     def pages(self, service: str, operation: str, items: str, what: str, **arguments: Any) -> Iterator[list[Item]]:
@@ -101,8 +105,8 @@ class Pager:
         """One call, made again while that is worth it; blocks. Raises as `pages`."""
         method = getattr(self.client.service(service), operation)
         context = self.client.context(what)
-        gives_up_at = self._clock() + self._patience_seconds
-        failures = 0
+        began_at = self._clock()
+        refusals = failures = 0
         while True:
             if self._pause:
                 self._wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
@@ -111,16 +115,26 @@ class Pager:
                 answer: Item = method(**arguments)
             except FOREIGN_ERRORS as error:
                 if is_for_later(error):
+                    refusals += 1
                     self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
                 elif _is_broken(error) and failures < NETWORK_RETRIES:
                     failures += 1
                 else:
                     raise map_error(error, context) from None
-                if self._clock() + self._pause > gives_up_at:
-                    raise map_error(error, context) from None
+                waited = self._clock() - began_at
+                if waited + self._pause > self._patience_seconds:
+                    raise _given_up(map_error(error, context), waited) from None
+                self._on_trouble(error_code(error) or "no answer")
             else:
+                if refusals or failures:
+                    self._on_trouble("")
                 self._pause = self._pause / 2 if self._pause > FIRST_PAUSE_SECONDS / 4 else 0.0
                 return answer
+
+
+def _given_up(error: SsmsshError, seconds: float) -> SsmsshError:
+    """The same, with for how long it was like that."""
+    return type(error)(f"{error.sentence}, for {seconds:.0f} s", error.hint)
 
 
 def _is_broken(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """What a survey has come to, for a person: how far it is, what has failed, what is not known."""
 
+import shlex
 from collections.abc import Sequence
 
 import click
@@ -17,7 +18,12 @@ def state_of(survey: Survey) -> str:
     """How far it is."""
     done = sum(outcome.is_over for outcome in survey.outcomes)
     count = sum(outcome.count for outcome in survey.outcomes)
-    return f"{done} of {_counted(len(survey.outcomes), 'region')}, {_counted(count, 'instance')}"
+    state = f"{done} of {_counted(len(survey.outcomes), 'region')}, {_counted(count, 'instance')}"
+    troubled = [outcome for outcome in survey.outcomes if outcome.trouble]
+    if not troubled:
+        return state
+    more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
+    return visible(f"{state}; {troubled[0].client.region}{more}: {troubled[0].trouble}, trying again")
 
 
 def place_of(survey: Survey) -> str:
@@ -26,6 +32,23 @@ def place_of(survey: Survey) -> str:
     if len(clients) > 1:
         return f"{len(clients)} regions"
     return clients[0].region + (f", profile {clients[0].profile}" if clients[0].profile else "")
+
+
+def doubt_of(survey: Survey) -> SsmsshError | None:
+    """Why it is not known whether further nodes pass the filters, which is said; None if it is known."""
+    unjudged = [outcome.unjudged for outcome in survey.outcomes if outcome.unjudged is not None]
+    if not unjudged:
+        return None
+    click.echo(f"ssmssh: whether further instances pass the filters is not known ({place_of(survey)})", err=True)
+    return unjudged[0]
+
+
+def elsewhere(words: Sequence[str], profiles: Sequence[str], *, all_regions: bool) -> str:
+    """The command that looks in the other regions, for a hint; empty if that was done."""
+    if all_regions:
+        return ""
+    given = [word for profile in profiles for word in ("--profile", profile)]
+    return f"to look elsewhere: {shlex.join(['ssmssh', 'list', '--all-regions', *given, *words])}"
 
 
 def failures_of(survey: Survey, places: Places) -> list[SsmsshError]:

@@ -9,12 +9,13 @@ import click
 from ssmssh.commands._formats import AnsibleWriter, CsvWriter, IdWriter, JsonWriter, Writer
 from ssmssh.commands._places import find_places, place_options
 from ssmssh.commands._progress import Progress
-from ssmssh.commands._reports import failures_of, place_of, state_of, tell
+from ssmssh.commands._reports import doubt_of, elsewhere, failures_of, place_of, state_of, tell
 from ssmssh.commands._table import TOO_OLD, Table
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.nodes.filters import Filters, parse_filters
 from ssmssh.nodes.node import alphabetical
 from ssmssh.nodes.survey import Survey
+from ssmssh.sshconfig.diff import visible
 
 _EPILOG = """\b
 Filters, all of which must be true:
@@ -59,8 +60,8 @@ def list(  # noqa: A001 - the command's name
 ) -> int:
     """List the managed instances of a region, or of several regions and profiles.
 
-    What is not permitted is left out, and said. Exits with the status of the first failure, though others were listed,
-    and with 4 if an instance id was given and is nowhere.
+    What is not permitted is left out, and said. Exits with the status of the first failure, though others were listed;
+    with that of a refusal (5), if that left a filter undecided; and with 4 if an id was given and is nowhere.
     """
     wanted = parse_filters(filters)
     form = _only({name for name, is_given in (("ids", ids), ("json", json), ("csv", csv)) if is_given}, form)
@@ -72,8 +73,12 @@ def list(  # noqa: A001 - the command's name
     tell(survey, failures)
     if failures:
         return failures[0].exit_status
+    if doubt := doubt_of(survey):
+        return doubt.exit_status
     if not count:
-        click.echo(f"ssmssh: no instance {_passes(wanted)} ({place_of(survey)})", err=True)
+        hint = elsewhere(filters, profile, all_regions=all_regions)
+        none = f"no instance {_passes(wanted)} ({place_of(survey)})"
+        click.echo(visible(f"ssmssh: {none}{f'; {hint}' if hint else ''}"), err=True)
     return ExitStatus.TARGET if wanted.instance_id and not count else ExitStatus.DONE
 
 

@@ -8,7 +8,7 @@ from ssmssh.commands._choosing import choose_node
 from ssmssh.commands._formats import typed_host
 from ssmssh.commands._places import find_places, place_options
 from ssmssh.commands._progress import Progress
-from ssmssh.commands._reports import failures_of, state_of, tell
+from ssmssh.commands._reports import doubt_of, elsewhere, failures_of, place_of, state_of, tell
 from ssmssh.errors import ExitStatus, TargetError
 from ssmssh.nodes.filters import parse_filters
 from ssmssh.nodes.node import Node
@@ -40,9 +40,10 @@ def pick(
     failures = [*places.failures, *failures_of(survey, places)]
     tell(survey, failures)
     if node is None:
-        if failures:
-            return failures[0].exit_status
-        raise TargetError("No instance passes the filters", "see: ssmssh list")
+        if failure := failures[0] if failures else doubt_of(survey):
+            return failure.exit_status
+        hint = elsewhere(filters, profile, all_regions=all_regions)
+        raise TargetError(f"No instance passes the filters ({place_of(survey)})", hint)
     is_elsewhere = bool(profile or region or all_regions)
     click.echo(visible(typed_host(node) if is_elsewhere else node.instance_id))
     return ExitStatus.DONE

@@ -5,8 +5,9 @@ which one is online at the moment, not by which one was there first. Only what h
 """
 
 import math
+import shlex
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ssmssh.errors import TargetError
 from ssmssh.nodes.expressions import Expression, Kind
@@ -18,6 +19,16 @@ Choose = Literal["newest", "oldest"]
 
 _LISTED = 8
 """Candidates that an error names; more would make its one line unreadable."""
+
+
+class Place(NamedTuple):
+    """Where was looked; as text, as errors say it: "eu-west-1, profile prod"."""
+
+    region: str
+    profile: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.region}, profile {self.profile}" if self.profile else self.region
 
 
 class AmbiguousTargetError(TargetError):
@@ -35,7 +46,7 @@ def candidates(expression: Expression, nodes: Iterable[Node]) -> list[Node]:
 
 
 def choose_one(
-    expression: Expression, found: Sequence[Node], choose: Choose | None, where: str, missing: Sequence[str] = ()
+    expression: Expression, found: Sequence[Node], choose: Choose | None, where: Place, missing: Sequence[str] = ()
 ) -> Node:
     """The node that is meant.
 
@@ -44,7 +55,7 @@ def choose_one(
         found: What matches it.
         choose: Which one, where several are a group: of a tag, of an Auto Scaling group, of one and the same Name.
             Those that are online come first, for a machine that is being started or stopped is of use to nobody.
-        where: Where it was looked for, as errors say it: "eu-west-1, profile prod".
+        where: Where it was looked for.
         missing: What could not be looked at, if it matters.
 
     Raises:
@@ -54,10 +65,9 @@ def choose_one(
     text = f"{expression.key}={expression.value}" if expression.key else expression.value
     said = f"{expression.kind} {excerpt(text, 80)}"
     if not found:
-        raise TargetError(
-            f"No managed instance has the {said} ({where})",
-            f"nobody knows of {missing[0]}" if missing else "look for it elsewhere with: ssmssh list --all-regions",
-        )
+        hints = [f"not known: {sentence}" for sentence in missing]
+        hint = "; ".join([*hints, _look_elsewhere(expression, where)])
+        raise TargetError(f"No managed instance has the {said} ({where})", hint)
     if len(found) == 1:
         return found[0]
     if choose is not None and _are_group(expression, found):
@@ -68,6 +78,12 @@ def choose_one(
     may_choose = choose is None and _are_group(expression, found)
     hint = "give an id, or choose newest or oldest" if may_choose else "give an id"
     raise AmbiguousTargetError(f"{len(found)} instances have the {said} ({where}): {listed}{more}", hint, found)
+
+
+def _look_elsewhere(expression: Expression, where: Place) -> str:
+    """The command that looks: which profile's helper may run, and for whom, a person says and no ProxyCommand."""
+    words = ["ssmssh", "list", "--all-regions", *(["--profile", where.profile] if where.profile else [])]
+    return f"look for it elsewhere with: {shlex.join([*words, *filter(None, [expression.as_filter])])}"
 
 
 def _are_group(expression: Expression, found: Sequence[Node]) -> bool:

@@ -22,14 +22,16 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ssmssh.errors import UsageError
-from ssmssh.nodes.filters import canonical_address
-from ssmssh.nodes.node import Node
+from ssmssh.nodes.node import GROUP_TAG, Node
+from ssmssh.nodes.spelling import as_host, canonical_address
 from ssmssh.target import excerpt, is_instance_id
 
 LONGEST_EXPRESSION = 400
 """Characters: a tag's key has up to 128 and its value 256 (EC2's limits)."""
 
-_NOT_IN_A_HOST = re.compile(r"[^a-z0-9._-]")
+_ADDRESS_IN_NAME = re.compile(r"(?:ip|ec2)((?:-[0-9]{1,3}){4})\.")
+"""How EC2 makes DNS names of addresses, but for those that it makes of ids."""
+
 _HINT = "a target is an id, a Name, tag:KEY=VALUE, an address, a DNS name or asg:NAME"
 
 
@@ -66,6 +68,22 @@ class Expression(NamedTuple):
         """As a person would write it."""
         prefix = {Kind.TAG: f"tag:{self.key}=", Kind.GROUP: "asg:"}.get(self.kind, "")
         return f"{prefix}{self.value}"
+
+    @property
+    def as_filter(self) -> str:
+        """The word with which ``ssmssh list`` finds the same, wherever it is; empty if there is none."""
+        match self.kind:
+            case Kind.GROUP:
+                return f"tag:{GROUP_TAG}={self.value}"
+            case Kind.TAG if self.is_host:  # whose letters are not the tag's
+                return ""
+            case Kind.NAME_OR_DNS | Kind.DNS if found := _ADDRESS_IN_NAME.match(self.value.lower()):
+                return found[1].removeprefix("-").replace("-", ".")
+            case Kind.NAME | Kind.NAME_OR_DNS if ":" in self.value:
+                return f"name:{self.value}"
+            case Kind.DNS:
+                return ""
+        return str(self)
 
     def match(self, node: Node) -> bool:
         """Whether `node` is what is meant, as far as is known of it. Pure."""
@@ -149,15 +167,6 @@ def parse_by(by: str, value: str) -> Expression:
     if by.startswith("tag:") and len(by) > len("tag:"):
         return Expression(Kind.TAG, value, by.removeprefix("tag:"), is_host=True)
     raise UsageError(f"{excerpt(by)} is nothing to find a host by", "write name, private-ip, public-ip, dns or tag:KEY")
-
-
-def as_host(name: str) -> str:
-    """A Name as ssh sees it when it is typed as a host: ASCII in lower case, every other character a ``-``. Pure.
-
-    What comes out has as many characters as `name`. ssh does not take all of it: nothing that begins with ``-``.
-    """
-    # In this order: some letters that are not ASCII have a lower case that is, or that is two.
-    return _NOT_IN_A_HOST.sub("-", "".join(c.lower() if c.isascii() else "-" for c in name))
 
 
 def _check(text: str) -> None:

@@ -11,18 +11,22 @@ word                 true of
 ``10.0.0.7``         one with that address, private or public, IPv4 or IPv6
 ===================  ==================================================================================================
 
+A Name has letters in it, too, if it has them as ssh spells it, with a ``-`` for what no host name carries: so what was
+typed for ssh finds its instance here.
+
 Another word before a colon is refused: a mistyped ``stauts:online`` would quietly find nothing.
 """
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
 from ssmssh.errors import UsageError
 from ssmssh.nodes.node import Node
+from ssmssh.nodes.spelling import as_host, canonical_address
 from ssmssh.target import excerpt, is_instance_id
 
 PING_STATUSES = ("Online", "ConnectionLost", "Inactive")
@@ -34,6 +38,16 @@ MAX_WORDS = 50
 _KINDS = ("name", "tag", "platform", "status")
 _LEADING_WORD = re.compile(r"([A-Za-z][A-Za-z_-]*):(.*)", re.DOTALL)
 _HINT = "filters are TEXT, name:TEXT, tag:KEY=VALUE, platform:NAME, status:STATUS or an address"
+
+
+class Aspect(StrEnum):
+    """What a filter may ask of a node, as a sentence calls it."""
+
+    NAME = "Names"
+    TAGS = "tags"
+    ADDRESS = "addresses"
+    PLATFORM = "platforms"
+    STATUS = "ping statuses"
 
 
 class TagCondition(NamedTuple):
@@ -60,7 +74,7 @@ class Filters:
     def match(self, node: Node) -> bool:
         """Whether all that was asked for is true of `node`. Pure."""
         return (
-            all(text in node.name.casefold() or text == node.instance_id for text in self.texts)
+            all(text == node.instance_id or _has_letters(node.name, text) for text in self.texts)
             and all(tag.is_true_of(node) for tag in self.tags)
             and all(
                 platform == node.platform_type.casefold() or platform in node.platform_name.casefold()
@@ -69,6 +83,18 @@ class Filters:
             and all(status == node.ping_status for status in self.statuses)
             and (not self.addresses or set(self.addresses) <= {canonical_address(a) for a in node.addresses})
         )
+
+    @cached_property
+    def asks(self) -> frozenset[Aspect]:
+        """What must be known of a node to judge it."""
+        given = {
+            Aspect.NAME: any(not is_instance_id(text) for text in self.texts),
+            Aspect.TAGS: bool(self.tags),
+            Aspect.ADDRESS: bool(self.addresses),
+            Aspect.PLATFORM: bool(self.platforms),
+            Aspect.STATUS: bool(self.statuses),
+        }
+        return frozenset(aspect for aspect, is_asked in given.items() if is_asked)
 
     @cached_property
     def needs_ec2(self) -> bool:
@@ -113,13 +139,8 @@ def parse_filters(words: Sequence[str]) -> Filters:
     return Filters(tuple(texts), tuple(tags), tuple(platforms), tuple(statuses), tuple(addresses))
 
 
-def canonical_address(text: str) -> str | None:
-    """An IP address as it is compared here; None for what is none. Brackets as in URLs may stand round one of IPv6."""
-    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    try:
-        return str(ipaddress.ip_address(bare))
-    except ValueError:
-        return None
+def _has_letters(name: str, text: str) -> bool:
+    return text in name.casefold() or text in as_host(name)
 
 
 def _split(word: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from ssmssh.aws.managed import instance_information, instance_properties
 from ssmssh.aws.pages import Pager
 from ssmssh.aws.regional import Asker
 from ssmssh.errors import AccessDeniedError, SsmsshError
-from ssmssh.nodes.filters import TagCondition
+from ssmssh.nodes.filters import Aspect, TagCondition
 from ssmssh.nodes.node import Node
 from ssmssh.nodes.records import Ec2Record, Origin, complete, ec2_record, from_ec2, from_information, from_properties
 
@@ -52,6 +52,7 @@ class Listing:
 
     Attributes:
         missing: What could not be learned, and why, in sentences without a full stop.
+        unknown: What is not known of some nodes that were listed, and the refusal that is the reason.
         is_complete: Whether every node of the region was listed, with all that was asked for.
 
     Raises:
@@ -68,10 +69,12 @@ class Listing:
         instance_id: str | None = None,
     ) -> None:
         self.missing: list[str] = []
+        self.unknown: dict[Aspect, SsmsshError] = {}
         self.is_complete = False
         self._pager = pager
         self._origin = Origin("")
         self._with_ec2 = with_ec2 or bool(tags)
+        self._has_names = True
         self._tags = tags
         self._instance_id = instance_id
         self._records: dict[str, Ec2Record] = {}
@@ -111,8 +114,8 @@ class Listing:
             if not _is_not_allowed(error):
                 raise
             self._with_ec2 = False  # it will have said all that it knows
-            return self._by_ec2_alone(refusal)
-        self._with_ec2 = True  # for the Names
+            return self._by_ec2_alone(refusal, error)
+        self._with_ec2, self._has_names = True, False
         self.missing.append(f"instances that are stopped: {refusal}")
         return pages
 
@@ -121,12 +124,13 @@ class Listing:
             nodes = [from_information(item, self._origin) for item in page]
             yield [node for node in nodes if self._instance_id in (None, node.instance_id)]
 
-    def _by_ec2_alone(self, refusal: SsmsshError) -> Iterator[list[Node]]:
+    def _by_ec2_alone(self, refusal: SsmsshError, *refused: SsmsshError) -> Iterator[list[Node]]:
         filters = {"instance-id": [self._instance_id]} if self._instance_id else None
         try:
             pages = _begun(describe_instances(self._pager, filters))
-        except AccessDeniedError:
-            raise refusal from None  # the call that would have been enough
+        except AccessDeniedError as error:
+            raise also_refused(refusal, *refused, error) from None
+        self.unknown |= dict.fromkeys((Aspect.STATUS, Aspect.PLATFORM), refusal)
         self.missing.append(f"hybrid nodes, and which instances can be reached: {refusal}")
         return ([from_ec2(item["InstanceId"], ec2_record(item), self._origin) for item in page] for page in pages)
 
@@ -152,7 +156,10 @@ class Listing:
             pages = describe_instances(self._pager, filters)
             return {item["InstanceId"]: ec2_record(item) for page in pages for item in page}
         except AccessDeniedError as error:
-            self.missing.append(f"tags, addresses and Auto Scaling groups of EC2 instances: {error}")
+            names = "" if self._has_names else "Names, "
+            self.missing.append(f"{names}tags, addresses and Auto Scaling groups of EC2 instances: {error}")
+            aspects = [Aspect.TAGS, Aspect.ADDRESS, *([] if self._has_names else [Aspect.NAME])]
+            self.unknown |= dict.fromkeys(aspects, error)
             return {}
 
     def _ask_for_tagged_hybrids(self) -> set[str]:
@@ -165,7 +172,14 @@ class Listing:
             return {item["InstanceId"] for page in pages for item in page if "InstanceId" in item}
         except AccessDeniedError as error:
             self.missing.append(f"tags of hybrid nodes: {error}")
+            self.unknown.setdefault(Aspect.TAGS, error)
             return set()
+
+
+def also_refused(first: SsmsshError, *others: SsmsshError) -> AccessDeniedError:
+    """That none of several calls is permitted, any of which would have done; `first` is the one to ask for."""
+    hints = dict.fromkeys(error.hint for error in (first, *others) if error.hint)
+    return AccessDeniedError(first.sentence, "; or ".join(hints))
 
 
 def origin_of(client: Asker) -> Origin:

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ssmssh.errors import UsageError
-from ssmssh.nodes.expressions import as_host
 from ssmssh.nodes.node import NAME_TAG, Node
+from ssmssh.nodes.spelling import as_host
 from ssmssh.target import excerpt
 
 DIGITS = 8

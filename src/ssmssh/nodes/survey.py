@@ -8,6 +8,7 @@ The threads are ahead of whoever iterates by a few pages at most. When that ends
 with their next page or pause; they are daemons, so a call that is being waited for keeps no process alive.
 """
 
+import functools
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -38,25 +39,30 @@ class Outcome:
     Attributes:
         client: Who asked, and where.
         is_over: Whether it is done, well or not.
+        trouble: Why a call is being made again, in a word or two; empty while all goes well.
         count: Nodes that were listed, whether they passed the filters or not.
         missing: As `Listing.missing`.
+        unjudged: Why it is not known whether further nodes pass the filters; None if it is known.
         is_complete: As `Listing.is_complete`.
         error: Why it came to nothing, or ended early; None if it did not.
     """
 
     client: Asker
     is_over: bool = False
+    trouble: str = ""
     count: int = 0
     missing: Sequence[str] = ()
+    unjudged: SsmsshError | None = None
     is_complete: bool = False
     error: SsmsshError | None = None
 
 
 @dataclass(slots=True)
 class _News:
-    """What a thread says: of a page, of an end, of a defect."""
+    """What a thread says: of a page, of a call that is made again, of an end, of a defect."""
 
     outcome: Outcome
+    trouble: str = ""
     page: list[Node] = field(default_factory=list)
     listing: Listing | None = None
     error: BaseException | None = None
@@ -69,7 +75,8 @@ class _Unwanted(Exception):  # noqa: N818 - it is never seen
 class Survey:
     """Lists the nodes that pass the filters. Iterate over it, once, from one thread; blocks.
 
-    What comes is a list of nodes, empty when a region is done without one: a moment to look at `outcomes`.
+    What comes is a list of nodes. It is empty when a region is done without one, and when something is in the way: a
+    moment to look at `outcomes`.
 
     Args:
         clients: Who asks, and where; with credentials, so that no thread asks a person for anything.
@@ -113,9 +120,12 @@ class Survey:
         """Take note of what a thread says, and return what it has found; its defect is raised here."""
         outcome = news.outcome
         outcome.count += len(news.page)
+        outcome.trouble = news.trouble
         if news.listing is not None:
             outcome.is_over = True
             outcome.missing = news.listing.missing
+            refusals = (error for aspect, error in news.listing.unknown.items() if aspect in self._filters.asks)
+            outcome.unjudged = next(refusals, None)
             outcome.is_complete = news.listing.is_complete
             if isinstance(news.error, SsmsshError):
                 outcome.error = news.error
@@ -129,14 +139,14 @@ class Survey:
                 outcome = waiting.get_nowait()
             except queue.Empty:
                 return
-            pager = Pager(outcome.client, wait=self._wait)
+            pager = Pager(outcome.client, wait=self._wait, on_trouble=functools.partial(self._tell_trouble, outcome))
             listing = Listing(
                 pager, with_ec2=self._with_ec2, tags=self._filters.tags, instance_id=self._filters.instance_id
             )
             error: BaseException | None = None
             try:
                 for page in listing.pages():
-                    self._tell(_News(outcome, page))
+                    self._tell(_News(outcome, page=page))
             except _Unwanted:
                 return
             except BaseException as raised:  # noqa: BLE001 - it is for whoever iterates
@@ -145,6 +155,9 @@ class Survey:
                 self._tell(_News(outcome, listing=listing, error=error))
             except _Unwanted:
                 return
+
+    def _tell_trouble(self, outcome: Outcome, trouble: str) -> None:
+        self._tell(_News(outcome, trouble=trouble))
 
     def _tell(self, news: _News) -> None:
         while not self._is_unwanted.is_set():

@@ -34,9 +34,9 @@ from ssmssh.aws.pages import Pager
 from ssmssh.aws.regional import Asker
 from ssmssh.errors import AccessDeniedError
 from ssmssh.nodes.cache import Cache
-from ssmssh.nodes.choice import AmbiguousTargetError, Choose, candidates, choose_one
+from ssmssh.nodes.choice import AmbiguousTargetError, Choose, Place, candidates, choose_one
 from ssmssh.nodes.expressions import Expression, Kind
-from ssmssh.nodes.inventory import Listing, origin_of
+from ssmssh.nodes.inventory import Listing, also_refused, origin_of
 from ssmssh.nodes.node import GROUP_TAG, Node
 from ssmssh.nodes.records import Origin, ec2_record, from_ec2, from_information, from_properties
 
@@ -69,7 +69,7 @@ class Resolver:
         self._cache = cache
         self._identity = identity
         self._pager = pager or Pager(client, patience_seconds=FINDING_SECONDS)
-        self._missing: Sequence[str] = ()
+        self._missing: list[str] = []
 
     def resolve(self, expression: Expression, *, choose: Choose | None = None, again: bool = False) -> Node:
         """The machine that is meant. Blocks for calls, unless it is an id or the cache knows.
@@ -96,7 +96,7 @@ class Resolver:
                 node = choose_one(expression, found, choose, self._where)
                 self.was_remembered = True
                 return node
-        self._missing = ()
+        self._missing = []
         answers = [self._ask(question, ask) for question, ask in questions.items()]
         found = candidates(expression, chain.from_iterable(answers))
         return choose_one(expression, found, choose, self._where, self._missing)
@@ -130,34 +130,45 @@ class Resolver:
         return answer
 
     @property
-    def _where(self) -> str:
-        profile = f", profile {self._client.profile}" if self._client.profile else ""
-        return f"{self._client.region}{profile}"
+    def _where(self) -> Place:
+        return Place(self._client.region, self._client.profile)
 
     def _names(self) -> Iterator[Node]:
         listing = Listing(self._pager)
         yield from listing
-        self._missing = listing.missing
+        self._missing += listing.missing
 
     def _by_tag(self, expression: Expression) -> Iterator[Node]:
         key, value = expression.key, expression.value
         # What ssh gives us has lost its case, by which EC2 compares.
         filters = {"tag-key": [key]} if expression.is_host else {f"tag:{key}": [value]}
-        is_allowed = True
+        refusal: AccessDeniedError | None = None
         try:
             yield from (node for node in self._ec2(filters) if expression.match(node))
-        except AccessDeniedError:
-            is_allowed = False
-        if value:
+        except AccessDeniedError as error:
+            refusal = error
+            self._missing.append(f"instances that are stopped: {error}")
+        if not value:
+            if refusal:
+                raise refusal
+            return
+        try:
             for page in instance_information(self._pager, tags=[(key, value)]):
                 nodes = [replace(from_information(item, self._origin), tags={key: value}) for item in page]
-                yield from (node for node in nodes if node.is_hybrid or not is_allowed)
+                yield from (node for node in nodes if node.is_hybrid or refusal)
+        except AccessDeniedError as error:
+            if refusal:
+                raise also_refused(refusal, error) from None
+            self._missing.append(f"hybrid nodes: {error}")
 
     def _by_group(self, name: str) -> Iterator[Node]:
         try:
             yield from self._ec2({f"tag:{GROUP_TAG}": [name]})
-        except AccessDeniedError:
-            ids = instances_of_group(self._pager, name)
+        except AccessDeniedError as refusal:
+            try:
+                ids = instances_of_group(self._pager, name)
+            except AccessDeniedError as error:
+                raise also_refused(refusal, error) from None
             found = self._managed(ids)
             for instance_id in ids:
                 node = found.get(instance_id) or Node(instance_id=instance_id, region=self._origin.region)
