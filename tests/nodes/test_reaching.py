@@ -40,7 +40,7 @@ def options(**given: object) -> TargetOptions:
 
 
 def test_a_command_that_is_given_no_option() -> None:
-    assert options() == dict.fromkeys(TargetOptions.__annotations__) | {"login": False}
+    assert options() == dict.fromkeys(TargetOptions.__annotations__) | {"login": False, "start": False}
 
 
 @pytest.mark.parametrize(

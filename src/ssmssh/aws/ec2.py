@@ -54,6 +54,15 @@ def console_output(pager: Pager, instance_id: str) -> str:
     return str(answer.get("Output") or "")  # out of Base64 already: a handler of botocore's
 
 
+def start_instance(pager: Pager, instance_id: str) -> None:
+    """Have a stopped instance started; blocks until EC2 has taken the order. One that runs stays as it is.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    pager.call("ec2", "start_instances", f"start {instance_id}", InstanceIds=[instance_id])
+
+
 def _literally(value: str) -> str:
     """The value of a filter that matches `value` alone (User Guide, "Filter your resources")."""
     return re.sub(r"([\\*?])", r"\\\1", value)

@@ -40,7 +40,7 @@ OPERATIONS = (
 """The operations of the ``ssm`` service that clients with this data have."""
 
 OTHER_OPERATIONS = {
-    "ec2": ("DescribeInstances", "DescribeRegions", "GetConsoleOutput"),
+    "ec2": ("DescribeInstances", "DescribeRegions", "GetConsoleOutput", "StartInstances"),
     "autoscaling": ("DescribeAutoScalingGroups",),
 }
 """The same of services whose models are kept too, each in a file of its own that a session does not need."""

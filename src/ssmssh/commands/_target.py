@@ -11,8 +11,9 @@ A command uses it so:
         ...
 
 `reach` looks for credentials, with ``--login`` by way of a log-in, and finds the machine, for as long as ``--wait``
-says if there is none yet. If TARGET means several, a person at a terminal chooses one. When it is back, nobody will be
-asked for anything any more: a terminal may be made raw, a program may go to the background.
+says if there is none yet; with ``--start`` it starts one that is stopped. If TARGET means several, a person at a
+terminal chooses one. When it is back, nobody will be asked for anything any more: a terminal may be made raw, a program
+may go to the background.
 
 A command that has options of these names for itself (``host add`` writes some into the config) takes `finding_options`
 and makes the `TargetOptions`.
@@ -30,6 +31,7 @@ from ssmssh.commands import _login
 from ssmssh.commands._choosing import can_choose, choose_node
 from ssmssh.commands._options import caller_options, with_options
 from ssmssh.commands._progress import Progress
+from ssmssh.commands._starting import AGENT_SECONDS, start_if_stopped
 from ssmssh.errors import CredentialsError, UsageError
 from ssmssh.nodes.choice import AmbiguousTargetError, Choose
 from ssmssh.nodes.node import Node
@@ -51,6 +53,7 @@ class TargetOptions(TypedDict):
     choose: Choose | None
     login: bool
     wait: str | None
+    start: bool
     reason: str | None
 
 
@@ -90,7 +93,8 @@ def target_options(function: Any) -> Any:
         click.option("--stream-endpoint-url", metavar="URL", help="The ssmmessages service, instead of AWS's."),
         click.option("--reason", metavar="TEXT", help="Noted in the account's session history."),
     )
-    return caller_options(with_options(finding_options(function), *endpoints))
+    start = click.option("--start", is_flag=True, help="Start the instance if it is stopped.")
+    return caller_options(with_options(finding_options(function), start, *endpoints))
 
 
 def understand_agreeing(text: str, *, profile: str | None, region: str | None) -> Target | Named:
@@ -152,7 +156,8 @@ def reach(
         choose=options["choose"],
     )
     caller = _ready(request, login=options["login"])
-    return _found(caller, request.session, is_lasting=is_lasting)
+    reached = _found(caller, request.session, is_lasting=is_lasting)
+    return _started(reached) if options["start"] else reached
 
 
 def _ready(request: Request, *, login: bool) -> Caller:
@@ -190,6 +195,19 @@ def _found(caller: Caller, session: SessionRequest, *, is_lasting: bool) -> Reac
     if not finder.was_remembered:
         session = session._replace(target=instance_id, finder=None)
     return Reached(caller, session, instance_id)
+
+
+def _started(reached: Reached) -> Reached:
+    """The machine, which runs; if it did not, its agent is waited for."""
+    progress = Progress()
+    try:
+        was_off = start_if_stopped(reached.caller.client, reached.instance_id, progress)
+    finally:
+        progress.clear()
+    if not was_off:
+        return reached
+    patience = max(reached.session.patience_seconds, AGENT_SECONDS)
+    return reached._replace(session=reached.session._replace(patience_seconds=patience, waits_for_target=True))
 
 
 def _chosen(text: str, error: AmbiguousTargetError) -> Node:

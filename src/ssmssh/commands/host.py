@@ -146,6 +146,7 @@ def _leading_to(
         choose=choose,
         login=login,
         wait=wait,
+        start=False,
         reason=None,
     )
     reached = _target.reach(target, given, is_lasting=True)

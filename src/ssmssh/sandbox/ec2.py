@@ -14,6 +14,7 @@ from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import EC2_ID, Instance, Inventory
+from ssmssh.sandbox.power import Power
 from ssmssh.sandbox.query import QueryCall, Value
 from ssmssh.sandbox.refusals import ApiError
 
@@ -46,6 +47,7 @@ class Ec2Calls:
         self._inventory = inventory
         self._regions = list(dict.fromkeys((region, *REGIONS)))
         self._faults = faults
+        self._power = Power(inventory, faults)
 
     def answer(self, call: QueryCall) -> Response | None:
         """Answer a call.
@@ -59,6 +61,8 @@ class Ec2Calls:
             return self._describe_regions(call)
         if call.action == "GetConsoleOutput":
             return self._get_console_output(call)
+        if call.action == "StartInstances":
+            return self._start_instances(call)
         return None
 
     def _describe_instances(self, call: QueryCall) -> Response:
@@ -101,6 +105,22 @@ class Ec2Calls:
         elif instance.age_seconds >= console.QUIET_SECONDS:
             content["output"] = console.output(instance, self._host_keys, now)
         return call.answer(content, _NAMESPACE)
+
+    def _start_instances(self, call: QueryCall) -> Response:
+        ids = call.texts("InstanceId")
+        if not ids:
+            raise ApiError("MissingParameter", "The request must contain the parameter InstanceId")
+        rows: list[Value] = []
+        for before in list(self._of_ids(call, ids)):
+            after = self._power.start(before)
+            rows.append(
+                {
+                    "instanceId": before.instance_id,
+                    "currentState": _state(after.state),
+                    "previousState": _state(before.state),
+                }
+            )
+        return call.answer({"instancesSet": rows}, _NAMESPACE)
 
     def _of_ids(self, call: QueryCall, ids: Sequence[str]) -> Sequence[Instance]:
         here = [instance for instance in self._inventory.at(call.place) if instance.is_ec2]
@@ -166,12 +186,16 @@ def _reservations(instances: Sequence[Instance]) -> list[list[Instance]]:
     return list(together.values())
 
 
+def _state(name: str) -> Value:
+    return {"code": str(_STATE_CODES[name]), "name": name}
+
+
 def _instance(instance: Instance, now: dt.datetime) -> Value:
     launched_at = now - dt.timedelta(seconds=instance.age_seconds)
     row: dict[str, Value] = {
         "instanceId": instance.instance_id,
         "imageId": "ami-0123456789abcdef0",
-        "instanceState": {"code": str(_STATE_CODES[instance.state]), "name": instance.state},
+        "instanceState": _state(instance.state),
         "privateDnsName": "".join(_private(instance, instance.private_host_name)),
         "dnsName": instance.public_host_name if _has_addresses(instance) else "",
         "amiLaunchIndex": "0",

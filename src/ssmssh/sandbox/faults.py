@@ -102,6 +102,13 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         ),
         _condition("console-empty", "GetConsoleOutput has nothing to give, as in the minutes after a boot"),
         _condition("host-key-swapped", "the SSH servers have a host key that AWS knows nothing of"),
+        _condition(
+            "slow-boot",
+            "an instance that is started is pending for `seconds`, and its agent connects `agent` seconds later",
+            "seconds",
+            seconds=3,
+            agent=3,
+        ),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),

@@ -162,6 +162,12 @@ class Inventory:
         instance = self._by_id.get(instance_id)
         return instance if instance is not None and instance.place == place else None
 
+    def replace(self, instance: Instance) -> None:
+        """Have an instance be otherwise, under its id and where it is."""
+        here = self._by_place[instance.place]
+        here[here.index(self._by_id[instance.instance_id])] = instance
+        self._by_id[instance.instance_id] = instance
+
     def at(self, place: Place) -> Sequence[Instance]:
         """All that are there, in the order of the inventory."""
         return self._by_place.get(place, ())
