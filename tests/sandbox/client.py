@@ -119,11 +119,17 @@ class DataChannel:
     """A session that was started with the API, and its WebSocket. Use as a context manager."""
 
     def __init__(
-        self, box: Sandbox, port: int = 22, target: str = TARGET, document: str = "AWS-StartSSHSession"
+        self,
+        box: Sandbox,
+        port: int = 22,
+        target: str = TARGET,
+        document: str = "AWS-StartSSHSession",
+        **parameters: str,
     ) -> None:
         self.box = box
         self.api = aws_client(box, "ssm")
-        answer = self.api.start_session(Target=target, DocumentName=document, Parameters={"portNumber": [str(port)]})
+        given = {"portNumber": [str(port)]} | {name: [value] for name, value in parameters.items()}
+        answer = self.api.start_session(Target=target, DocumentName=document, Parameters=given)
         self.session_id: str = answer["SessionId"]
         self.token: str = answer["TokenValue"]
         self.stream_url: str = answer["StreamUrl"]

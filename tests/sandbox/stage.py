@@ -117,12 +117,13 @@ class Service:
     end: AgentEnd | None = None
     ended_at: float = -1.0
     is_dead: bool = False
+    is_held: bool = False
 
     def agent_sends(self, messages: list[bytes]) -> None:
         self.heard += [unwire(message, self.clock()) for message in messages]
 
     def agent_holds(self, held: bool) -> None:
-        pass
+        self.is_held = held
 
     def agent_ended(self, end: AgentEnd) -> None:
         self.end, self.ended_at = end, self.clock()
@@ -141,6 +142,11 @@ class Stage:
     target: socket.socket
     dials: int = 0
     """How often the agent has connected, or tried to."""
+    most_dials: int = 2
+    """How often somebody answers."""
+    targets: list[socket.socket] = field(default_factory=list)
+    """Of all connections."""
+    dialled: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -228,29 +234,30 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 @contextlib.asynccontextmanager
-async def _stage(character: Character, races: Races, seed: int, kind: str) -> AsyncIterator[Stage]:
+async def _stage(character: Character, races: Races, seed: int, kind: str, host: str) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
     began = loop.time()
     connect: asyncio.Future[None] = loop.create_future()
-    properties = {"portNumber": "22"} | ({"type": kind} if kind else {})
+    properties = {"portNumber": "22"} | ({"type": kind} if kind else {}) | ({"host": host} if host else {})
     near, far = loopback_pair()
 
-    async def dial(number: int) -> tuple[socket.socket, None]:
-        await connect
+    async def dial(host: str, number: int) -> tuple[socket.socket, None]:
+        await stage.connect
         stage.dials += 1
+        stage.dialled.append((host, number))
+        if stage.dials > stage.most_dials:
+            raise ConnectionRefusedError("a test refuses")
         if stage.dials == 1:
             return near, None
-        if stage.dials > 2:
-            raise ConnectionRefusedError("a test refuses")
         again, stage.target = loopback_pair()
-        sockets.enter_context(stage.target)
+        stage.targets.append(sockets.enter_context(stage.target))
         return sockets.enter_context(again), None
 
     service = Service(lambda: loop.time() - began)
     task = AgentTask(SessionType.PORT, properties)
     agent = Agent(service, FarSides(task, dial, character), character, Dice(random.Random(seed), lambda: races))
     far.setblocking(True)
-    stage = Stage(agent, service, connect, far)
+    stage = Stage(agent, service, connect, far, targets=[far])
     with near, far, contextlib.ExitStack() as sockets:
         try:
             yield stage
@@ -266,14 +273,15 @@ def play(
     races: Races = CERTAIN,
     seed: int = 1,
     kind: str = "",
+    host: str = "",
 ) -> None:
-    """Run a scene in virtual time; `kind` is the property ``type`` of the session's document.
+    """Run a scene in virtual time; `kind` and `host` are properties of the session's document.
 
-    The target takes a second connection, and no third one.
+    The target takes a second connection, and no third one, unless a test says otherwise.
     """
 
     async def run() -> None:
-        async with _stage(character, races, seed, kind) as stage:
+        async with _stage(character, races, seed, kind, host) as stage:
             await scene(stage)
 
     with asyncio.Runner(loop_factory=_Loop) as runner:

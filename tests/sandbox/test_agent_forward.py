@@ -1,12 +1,13 @@
 """The agent in a session of AWS-StartPortForwardingSession: the type ``LocalPortForwarding`` (protocol.md 6.7, 8.4).
 
-Old agents carry one connection at a time there, and connect again; new ones speak smux, with clients that do.
+Old agents carry one connection at a time there, and connect again; new ones speak smux, with clients that do, which is
+in test_agent_mux.py.
 """
 
 import pytest
 
 from ssmssh.sandbox.character import Character
-from tests.sandbox.stage import COMPLETE, DISCONNECT_TO_PORT, FLAG, Stage, play, response, wire
+from tests.sandbox.stage import DISCONNECT_TO_PORT, FLAG, Stage, play, response, wire
 
 KIND = "LocalPortForwarding"
 OLD = Character(version="3.0.196.0")
@@ -81,21 +82,6 @@ def test_a_target_that_does_not_come_back_is_the_end() -> None:
         assert not stage.service.is_dead
 
     play(scene, character=OLD, kind=KIND)
-
-
-@pytest.mark.parametrize("client_version", ["1.1.70.0", "1.2.764.0"])
-def test_what_would_be_multiplexed_ends_behind_the_handshake(client_version: str) -> None:
-    async def scene(stage: Stage) -> None:
-        stage.agent.begin()
-        stage.client(response(version=client_version))
-        assert stage.said[-1].payload_type == COMPLETE
-        stage.acknowledge_all()
-        await stage.until(lambda: stage.service.end is not None)
-        assert stage.service.end is not None
-        assert "does not carry many connections" in stage.service.end.output
-        assert stage.dials == 0
-
-    play(scene, kind=KIND)
 
 
 @pytest.mark.parametrize("client_version", ["1.1.69.9", "1.1.50", "", "new"])

@@ -92,6 +92,7 @@ ROWS = (
     Row("told to pause for 1 s, twice", ("pause-client:bytes=80000,times=2,away=1",)),
     Row("told to pause, and never to go on", ("pause-client:bytes=80000",)),
     Row("told to pause before the handshake, and never to go on", ("pause-client",)),
+    Row("the agent hangs for 1 s, twice", ("agent-blocks:bytes=80000,times=2,away=1",)),
     Row("agent starts after 2 s", ("slow-agent-start:seconds=2",)),
     # The API.
     Row("StartSession throttled twice", ("throttle:times=2",)),

@@ -17,6 +17,7 @@ from ssmssh import settings
 from ssmssh.errors import UsageError
 from ssmssh.sandbox import processes
 from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
+from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import ControlError, connect
 from ssmssh.sandbox.environment import shell_lines
 from ssmssh.sandbox.faults import FAULT_TYPES, parse
@@ -43,6 +44,7 @@ _PATIENCE_SECONDS = 3.0
 )
 @click.option("--instances", metavar="FILE|N", help="More instances: those of a JSON file, or so many made-up ones.")
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes for the data.")
+@click.option("--agent-version", default=AGENT_VERSION, show_default=True, help="What the agents say they are.")
 @click.option("--unsigned-opens", is_flag=True, help="Take WebSockets as plugins before 1.2.764.0 open them.")
 @click.option("--no-key", is_flag=True, help="Give ssh no key: one must be pushed before it is let in.")
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
@@ -62,6 +64,7 @@ def sandbox(
     ssh_server: SshServer,
     instances: str | None,
     gateways: int,
+    agent_version: str,
     unsigned_opens: bool,
     no_key: bool,
     seed: int | None,
@@ -98,6 +101,7 @@ def sandbox(
         ssh_server=ssh_server,
         instances=_inventory(instances),
         gateways=gateways,
+        agent_version=agent_version,
         unsigned_opens=unsigned_opens,
         offers_key=not no_key,
         seed=seed,

@@ -63,7 +63,7 @@ class Agent:
         self.invalid = 0
         self.inbox = Inbox(self._process)
         self._outbox = Outbox(outlet.agent_sends, unpaced=character.unpaced)
-        self._critic = Critic(self.sent) if character.strict else None
+        self._critic = Critic(self.sent, is_forward=far_sides.task.is_forward) if character.strict else None
         self._outlet = outlet
         self._unpaced = character.unpaced
         self._dice = dice
@@ -78,6 +78,8 @@ class Agent:
         self._doubles_next = False
         self._throws_away = False
         self._is_ahead = False
+        self._hangs: set[str] = set()
+        self._unread: list[bytes] = []
 
     @property
     def state(self) -> AgentState:
@@ -110,7 +112,10 @@ class Agent:
         if self._state in (AgentState.WAITING, AgentState.ENDED, AgentState.DEAD) or self._is_deaf:
             return
         is_complete = self._state is not AgentState.HANDSHAKE
-        for data in messages:
+        for number, data in enumerate(messages):
+            if self._hangs:
+                self._unread += messages[number:]
+                break
             if self._critic is not None:
                 self._critic.judge(data, is_complete=is_complete)
             try:
@@ -156,6 +161,10 @@ class Agent:
         self._outbox.is_held = held
         self._hold()
 
+    def stall(self, stalled: bool) -> None:
+        """Hang in a write, as when a target does not read; or no longer."""
+        self._hang("stall", stalled)
+
     def kill_server(self) -> None:
         """Kill the program behind the port."""
         if self._far is not None:
@@ -186,7 +195,7 @@ class Agent:
 
     def block(self, blocked: bool) -> None:
         """It hangs in a write."""
-        self._outlet.agent_holds(blocked)
+        self._hang("target", blocked)
 
     def finish(self, end: AgentEnd, race: str = "") -> None:
         """End the session; `race` is the one between the end and an acknowledgement."""
@@ -205,6 +214,19 @@ class Agent:
         self._outlet.agent_died()
 
     # Receiving.
+
+    def _hang(self, reason: str, hangs: bool) -> None:
+        """It reads nothing, or does again: what is with us already, too, is as if it were still in its socket."""
+        before = bool(self._hangs)
+        (self._hangs.add if hangs else self._hangs.discard)(reason)
+        if bool(self._hangs) is not before:
+            self._outlet.agent_holds(not before)
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._unread and not self._hangs:
+            messages, self._unread = self._unread, []
+            self.receive(messages)
 
     def _hear(self, message: ClientMessage) -> None:
         if self._is_disconnected:

@@ -111,7 +111,7 @@ class Api:
             properties = document.fill_in(parameters)
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
-        if document.session_type != _CARRIED_TYPE or "host" in properties:
+        if document.session_type != _CARRIED_TYPE:
             raise ApiError("InvalidDocument", f"The sandbox does not carry sessions of document {document_name} yet.")
         session_id = f"user@example.com-{secrets.token_hex(9)[:17]}"
         gateway = self._gateways[self._started % len(self._gateways)]

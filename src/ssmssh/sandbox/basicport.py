@@ -24,8 +24,7 @@ class BasicPort:
     def __init__(self, channel: Channel, task: AgentTask, dial: Dial, *, unpaced: bool) -> None:
         self._channel = channel
         self._dial = dial
-        self._number = task.text("portNumber")
-        self._is_forward = task.text("type") == "LocalPortForwarding"
+        self._is_forward = task.is_forward
         self._unpaced = unpaced
         self._port: Port | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -129,7 +128,7 @@ class BasicPort:
     async def _connect(self) -> None:
         paused = self._channel.is_paused
         try:
-            port = await Port.connect(self, self._dial, int(self._number), unpaced=self._unpaced, paused=paused)
+            port = await Port.connect(self, self._dial, unpaced=self._unpaced, paused=paused)
         except OSError as error:
             self._cannot_connect(error)
             return
@@ -142,7 +141,7 @@ class BasicPort:
         port.hold(self._is_held)
 
     def _cannot_connect(self, error: OSError) -> None:
-        _log.info("port %s: %s", self._number, error)
+        _log.info("the destination: %s", error)
         self._connecting = None
         if self._has_connected:
             self._channel.finish(AgentEnd("", "the target does not answer any more"))

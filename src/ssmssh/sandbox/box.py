@@ -214,9 +214,13 @@ class Sandbox:
             if all(map(fnmatch.fnmatchcase, (each.action, each.region, each.profile), wanted))
         )
 
-    def open_port(self, number: int, own: int) -> None:
-        """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there."""
-        self.call("open_port", number=number, own=own)
+    def open_port(self, number: int, own: int, host: str = "") -> None:
+        """Let sessions to port `number` reach port `own` of the loopback address; others find nothing there.
+
+        With a `host`, a name or an address, this is a port of that host, for sessions to remote hosts; else it is one
+        of each instance.
+        """
+        self.call("open_port", number=number, own=own, host=host)
 
     def expire_pushed_keys(self) -> None:
         """Have the time of every key that was pushed be up."""

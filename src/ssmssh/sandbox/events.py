@@ -151,6 +151,8 @@ class Events:
             "pause": self._pause,
             "pause-client": self._pause_client,
             "garbage": self._garbage,
+            "agent-blocks": self._agent_blocks,
+            "stray-bytes": self._stray_bytes,
             "sshd-dies": lambda _: session.agent.kill_server(),
             "agent-dies": self._agent_dies,
             "session-terminated-elsewhere": lambda _: session.terminate("TerminateSession by someone else"),
@@ -172,6 +174,13 @@ class Events:
     def _agent_dies(self, fault: Fault) -> None:
         self._dying = fault
         self._session.agent.die()
+
+    def _agent_blocks(self, fault: Fault) -> None:
+        self._session.agent.stall(True)
+        self._session.later(fault["away"], lambda: self._session.agent.stall(False))
+
+    def _stray_bytes(self, fault: Fault) -> None:
+        self._session.agent.pass_on(memoryview(b"\xff" * int(fault["count"])))
 
     def _garbage(self, fault: Fault) -> None:
         client = self._session.client

@@ -21,6 +21,11 @@ class AgentTask:
     session_type: SessionType
     properties: Mapping[str, object]
 
+    @property
+    def is_forward(self) -> bool:
+        """Whether it is a session to a port that outlives one connection."""
+        return self.text("type") == "LocalPortForwarding"
+
     def text(self, name: str) -> str:
         """A property that is a string; empty without it."""
         return str(self.properties.get(name, ""))

@@ -1,31 +1,41 @@
 """Which far side a session has: by its type, its document's properties, and the versions of agent and client."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ssmssh.sandbox.basicport import BasicPort
 from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.farside import AgentTask, Channel, FarSide
+from ssmssh.sandbox.hosts import is_forbidden, reached_by
+from ssmssh.sandbox.muxport import MuxPort
 from ssmssh.sandbox.outlet import AgentEnd
-from ssmssh.sandbox.port import Dial
+from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.unfit import Unfit
-from ssmssh.sandbox.versions import is_multiplexed
+from ssmssh.sandbox.versions import has_keepalives, is_multiplexed
 
-_NO_SMUX = AgentEnd(
-    "The sandbox does not carry many connections in one session yet.", "the session would be multiplexed"
-)
+DialHost = Callable[[str, int], Awaitable[Dialled]]
+"""Connects to a port of a host, an empty one being the target itself; raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class FarSides:
-    """Makes those of a session; `dial` reaches the ports of its target."""
+    """Makes those of a session; `dial` reaches what the target reaches."""
 
     task: AgentTask
-    dial: Dial
+    dial: DialHost
     character: Character
 
     def make(self, channel: Channel, client_version: str) -> FarSide:
         """The far side for a client of that version; not open yet."""
-        is_forward = self.task.text("type") == "LocalPortForwarding"
-        if is_forward and is_multiplexed(self.character.version, client_version):
-            return Unfit(channel, _NO_SMUX)
-        return BasicPort(channel, self.task, self.dial, unpaced=self.character.unpaced)
+        host, version = self.task.text("host"), self.character.version
+        if host and is_forbidden(host, version):
+            return Unfit(channel, AgentEnd(f"Forwarding to IP address {host} is forbidden.", f"{host} is forbidden"))
+        if self.task.is_forward and is_multiplexed(version, client_version):
+            keepalives = has_keepalives(version, client_version)
+            return MuxPort(channel, self._dial, unpaced=self.character.unpaced, keepalives=keepalives)
+        return BasicPort(channel, self.task, self._dial, unpaced=self.character.unpaced)
+
+    async def _dial(self) -> Dialled:
+        host = self.task.text("host")
+        number = int(self.task.text("portNumber"))
+        return await self.dial(reached_by(host, self.character.version) if host else "", number)

@@ -231,9 +231,9 @@ class FrontServer:
     async def _list_faults(self, *, session_id: str | None = None) -> list[str]:
         return [str(fault) for fault in self._faults.all(session_id).values()]
 
-    async def _open_port(self, *, number: int, own: int) -> None:
+    async def _open_port(self, *, number: int, own: int, host: str = "") -> None:
         for gateway in self._gateways:
-            await gateway.call("open_port", number=number, own=own)
+            await gateway.call("open_port", number=number, own=own, host=host)
 
     async def _expire_keys(self) -> None:
         if self._dispatch is not None:

@@ -19,9 +19,9 @@ from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.commands import Commands, Invocation
 from ssmssh.sandbox.control import ControlError, Handler
 from ssmssh.sandbox.keys import AccessKey, KeyRing
-from ssmssh.sandbox.port import Dialled
+from ssmssh.sandbox.reachable import Reachable
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
-from ssmssh.sandbox.sshd import SSH_PORT, SWAPPED_SSH, SystemSshd, announce
+from ssmssh.sandbox.sshd import SystemSshd
 from ssmssh.sandbox.wire import Weather
 
 _KEPT_SESSIONS = 1000
@@ -36,11 +36,9 @@ class Gateway:
         self._sessions: dict[str, ServiceSession] = {}
         self._faults = faults.FaultSet()
         self._chance = random.Random()
-        self._ports: dict[int, int] = {}
-        self._sshd: SystemSshd | None = None
         self._commands = Commands(Path(), 0o077, self._faults)
+        self._reachable = Reachable(Path(), None, self._faults)
         self._character = Character()
-        self._directory = Path()
         self._url = ""
         self._keys = KeyRing()
         self._server: asyncio.Server | None = None
@@ -83,18 +81,18 @@ class Gateway:
 
         `sshd` is the program to run for each connection to port 22; without it `ports` must name one that listens.
         """
-        self._directory = Path(directory)
-        processes.configure_log(self._directory / "gateway.log")
+        processes.configure_log(Path(directory) / "gateway.log")
         self._keys = KeyRing(AccessKey(*key) for key in keys)
         self._chance.seed(seed)
         self._character = Character(unpaced=unpaced, handshake_seconds=handshake_seconds, strict=strict)
-        self._ports = {int(number): own for number, own in ports.items()}
-        self._commands = Commands(self._directory, umask, self._faults)
-        if sshd is not None:
-            self._sshd = SystemSshd(sshd, self._directory, umask)
+        self._commands = Commands(Path(directory), umask, self._faults)
+        server = SystemSshd(sshd, Path(directory), umask) if sshd is not None else None
+        self._reachable = Reachable(Path(directory), server, self._faults)
+        for number, own in ports.items():
+            self._reachable.open(int(number), own)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        tls.load_cert_chain(self._directory / "server.pem")
+        tls.load_cert_chain(Path(directory) / "server.pem")
         make = functools.partial(
             ClientConnection,
             tls,
@@ -111,7 +109,7 @@ class Gateway:
     async def start(self, **order: Any) -> dict[str, object]:
         """Begin a session; the arguments are those of `Order`."""
         environs = Environs(
-            self._faults, self._dial, self._character, self._chance, self._stream_url, self._session_over
+            self._faults, self._reachable.dial, self._character, self._chance, self._stream_url, self._session_over
         )
         session = ServiceSession(Order(**order), environs)
         self._sessions[session.order.session_id] = session
@@ -148,9 +146,9 @@ class Gateway:
         self._faults.clear(name, session_id)
         self._refresh()
 
-    async def open_port(self, *, number: int, own: int) -> None:
-        """Let agents reach the port `own` of the loopback address under the number `number`."""
-        self._ports[number] = own
+    async def open_port(self, *, number: int, own: int, host: str = "") -> None:
+        """Let agents reach the port `own` of the loopback address as a port of a host, or of their own."""
+        self._reachable.open(number, own, host)
 
     async def begin_command(self, *, command_id: str, instance_id: str, region: str, **order: Any) -> None:
         """Have a command run; the other arguments are those of `Invocation`."""
@@ -202,27 +200,6 @@ class Gateway:
         over = [name for name, each in self._sessions.items() if each.is_over]
         for name in over[:-_KEPT_SESSIONS]:
             del self._sessions[name]
-
-    async def _dial(self, target: str, number: int) -> Dialled:
-        loop = asyncio.get_running_loop()
-        is_swapped = number == SSH_PORT and self._faults.get("host-key-swapped") is not None
-        if number == SSH_PORT and self._sshd is not None:
-            connect = functools.partial(self._sshd.connect, target, is_swapped=is_swapped)
-            return await loop.run_in_executor(None, connect)
-        if number not in self._ports:
-            raise ConnectionRefusedError(f"port {number} is not the sandbox's")
-        connection = socket.socket()
-        connection.setblocking(False)
-        try:
-            if number == SSH_PORT:
-                connection.bind(("127.0.0.1", 0))
-                announce(self._directory, connection.getsockname()[1], target)
-            await loop.sock_connect(connection, ("127.0.0.1", self._ports[SWAPPED_SSH if is_swapped else number]))
-        except OSError:
-            connection.close()
-            raise
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection, None
 
 
 async def _serve(connection: socket.socket) -> None:

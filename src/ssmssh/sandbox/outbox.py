@@ -18,7 +18,7 @@ from ssmssh.protocol.message import (
 )
 from ssmssh.protocol.payloads import build_acknowledge
 from ssmssh.sandbox.agentparser import ClientMessage
-from ssmssh.sandbox.port import PAYLOAD_BYTES
+from ssmssh.sandbox.reading import PAYLOAD_BYTES
 from ssmssh.sandbox.resend import TICK_SECONDS, Unacknowledged
 
 _START_SECONDS = 0.147

@@ -79,7 +79,7 @@ class Environs:
     """What all sessions of a gateway share."""
 
     faults: FaultSet
-    dial: Callable[[str, int], Awaitable[Dialled]]
+    dial: Callable[[str, str, int], Awaitable[Dialled]]
     character: Character
     chance: random.Random
     stream_url: Callable[[str, str], str]
@@ -114,6 +114,7 @@ class ServiceSession:
         self._client: ClientConnection | None = None
         self._agent_away = False
         self._agent_was_reset = False
+        self._agent_holds = False
         self._timers: list[asyncio.TimerHandle] = []
         chance, character = environs.chance, replace(environs.character, version=order.agent_version)
         far_sides = FarSides(order.task, self._dial, character)
@@ -208,6 +209,8 @@ class ServiceSession:
         old, self._client = self._client, connection
         if old is not None:
             old.finish(1000, "replaced by a new connection")
+        if self._agent_holds:
+            connection.pause("agent")
         self.status = "Connected"
         self.traffic.opens += 1
         if self.agent.state is AgentState.WAITING and not self._is_slow:
@@ -259,7 +262,8 @@ class ServiceSession:
         self.events.progressed()
 
     def agent_holds(self, held: bool) -> None:
-        """The agent does not read."""
+        """The agent does not read; nor does it from another connection of the client."""
+        self._agent_holds = held
         if self._client is not None:
             if held:
                 self._client.pause("agent")
@@ -325,10 +329,15 @@ class ServiceSession:
         cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
         return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
 
-    async def _dial(self, number: int) -> "Dialled":
-        if "port-closed" in self.faults():
+    async def _dial(self, host: str, number: int) -> "Dialled":
+        faults = self.faults()
+        if "slow-connect" in faults:
+            await asyncio.sleep(faults["slow-connect"]["seconds"])
+        if "port-closed" in faults:
             raise ConnectionRefusedError("the fault port-closed is set")
-        return await self._environs.dial(self.order.target, number)
+        if "connect-fails" in faults and self._environs.chance.random() < faults["connect-fails"]["rate"]:
+            raise ConnectionRefusedError("the fault connect-fails is set")
+        return await self._environs.dial(self.order.target, host, number)
 
     def _agent_appears(self) -> None:
         if self.agent.state is AgentState.WAITING:

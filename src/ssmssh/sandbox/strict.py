@@ -45,10 +45,11 @@ class Sent(Protocol):
 
 
 class Critic:
-    """Judges one client of a Port session."""
+    """Judges one client of a Port session; one that is a forward may go on behind DisconnectToPort."""
 
-    def __init__(self, sent: Sent) -> None:
+    def __init__(self, sent: Sent, *, is_forward: bool = False) -> None:
         self.complaints: list[str] = []
+        self._is_forward = is_forward
         self._sent = sent
         self._seen: dict[int, int] = {}
         self._highest = -1
@@ -119,7 +120,8 @@ class Critic:
             flag = parse_flag(message.payload)
             if flag not in (ControlFlag.DISCONNECT_TO_PORT, ControlFlag.TERMINATE_SESSION):
                 self._complain(f"the flag {flag} from a client")
-            self._last_number = message.sequence_number
+            if flag != ControlFlag.DISCONNECT_TO_PORT or not self._is_forward:
+                self._last_number = message.sequence_number
 
     def _judge_response(self, payload: bytes) -> None:
         answers = [(each.action_type, each.status) for each in parse_handshake_response(payload).actions]
