@@ -71,8 +71,8 @@ def connect(
         reason: Noted in the account's session history.
         endpoint_url: Of the ``ssm`` API.
         stream_endpoint_url: Of the ``ssmmessages`` service.
-        wait: Seconds to wait for an instance that is starting: to connect, to take a session, to open its port. Up to
-            3600. Without it a session has 10 s to come about.
+        wait: Seconds to wait for an instance that is starting: to be found by its name, to connect, to take a session,
+            to open its port. Up to 3600. Without it a session has 10 s to come about.
         choose: Which one of a group of instances; without it, several are an error that names them.
         timeout: Seconds that this may take at most. As with `socket.create_connection` it is the socket's time-out,
             too, from then on.

@@ -1,5 +1,6 @@
 """The key of an identity: what tells two apart, what does not, and that nobody is asked for it."""
 
+import base64
 import json
 import sys
 from collections.abc import Callable
@@ -13,6 +14,11 @@ from tests.aws.api import ACCESS_KEY, SECRET_KEY, Api
 from tests.aws.test_credentials import CONFIG, assumed
 
 KEYS = "aws_access_key_id = {}\naws_secret_access_key = s\n"
+
+
+def key_of(account: int, kind: str, rest: bytes) -> str:
+    """The id of an access key of `account`."""
+    return kind + base64.b32encode((1 << 47 | account << 7).to_bytes(6) + rest).decode()
 
 
 def identity(profile: str | None = None, region: str = "eu-west-1", endpoint_url: str | None = None) -> Identity:
@@ -64,6 +70,33 @@ def test_without_it_key_profile_and_endpoint_tell_apart(configure: Callable[[str
     assert len(set(map(str, found))) == len(found)
     assert identity("a") == found[0]
     assert found[-1].partition == "aws-cn"
+
+
+def test_keys_of_one_account(configure: Callable[[str], None]) -> None:
+    """AKIA is a user's, ASIA a role's; the published one is of account 029608264753, and so is what is made here."""
+    keys = ["ASIAQNZGKIQY56JQ7WML", key_of(29608264753, "AKIA", b"abcd"), key_of(29608264753, "ASIA", b"efgh")]
+    others = [key_of(29608264754, "ASIA", b"abcd"), "AKIAold", "AKIAQNZGKIQY56JQ7WM1"]
+    found = []
+    for key in keys + others:
+        configure(f"[profile p]\n{KEYS.format(key)}")
+        found.append(identity("p").who)
+        assert "29608264753" not in found[-1]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found)) == 1 + len(others)
+
+
+def test_a_helper_that_gives_another_key_each_time(home: Path, configure: Callable[[str], None]) -> None:
+    """As those do that assume a role: what one process has found out, the next one knows."""
+    keys = [key_of(123456789012, "ASIA", letter * 4) for letter in (b"a", b"b", b"c")]
+    (home / "helper.py").write_text(
+        f"import json, pathlib\nkeys = {keys!r}\nused = pathlib.Path({str(home / 'used')!r})\n"
+        "number = used.stat().st_size if used.exists() else 0\nused.open('a').write('x')\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': keys[number], 'SecretAccessKey': 's'}))\n"
+    )
+    configure(f"[profile p]\ncredential_process = {sys.executable} {home}/helper.py\n")
+    found = [identity("p") for _ in keys]
+    assert (home / "used").stat().st_size == len(keys)
+    assert found[0] == found[1] == found[2]
 
 
 def test_it_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

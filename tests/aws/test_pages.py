@@ -265,3 +265,20 @@ def test_what_ec2_refuses(pager: Pager, other_api: Api) -> None:
     other_api.answers = deque([Answer(403, error % b"UnauthorizedOperation")])
     with pytest.raises(AccessDeniedError, match="list the EC2 instances"):
         list(describe_instances(pager))
+
+
+def test_trouble_is_told_as_it_comes_and_when_it_has_gone(client: AwsClient, api: Api, time: Time) -> None:
+    told: list[str] = []
+    pager = Pager(client, wait=time.wait, clock=lambda: time.now, on_trouble=told.append)
+    api.answers = deque(
+        [page("a", token="1"), THROTTLED, refusal("InternalServerError"), page("b", token="2"), page("c")]
+    )
+    assert listed(pager) == [["a"], ["b"], ["c"]]
+    assert told == ["ThrottlingException", "InternalServerError", ""]
+
+
+def test_what_is_given_up_says_how_long_it_was_tried(client: AwsClient, api: Api, time: Time) -> None:
+    api.answers = deque([THROTTLED])
+    with pytest.raises(NetworkError, match=r"ThrottlingException: Rate exceeded, for [0-9]+ s; ") as caught:
+        listed(Pager(client, wait=time.wait, clock=lambda: time.now))
+    assert caught.value.hint

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 SAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
-SAID = ["Linux\n\n", "4 check that sshd runs and listens there; --wait SECONDS waits longer\n"]
+SAID = ["Linux\n\n", "4 check that sshd runs and listens there; to wait longer, set wait (--wait SECONDS)\n"]
 
 
 @pytest.mark.parametrize(("sample", "said"), [*zip(SAMPLES, SAID, strict=True)], ids=["paramiko", "errors"])

@@ -123,13 +123,13 @@ class AwsClient:
             profile = f" for the profile {self.profile}" if self.profile else ""
             raise UsageError(
                 f"No region is set{profile}{reason_in_files(session)}",
-                "add it to the host (i-0123456789abcdef0.eu-west-1), put --region in the block, or run: aws configure"
+                "add it to the host (i-0123456789abcdef0.eu-west-1), set region (--region), or run: aws configure"
                 f"{Context('', profile=self.profile).profile_option}",
             )
         if not _REGION.fullmatch(region):
             sentence = f"{excerpt(region)} is not the name of a region"
             raise UsageError(
-                sentence, "names are like eu-west-1: correct --region, AWS_REGION or the AWS configuration"
+                sentence, "names are like eu-west-1: correct the region (--region), AWS_REGION or the AWS configuration"
             )
         if self.ca_bundle and not Path(self.ca_bundle).exists():
             raise FileError(

@@ -153,8 +153,8 @@ _CHECK_TARGET = (
     "check that the instance runs and its SSM agent is online, that its role has AmazonSSMManagedInstanceCore, "
     "and that region and profile are the instance's{elsewhere}"
 )
-_CHECK_DOCUMENT = "check --document-name: {document} must be a Session document of this account and region"
-_CHECK_PARAMETERS = "check the options and --parameter against the document {document}"
+_CHECK_DOCUMENT = "check the name (--document-name): {document} must be a Session document of this account and region"
+_CHECK_PARAMETERS = "check the parameters (--parameter) and the options against the document {document}"
 _ASK_FOR_ACCESS = (
     "check account and role of the profile; a session needs ssm:StartSession on the instance and on the document "
     "{document}"
@@ -165,7 +165,8 @@ _LOG_IN = "run: aws login{option}"
 _CHECK_KEYS = "check the keys of the profile; a region that is not enabled for the account answers the same"
 _CHECK_CLOCK = "check this computer's clock, then the secret key"
 _CHECK_REGION = (
-    "the endpoint is of another region than {region}: check --region, the host's words and any endpoint setting"
+    "the endpoint is of another region than {region}: check the region (--region, the host's words) and any endpoint "
+    "setting"
 )
 _ADVANCED = (
     "sessions with hybrid nodes need the advanced-instances tier: aws ssm update-service-setting --setting-id "

@@ -67,7 +67,7 @@ its history."""
 NOTICE_SECONDS = 9.0
 """After which a person is told what is being waited for: short of what makes programs give up, long for a person."""
 
-_WAIT_HINT = "--wait SECONDS waits longer"
+_WAIT_HINT = "to wait longer, set wait (--wait SECONDS)"
 
 
 class _Stage(Enum):
