@@ -4,12 +4,15 @@
 ssh has to prove all the same. All that they start counts, ssh as well, which parses the file at each question. The
 hosts are in the file itself or in one that it includes. ``empty lines`` is a million of them.
 
-``ssmssh sync`` writes an entry for each instance of two regions and accounts into an empty config, and finds nothing to
-change in a second run; it lists them in a sandbox, whose own work does not count. ``ssh -G`` is what each ssh then
-pays.
+``ssmssh sync`` writes an entry for each instance of two regions and accounts into an empty config, finds nothing to
+change in a second run, and changes a setting of every entry in a third; it lists them in a sandbox, whose own work does
+not count. ``ssh -G`` is what each ssh then pays. "known_hosts" is a first run where ssh knows a thousand hosts whose
+names are hashed: each new name is tried with each of them.
 """
 
+import base64
 import functools
+import hmac
 import os
 import tempfile
 from pathlib import Path
@@ -45,7 +48,9 @@ def run(plan: report.Plan) -> None:
             runs |= {
                 (f"sync of {entries}", "written"): functools.partial(_sync, directory, box, b""),
                 (f"sync of {entries}", "nothing to change"): functools.partial(_sync, directory, box, None),
+                (f"sync of {entries}", "all changed"): functools.partial(_sync, directory, box, None, "ubuntu"),
                 (f"sync of {entries}", "ssh -G"): functools.partial(_ask_ssh, directory),
+                (f"sync of {entries}", "known_hosts"): functools.partial(_sync, directory, box, _knowing(directory)),
             }
             samples = report.take_turns(plan, runs)
     report.show_table(
@@ -74,12 +79,24 @@ def _install(directory: Path, text: bytes | None) -> float:
         return running.end().cpu_seconds
 
 
-def _sync(directory: Path, box: Sandbox, text: bytes | None) -> float:
+def _knowing(directory: Path) -> bytes:
+    """A config that names a known_hosts file of a thousand hosts."""
+    lines = []
+    for number in range(1000):
+        salt = number.to_bytes(20, "big")
+        digest = hmac.digest(salt, b"host-%d.lab" % number, "sha1")
+        words = b"|".join(base64.b64encode(part) for part in (salt, digest))
+        lines.append(b"|1|%s ssh-ed25519 %s\n" % (words, base64.b64encode(bytes(51))))
+    (directory / "known_hosts").write_bytes(b"".join(lines))
+    return f"UserKnownHostsFile {directory}/known_hosts\n".encode()
+
+
+def _sync(directory: Path, box: Sandbox, text: bytes | None, user: str = "ec2-user") -> float:
     """CPU seconds of one run of sync, as `_install`."""
     config = _given(directory / "entries", text)
     everywhere = ["--profile", "sandbox", "--profile", "other", "--region", "us-east-1,eu-west-1"]
     words = [str(installed_script("ssmssh")), "sync", "--yes", "--config-file", str(config), *everywhere]
-    with Running([*words, "--user", "ec2-user"], box.environment, directory) as running:
+    with Running([*words, "--user", user], box.environment, directory) as running:
         return running.end().cpu_seconds
 
 

@@ -18,7 +18,10 @@ LIBRARY = {
 }  # fmt: skip
 """Run by `test_library_examples`."""
 
-TESTED = {"README.md", "ansible-inventory.yml", "paramiko_transfer.py", "ssh_config", "vscode-settings.jsonc", *LIBRARY}
+TESTED = {
+    "README.md", "ansible-inventory.yml", "paramiko_transfer.py", "ssh_config", "ssh_config_entries",
+    "sync_for_cron.sh", "vscode-settings.jsonc", *LIBRARY,
+}  # fmt: skip
 
 
 def test_there_is_no_example_without_a_test() -> None:
@@ -67,6 +70,26 @@ def test_the_ssh_config_leads_to_an_instance(client: Client, proxy_path: str) ->
     trust = ["-o", f"UserKnownHostsFile={effective(client, 'UserKnownHostsFile')}", "-i", str(identity_file(client))]
     for host in (EC2_HOST, HYBRID_HOST):
         assert client.run("ssh", "-F", path, *trust, host, "echo here").stdout == b"here\n"
+
+
+def test_the_entries_and_the_script_for_cron(client: Client, proxy_path: str) -> None:
+    """The script writes what the example says, then says nothing, and then what has changed; ssh gets there."""
+    path = client.directory / "config"
+    client.environment["SSMSSH_HOME"] = str(client.directory / "home")
+    words = ("--config-file", path, "--profile", "sandbox", "--region", "us-east-1")
+    added = ("gpu", "--target", "sagemaker-cluster:abcd1234_workers-i-040c0af6a7a4ba0a7", "--user", "ubuntu")
+    client.run("ssmssh", "host", "add", "--yes", "--config-file", path, *added, "--profile", "prod")
+    script = EXAMPLES / "sync_for_cron.sh"
+    assert b"+Host web-1.us-east-1" in client.run("sh", script, *words).stdout
+    assert client.run("sh", script, *words).stdout == b""
+    text = path.read_text().replace(proxy_path, "/home/me/.local/bin/ssmssh-proxy")
+    assert text.replace("--profile sandbox", "--profile prod") == (EXAMPLES / "ssh_config_entries").read_text()
+    log_in = ["-l", effective(client, "User"), "-i", str(identity_file(client))]
+    trust = ["-o", f"UserKnownHostsFile={effective(client, 'UserKnownHostsFile')}"]
+    assert client.run("ssh", "-F", path, *log_in, *trust, "web-1.us-east-1", "echo here").stdout == b"here\n"
+    gone = client.run("sh", script, *words, "name:web").stdout
+    assert b"-Host db-1.us-east-1" in gone
+    assert b"cannot name hosts" in client.run("sh", script, *words, "--name-template", "x", status=2).stdout
 
 
 def test_the_settings_for_vs_code(client: Client) -> None:

@@ -26,6 +26,16 @@ def test_a_suffix_is_a_pattern_and_an_option_of_the_proxy(home: Home) -> None:
     assert home.config.read_bytes() == before
 
 
+def test_the_suffix_is_matched_as_it_is_typed(home: Home, each_ssh: str) -> None:
+    """ssh compares letter for letter with the suffix; what stands before it may have capitals."""
+    home.write(CONFIG)
+    home.install("--user", "ec2-user", "--suffix", "ssm")
+    for host in ("db-1.ssm", "DB-1.ssm", "Db-1.Prod.ssm"):
+        assert home.ssh(host)["user"] == ["ec2-user"], each_ssh
+    for host in ("DB-1.SSM", "db-1.Ssm"):
+        assert "proxycommand" not in home.ssh(host), each_ssh
+
+
 def test_a_suffix_beside_other_patterns(home: Home) -> None:
     home.install("--suffix", "ssm", "--host-pattern", "i-*", "--host-pattern", "*.ssm", "--user", "me")
     assert home.config.read_bytes().count(b"*.ssm") == 2  # among the options, and on the Host line

@@ -1,6 +1,11 @@
 """What ``ssmssh sync`` keeps, writes, prunes and refuses, decided from listings alone."""
 
-from collections.abc import Iterable, Sequence
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +18,19 @@ from ssmssh.nodes.filters import parse_filters
 from ssmssh.nodes.naming import parse_template
 from ssmssh.nodes.node import Node
 from ssmssh.sshconfig import install
+from ssmssh.sshconfig.diff import unified_diff
 from ssmssh.sshconfig.document import SYNC
 from ssmssh.sshconfig.entries import Entry
 from ssmssh.sshconfig.hosts import Edited, Free, HostsJob
 from ssmssh.sshconfig.options import EntryOptions
 from ssmssh.sshconfig.places import place_of
+from ssmssh.sshconfig.plan import Plan
 from tests.sshconfig.home import Home
 from tests.sshconfig.test_other_parsers import by_asyncssh, by_libssh, by_npm, by_paramiko, by_ssh
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 HERE, THERE = "us-east-1", "eu-west-1"
+HOSTS_SCRIPT = Path(__file__).parent.parent / "node" / "hosts.mjs"
 CONFIG = b"Host gate web-9\n    User me\n\nHost db-*\n    ProxyJump gate\n"
 
 
@@ -173,17 +181,21 @@ def test_without_the_tag_there_is_no_entry() -> None:
     assert edited([], found([node(1, "")])) == Edited([], (f"{A} in {HERE}, Name '': it lacks a tag of {{Name}}",))
 
 
-def written(home: Home, tags: Iterable[str]) -> Edited:
+def written(home: Home, tags: Iterable[str], *, include: bool | None = None, user: str | None = None) -> Edited:
     """The config as sync writes it for instances of these names."""
     listing = found(node(number, name) for number, name in enumerate(tags, 1))
     kept: list[Edited] = []
 
     def edit(there: Sequence[Entry], free: Free) -> Edited:
-        kept.append(wish(user=None).edited(there, free, [listing]))
+        kept.append(wish(user=user).edited(there, free, [listing]))
         return kept[-1]
 
-    job = HostsJob(SYNC, edit, include=None, script="/opt/ssmssh-proxy")
-    install.carry_out(job, place_of(home.config, home.state, None), lambda plan, doubt: None, None)
+    job = HostsJob(SYNC, edit, include, script="/opt/ssmssh-proxy")
+
+    def show(plan: Plan, _doubt: str) -> None:
+        list(unified_diff(str(home.config), plan.before.main, plan.main))
+
+    install.carry_out(job, place_of(home.config, home.state, None), show, None)
     return kept[-1]
 
 
@@ -227,6 +239,22 @@ def test_a_hostile_inventory(home: Home) -> None:
     assert by_npm(home, "gate") == by_ssh(home, "gate")
 
 
+def listed_by_editors(home: Home) -> list[str]:
+    """The hosts that open-remote-ssh lists, in the order of the file."""
+    done = subprocess.run(["node", HOSTS_SCRIPT, home.config], capture_output=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_what_editors_list(home: Home, include: bool) -> None:
+    """Each entry by its name and no pattern, beside the user's own hosts."""
+    home.write(CONFIG)
+    home.install("--user", "ec2-user", *(["--include"] if include else []))
+    entries, *_ = written(home, [*HOSTILE, *many(20)], include=include)
+    assert len(entries) == 24
+    assert listed_by_editors(home) == [*[entry.name for entry in entries], "gate", "web-9"]
+
+
 def many(count: int) -> list[str]:
     return [f"host-{number}" for number in range(count)]
 
@@ -240,3 +268,44 @@ def test_a_second_run_changes_nothing(home: Home) -> None:
     assert home.ssh("host-299")["hostname"] == [f"i-{300:017x}"]
     written(home, [])
     assert home.config.read_bytes() == CONFIG
+
+
+def python_calls(do: Callable[[], object]) -> int:
+    """How many functions of Python's are called."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        do()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_the_work_is_as_much_as_there_are_entries(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times the entries: ten times the work, and ssh is asked as often."""
+    programs, starts = home.directory / "programs", home.directory / "starts"
+    programs.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(f'#!/bin/sh\necho >> {starts}\nexec {shutil.which("ssh")} "$@"\n')
+    ssh.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    work: dict[int, list[int]] = {}
+    asked: dict[int, int] = {}
+    for count in (200, 2000):
+        home.write(CONFIG)
+        starts.write_text("")
+        work[count] = [
+            python_calls(lambda user=user, count=count: written(home, many(count), user=user))  # type: ignore[misc]
+            for user in ("me", "you")
+        ]
+        asked[count] = starts.read_text().count("\n")
+        assert home.config.read_bytes().count(b"\nHost host-") == count
+    for few, large in zip(work[200], work[2000], strict=True):
+        assert large < 12 * few
+    assert 0 < asked[2000] <= asked[200] <= 60
