@@ -4,10 +4,13 @@ Old agents carry one connection at a time there, and connect again; new ones spe
 in test_agent_mux.py.
 """
 
+import socket
+import struct
+
 import pytest
 
 from ssmssh.sandbox.character import Character
-from tests.sandbox.stage import DISCONNECT_TO_PORT, FLAG, Stage, play, response, wire
+from tests.sandbox.stage import DISCONNECT_TO_PORT, FLAG, TERMINATE_SESSION, Stage, play, response, wire
 
 KIND = "LocalPortForwarding"
 OLD = Character(version="3.0.196.0")
@@ -57,15 +60,49 @@ def test_data_right_behind_disconnect_to_port_is_not_lost() -> None:
     play(scene, character=OLD, kind=KIND)
 
 
-def test_nobody_is_told_that_the_target_has_closed() -> None:
+@pytest.mark.parametrize("resets", [False, True])
+def test_nobody_is_told_that_the_target_has_closed(resets: bool) -> None:
+    """[X5]: by an end or by a reset, the next data has it connect again."""
+
     async def scene(stage: Stage) -> None:
         await stage.open()
+        if resets:
+            stage.target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         stage.target.close()
         assert await stage.wait(5.0) == []
         assert stage.service.end is None
         await say_again(stage, 1, b"two")
         await stage.wait(0.1)
         assert stage.target_got() == b"two"
+
+    play(scene, character=OLD, kind=KIND)
+
+
+def test_a_target_that_refuses_from_the_start_kills_the_process() -> None:
+    """[X13]"""
+
+    async def scene(stage: Stage) -> None:
+        stage.most_dials = 0
+        stage.agent.begin()
+        stage.client(response(version="0.0.1"))
+        stage.connect.set_result(None)
+        await stage.until(lambda: stage.service.is_dead)
+        assert stage.service.end is None
+
+    play(scene, kind=KIND)
+
+
+def test_terminate_session_ends_it_between_two_connections() -> None:
+    """[X5]"""
+
+    async def scene(stage: Stage) -> None:
+        await stage.open()
+        stage.client(wire(1, DISCONNECT_TO_PORT, FLAG))
+        await stage.wait(0.1)
+        stage.client(wire(2, TERMINATE_SESSION, FLAG))
+        assert stage.acknowledged[-1] == 2
+        await stage.until(lambda: stage.service.end is not None)
+        assert stage.dials == 1
 
     play(scene, character=OLD, kind=KIND)
 

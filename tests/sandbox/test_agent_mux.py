@@ -17,6 +17,7 @@ from tests.sandbox.stage import (
     TERMINATE_SESSION,
     Heard,
     Stage,
+    acknowledge,
     play,
     response,
     wire,
@@ -309,6 +310,27 @@ def test_a_destination_that_never_reads_stops_the_session_at_four_megabytes_and_
             await stage.wait(0.001)
         assert received == sent
         assert not stage.service.is_held
+
+    play(scene, kind=KIND)
+
+
+def test_while_it_hangs_in_a_write_flags_are_not_read_and_acknowledged_output_is_sent_again() -> None:
+    """[real, to 9.5]"""
+
+    async def scene(stage: Stage) -> None:
+        await begin(stage)
+        stage.client(wire(1, frame(SYN, 3)))
+        await connected(stage, 1)
+        stage.agent.stall(True)
+        stage.targets[0].sendall(b"output")
+        (first,) = await stage.wait(0.05)
+        stage.client(acknowledge(first), wire(2, TERMINATE_SESSION, FLAG))
+        heard = await stage.wait(2)
+        assert heard
+        assert {each.raw for each in heard} == {first.raw}
+        stage.agent.stall(False)
+        await stage.until(lambda: stage.service.end is not None)
+        assert stage.acknowledged == [2]
 
     play(scene, kind=KIND)
 

@@ -15,6 +15,7 @@ from ssmssh.protocol.message import ControlFlag, MessageType, PayloadType
 from ssmssh.protocol.payloads import build_flag, parse_channel_closed
 from ssmssh.protocol.smux import Command, Keepalive, Role, SmuxError, SmuxSession, StreamData, StreamFinished, frame
 from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import wait_until
 from tests.sandbox.client import PATIENCE_SECONDS, TARGET, DataChannel, aws_client, code_of
 
 LOOK = "ssmssh list --json | grep -o 3.0.196.0 | sort -u"
@@ -302,6 +303,7 @@ def test_agent_blocks(sandbox: Sandbox, echo: int) -> None:
     with forward(sandbox, 4006) as client:
         stream_id = client.open()
         echoes(client, stream_id, b"before")
+        wait_until(lambda: client.channel.report().agent_unacknowledged == 0, "the agent to have every acknowledgement")
         with sandbox.faults.during("agent-blocks:away=3600", session=client.channel.session_id):
             client.send(stream_id, b"waits")
             assert client.channel.receive_all(0.3) == []
@@ -326,6 +328,7 @@ def test_agent_blocks_for_a_while(sandbox: Sandbox, echo: int) -> None:
 def test_a_destination_that_does_not_read(sandbox: Sandbox) -> None:
     """[real, to 9.5]: all streams wait for it, and get what is theirs when it reads again."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         sandbox.open_port(4007, server.getsockname()[1])
         server.settimeout(PATIENCE_SECONDS)
         with forward(sandbox, 4007) as client:
