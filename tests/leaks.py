@@ -68,9 +68,16 @@ def _counts(path: Path) -> bool:
     """Whether it is a file that should not stay.
 
     The program's caches and logs should; a key that was pushed goes by itself, after a minute; the file of the lock on
-    the ssh config may never be removed; and what a login shell keeps in its home (its history) goes with the sandbox.
+    the ssh config may never be removed; what ssh reads of ours stays in ``ssh``; and what a login shell keeps in its
+    home (its history) goes with the sandbox.
     """
-    kept = ("ssmssh/cache/", "ssmssh/log/", "ssmssh/state/config.lock", "/pushed/")
+    kept = (
+        "ssmssh/cache/",
+        "ssmssh/log/",
+        "ssmssh/state/config.lock",
+        "/pushed/",
+        "/ssh/id_ed25519",
+    )
     return not path.is_dir() and path.parent.name != "home" and not any(part in str(path) for part in kept)
 
 

@@ -15,7 +15,7 @@ ssh ends us with SIGHUP and does not wait. Signals set a flag and wake the loop,
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from ssmssh.errors import ExitStatus, UsageError
@@ -25,7 +25,9 @@ from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 if TYPE_CHECKING:
     import argparse
 
+    from ssmssh.aws.client import AwsClient
     from ssmssh.session.hostkeys import HostKeyGuard
+    from ssmssh.session.pushing import PushGuard
     from ssmssh.session.remote import RemoteSession
 
 MAX_INHERITED = 4096
@@ -56,8 +58,8 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     """Connect as `arguments` say, until either side ends; raises SsmsshError."""
     options = parse_arguments(arguments)
     program.direct_log(options.log_file, is_verbose=options.verbose)
-    guard = _host_key_guard(options, program, wakeup) if options.verify_host_keys else None
-    remote = _prepare(options, guard)
+    guards = list(_guards(options, program, wakeup))
+    remote = _prepare(options, guards)
     from ssmssh.session.attempts import Attempts
     from ssmssh.session.sides.stdio import StdioSide
 
@@ -68,12 +70,12 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
 
     source.start()
     sink.start()
-    if guard is None:
+    if not guards:
         side = StdioSide(source, sink, lambda: bool(program.stop))
     else:
         from ssmssh.session.sides.gate import GatedSide
 
-        side = GatedSide(source, sink, lambda: bool(program.stop), [guard])
+        side = GatedSide(source, sink, lambda: bool(program.stop), guards)
     Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
     return ExitStatus.DONE
 
@@ -98,7 +100,7 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     import argparse
 
     from ssmssh import __version__
-    from ssmssh.settings import DEFAULT_DOCUMENT, HOST_KEY_POLICIES
+    from ssmssh.settings import DEFAULT_DOCUMENT
 
     def port(text: str) -> int:
         if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
@@ -142,16 +144,29 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
     parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
+    _add_guards(parser)
+    parser.add_argument("--log-file", metavar="PATH", help="log everything there")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    return parser.parse_args(arguments)
+
+
+def _add_guards(parser: "argparse.ArgumentParser") -> None:
+    from ssmssh.settings import HOST_KEY_POLICIES, PUSH_WAYS
+
     parser.add_argument(
         "--verify-host-keys",
         metavar="POLICY",
         choices=HOST_KEY_POLICIES,
         help="have AWS vouch for the server's host key before ssh sees it: accept-new or enforce",
     )
-    parser.add_argument("--log-file", metavar="PATH", help="log everything there")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--push-key",
+        metavar="WAY",
+        choices=PUSH_WAYS,
+        help=f"have the instance take the key for a minute, through: {', '.join(PUSH_WAYS)}",
+    )
+    parser.add_argument("--identity-file", metavar="FILE", help="push FILE.pub, and no key of ssmssh's own")
 
 
 def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wakeup) -> "HostKeyGuard":
@@ -168,7 +183,34 @@ def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wak
     return HostKeyGuard(check, wakeup, program.warn)
 
 
-def _prepare(options: "argparse.Namespace", guard: "HostKeyGuard | None" = None) -> "RemoteSession":
+def _key_guard(options: "argparse.Namespace", wakeup: Wakeup) -> "PushGuard":
+    """What sees to it that the instance takes the key; no network yet. Raises UsageError."""
+    from ssmssh import settings
+    from ssmssh.nodes.keypush import PATIENCE_SECONDS, KeyPush
+    from ssmssh.nodes.pushes import Pushes
+    from ssmssh.session.pushing import PushGuard
+
+    user = options.login_name or options.user
+    if not user:
+        raise UsageError(
+            "--push-key must be told whom ssh logs in as",
+            'give "%r" behind %h %p, as ssmssh install-config --push-key does, or --user NAME',
+        )
+    pushes = Pushes(settings.state_directory() / "pushes")
+    identity_file = settings.path_for_ssh(options.identity_file) if options.identity_file else None
+    push = KeyPush(user, options.push_key, identity_file, settings.ssh_directory(), pushes)
+    return PushGuard(push.make, PATIENCE_SECONDS[push.way], wakeup)
+
+
+def _guards(options: "argparse.Namespace", program: Program, wakeup: Wakeup) -> "Iterator[HostKeyGuard | PushGuard]":
+    """What must have been done before ssh hears the server."""
+    if options.verify_host_keys:
+        yield _host_key_guard(options, program, wakeup)
+    if options.push_key:
+        yield _key_guard(options, wakeup)
+
+
+def _prepare(options: "argparse.Namespace", guards: "Sequence[HostKeyGuard | PushGuard]" = ()) -> "RemoteSession":
     """The service's side of what is asked for; no network, no helper yet."""
     from ssmssh import settings
     from ssmssh.network import tls
@@ -198,9 +240,12 @@ def _prepare(options: "argparse.Namespace", guard: "HostKeyGuard | None" = None)
         choose=options.choose,
     )
     caller = Caller(request.aws, request.journal_directory, early_tls=early)
-    return RemoteSession(
-        caller, request.session, _collect_garbage_again, guard.begin if guard else lambda _client, _target: None
-    )
+
+    def begin(client: "AwsClient", target: str) -> None:
+        for guard in guards:
+            guard.begin(client, target)
+
+    return RemoteSession(caller, request.session, _collect_garbage_again, begin)
 
 
 def _collect_garbage_again() -> None:

@@ -22,8 +22,8 @@ APPLICATION = "ssmssh"
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 """The session document, where nobody names one."""
 
-PUSH_WAYS = ("instance-connect", "run-command")
-"""How a public key comes to an instance: through EC2 Instance Connect, or where that cannot be through Run Command."""
+PUSH_WAYS = ("instance-connect",)
+"""How a public key comes to an instance: through EC2 Instance Connect."""
 
 HOST_KEY_POLICIES = ("accept-new", "enforce")
 """What ssh does with a host key that AWS does not vouch for: take it if it is the first, or refuse it."""
@@ -118,6 +118,14 @@ def home_directory() -> Path:
         return Path(pwd.getpwuid(user).pw_dir)
     except KeyError:
         raise UsageError(f"uid {user} is not in the password database, and ssh serves no such user") from None
+
+
+def path_for_ssh(name: str) -> Path:
+    """The file that ssh takes for an IdentityFile of that name."""
+    for beginning in ("~/", "%d/"):
+        if name.startswith(beginning):
+            return home_directory() / name.removeprefix(beginning)
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where there is no such user
 
 
 def ssh_directory() -> Path:

@@ -117,6 +117,11 @@ arguments_of = {
     "DescribeInstanceInformation": st.fixed_dictionaries(
         {}, optional={"MaxResults": st.integers(0, 60) | anything, "NextToken": text, "Filters": filters}
     ),
+    "SendCommand": st.fixed_dictionaries(
+        {"DocumentName": text},
+        optional={"InstanceIds": texts, "Parameters": st.dictionaries(text, texts, max_size=2), "Comment": anything},
+    ),
+    "GetCommandInvocation": st.fixed_dictionaries({}, optional={"CommandId": text, "InstanceId": anything}),
 }
 nodes = st.lists(
     st.dictionaries(st.sampled_from(["InstanceId", "Name", "PingStatus", "LastPingDateTime", "SourceType"]), anything),
@@ -155,8 +160,14 @@ def test_every_error_of_the_service(wires: tuple[Wire, Wire], stock: Loader, ope
     model = stock.load_service_model("ssm", "service-2")
     modelled = [name for name, shape in model["shapes"].items() if shape.get("exception")]
     assert len(modelled) > 100
-    session = {"ResumeSession": {"SessionId": "s-1"}, "TerminateSession": {"SessionId": "s-1"}}
-    arguments = {"StartSession": {"Target": "i-0123456789abcdef0"}, **session}.get(operation, {})
+    needed = {
+        "StartSession": {"Target": "i-0123456789abcdef0"},
+        "ResumeSession": {"SessionId": "s-1"},
+        "TerminateSession": {"SessionId": "s-1"},
+        "SendCommand": {"DocumentName": "d"},
+        "GetCommandInvocation": {"CommandId": "0" * 36, "InstanceId": "i-0123456789abcdef0"},
+    }
+    arguments = needed.get(operation, {})
     for code in [*modelled, "AccessDeniedException", "ThrottlingException", "ExpiredTokenException", "Nonsense"]:
         content = {"__type": f"com.amazonaws.ssm#{code}", "message": "no", "Message": "No", "Reason": "r", "x": 1}
         outcome = same_on_both(wires, operation, arguments, (400, {}, json.dumps(content).encode()))
@@ -207,7 +218,7 @@ def test_clients_of_any_service(stock: Loader, cache: Path, service: str, region
         client: Any = session.create_client(service, region, aws_access_key_id="AKID", aws_secret_access_key="x")
         signer = client._request_signer
         found.append((client.meta.endpoint_url, signer.region_name, signer.signing_name))
-        has_all = "send_command" in dir(client) or service != "ssm"
+        has_all = "create_activation" in dir(client) or service != "ssm"
         assert has_all == (loader is stock or service != "ssm")
     assert found[0] == found[1]
 
@@ -367,10 +378,10 @@ def test_data_of_the_users_own_comes_first(
 
 def test_only_who_asks_for_it_gets_it(cache: Path, keys: None) -> None:
     sets = [dir(AwsClient(AwsSettings(region="eu-west-1", data_cache=chosen)).ssm) for chosen in (None, cache)]
-    assert ["send_command" in names for names in sets] == [True, False]
+    assert ["create_activation" in names for names in sets] == [True, False]
 
 
 def test_renewed_clients_have_it_too(cache: Path, keys: None) -> None:
     client = AwsClient(AwsSettings(region="eu-west-1", data_cache=cache))
     client.renew(client.generation)
-    assert "send_command" not in dir(client.ssm)
+    assert "create_activation" not in dir(client.ssm)

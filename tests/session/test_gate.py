@@ -121,6 +121,7 @@ def test_a_guard_that_ends_the_session(ends: tuple[Wakeup, int, int]) -> None:
     guard.failure = FileError("no")
     with pytest.raises(FileError):
         side.look((), 0.0)
+    side.finish()  # and does not raise again
     assert not sink.given
 
 

@@ -147,14 +147,16 @@ def test_a_block_that_pushes_offers_the_key_that_is_pushed(tmp_path: Path) -> No
     settings = written(tmp_path, PUSHING).deciding()
     assert settings["identityfile"] == f"{keys}/id_ed25519".encode()
     assert settings["identitiesonly"] == b"yes"
-    own = written(tmp_path, BlockOptions(push_key="run-command", identity_file="%d/.ssh/my key", identities_only=False))
+    own = written(
+        tmp_path, BlockOptions(push_key="instance-connect", identity_file="%d/.ssh/my key", identities_only=False)
+    )
     settings = own.deciding()
     assert settings["identityfile"] == b'"%d/.ssh/my key"'
     assert settings["identitiesonly"] == b"no"
     assert settings["proxycommand"] == (
-        b'/opt/ssmssh-proxy --push-key=run-command --identity-file "~/.ssh/my key" %h %p "%r"'
+        b'/opt/ssmssh-proxy --push-key=instance-connect --identity-file "~/.ssh/my key" %h %p "%r"'
     )
-    with pytest.raises(UsageError, match="--push-key takes instance-connect or run-command"):
+    with pytest.raises(UsageError, match="--push-key takes instance-connect"):
         written(tmp_path, BlockOptions(push_key="post")).check()
 
 

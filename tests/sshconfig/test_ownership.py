@@ -115,7 +115,13 @@ EVERYTHING = (
 )
 
 
-@pytest.mark.parametrize("words", [EVERYTHING, (), ("--user", "x", "--server-alive", "0"), ("--name", "prod")])
+PUSHING = ("--user", "x", "--push-key", "instance-connect", "--identity-file", "/h/my keys/id")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [EVERYTHING, (), ("--user", "x", "--server-alive", "0"), ("--name", "prod"), PUSHING[:4], PUSHING],
+)
 def test_what_had_been_asked_for_shows_in_what_is_left(short_home: Home, words: tuple[str, ...]) -> None:
     short_home.write(b"Host web\n  User me\n")
     host = "i-0.prod" if "prod" in words else "i-0"

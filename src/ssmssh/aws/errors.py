@@ -44,7 +44,7 @@ THROTTLING_CODES = frozenset(
 SERVICE_FAULT_CODES = frozenset(
     {
         "InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "ServiceUnavailableException",
-        "Unavailable",
+        "Unavailable", "ServiceException",
     }
 )  # fmt: skip
 
@@ -153,6 +153,7 @@ _CHECK_TARGET = (
     "check that the instance runs and its SSM agent is online, that its role has AmazonSSMManagedInstanceCore, "
     "and that region and profile are the instance's{elsewhere}"
 )
+_CHECK_INSTANCE = "check that the instance runs, and that region and profile are the instance's"
 _CHECK_DOCUMENT = "check the name (--document-name): {document} must be a Session document of this account and region"
 _CHECK_PARAMETERS = "check the parameters (--parameter) and the options against the document {document}"
 _ASK_FOR_ACCESS = (
@@ -179,6 +180,15 @@ _TRY_AGAIN = "AWS is at fault or busy: try again in a moment"
 _CODES: tuple[tuple[frozenset[str], type[SsmsshError], str, Trouble | None], ...] = (
     (frozenset({"TargetNotConnected", "InvalidInstanceId", "InvalidTarget"}), TargetError, _CHECK_TARGET, None),
     (
+        frozenset({
+            "EC2InstanceNotFoundException", "EC2InstanceStateInvalidException", "EC2InstanceUnavailableException",
+        }),
+        TargetError,
+        _CHECK_INSTANCE,
+        None,
+    ),
+    (frozenset({"InvalidArgsException"}), UsageError, "check the log-in name and the kind of the key", None),
+    (
         frozenset({"InvalidDocument", "InvalidDocumentVersion", "InvalidDocumentContent"}),
         UsageError,
         _CHECK_DOCUMENT,
@@ -197,7 +207,9 @@ _CODES: tuple[tuple[frozenset[str], type[SsmsshError], str, Trouble | None], ...
     (SERVICE_FAULT_CODES, NetworkError, _TRY_AGAIN, None),
     (frozenset({"DoesNotExistException"}), SessionEndedError, "the session has ended; connect again", None),
     (
-        frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "ForbiddenException"}),
+        frozenset({
+            "AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "ForbiddenException", "AuthException",
+        }),
         AccessDeniedError,
         _ASK_FOR_ACCESS,
         Trouble.DENIED,

@@ -42,6 +42,7 @@ OPERATIONS = (
 OTHER_OPERATIONS = {
     "ec2": ("DescribeInstances", "DescribeRegions", "GetConsoleOutput", "StartInstances"),
     "autoscaling": ("DescribeAutoScalingGroups",),
+    "ec2-instance-connect": ("SendSSHPublicKey",),
 }
 """The same of services whose models are kept too, each in a file of its own that a session does not need."""
 

@@ -61,14 +61,6 @@ def is_target(name: str) -> bool:
     return True
 
 
-def path_for_ssh(name: str) -> Path:
-    """The file that ssh takes for an IdentityFile of that name."""
-    for beginning in ("~/", "%d/"):
-        if name.startswith(beginning):
-            return settings.home_directory() / name.removeprefix(beginning)
-    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's raises where there is no such user
-
-
 def place(config_file: Path | None) -> Place:
     """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
     home = settings.home_directory()

@@ -7,7 +7,7 @@ only mentioned.
 import re
 from collections.abc import Iterator
 
-from ssmssh.commands import _config
+from ssmssh import settings
 from ssmssh.errors import UsageError
 from ssmssh.sshconfig import loginname, verify
 from ssmssh.sshconfig.block import BlockText
@@ -18,7 +18,7 @@ from ssmssh.target import parse_target
 
 def about_options(options: BlockOptions) -> Iterator[str]:
     """About the key, the region and the profile; UsageError for what can be no region."""
-    if options.identity_file and not _config.path_for_ssh(options.identity_file).exists():
+    if options.identity_file and not settings.path_for_ssh(options.identity_file).exists():
         yield f"there is no file {options.identity_file} yet; ssh will not offer that key until there is"
     if options.needs_user and not loginname.can_be_passed(verify.find_ssh()):
         consequence = f"so it takes {options.user} for it" if options.user else "so give --user, too"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ssmssh.settings import PUSH_WAYS
 from ssmssh.sshconfig.options import BlockOptions
 from ssmssh.sshconfig.sharing import CONTROL_PERSIST
 
@@ -59,6 +60,14 @@ def section_options(function: Any) -> Any:
             "--verify-host-keys",
             metavar="POLICY",
             help="Have AWS vouch for host keys; accept-new takes an unknown one, enforce refuses it.",
+        ),
+        click.option(
+            "--push-key",
+            metavar="[WAY]",
+            is_flag=False,
+            flag_value=PUSH_WAYS[0],
+            help="Have the instance take the key for a minute: no key of yours needs to be there.  "
+            f"[WAY: {', '.join(PUSH_WAYS)}; default: {PUSH_WAYS[0]}]",
         ),
         click.option("--forward-agent/--no-forward-agent", default=None, help="Forward the SSH agent."),
         click.option("--local-forward", metavar="SPEC", multiple=True, help="A forwarding, spelled as for ssh -L."),

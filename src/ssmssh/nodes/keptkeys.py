@@ -27,8 +27,8 @@ from ssmssh.errors import FileError
 from ssmssh.keptfiles import read_kept, write_kept
 from ssmssh.nodes.hostkeys import MAX_KEYS, HostKey, parse_line
 from ssmssh.nodes.hostlines import names_of, with_keys
-from ssmssh.ownfiles import CAN_LOCK, CAN_TELL_OWNER, NO_SURPRISES, is_own, lock
-from ssmssh.settings import make_directory
+from ssmssh.nodes.locking import locked
+from ssmssh.ownfiles import CAN_TELL_OWNER, NO_SURPRISES, is_own
 
 MAX_SEEN = 8
 """Keys of one instance that nobody vouches for and that are remembered: the newest, for their times and to be named."""
@@ -42,7 +42,6 @@ MAX_KNOWN_HOSTS_BYTES = 8 << 20
 LOCK_SECONDS = 2.0
 """To wait for others that change the files, each for some milliseconds."""
 
-_LOCK_PAUSE_SECONDS = 0.01
 _MAX_RECORD_BYTES = 256 * 1024
 _MAX_NAMES_BYTES = 2 << 20
 
@@ -227,33 +226,11 @@ class KeptKeys:
         Raises:
             FileError: Somebody else has asked for `patience_seconds`, and is at it still.
         """
-        return _locked(self._directory / f"{instance_id}.lock", patience_seconds, wait)
+        return locked(self._directory / f"{instance_id}.lock", patience_seconds, wait)
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         """Keep others of ours out."""
-        return _locked(self.known_hosts.with_name("known_hosts.lock"), LOCK_SECONDS)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, patience_seconds: float, wait: Callable[[float], None] = time.sleep) -> Iterator[None]:
-    try:
-        make_directory(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_SURPRISES, 0o600)
-    except OSError as error:
-        raise FileError(f"cannot open {path}: {error.strerror}") from None
-    try:
-        gives_up_at = time.monotonic() + patience_seconds
-        while CAN_LOCK:
-            try:
-                lock(descriptor)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= gives_up_at:
-                    raise FileError(f"another process has {path} locked for too long") from None
-                wait(_LOCK_PAUSE_SECONDS)
-        yield
-    finally:
-        os.close(descriptor)
+        return locked(self.known_hosts.with_name("known_hosts.lock"), LOCK_SECONDS)
 
 
 def _read(parts: Iterable[dict[str, str | int]]) -> Iterator[Kept]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from ssmssh.errors import SsmsshError
 from ssmssh.protocol.events import DataReceived, FlagReceived
 from ssmssh.session.sides.stdio import StdioSide
 from ssmssh.session.streams import InputPump, OutputPump
@@ -108,4 +109,8 @@ class GatedSide(StdioSide):
             self._sink.put(passed)
 
     def _may_pass(self, now: float) -> bool:
-        return all(guard.may_pass(now) for guard in self._guards)
+        try:
+            return all(guard.may_pass(now) for guard in self._guards)
+        except SsmsshError:
+            self._held.clear()  # nobody will hear it, and the failure is told once
+            raise
