@@ -133,6 +133,21 @@ def test_a_log_in(client: Client, town: Sandbox) -> None:
     assert (client.directory / "ids").read_text() == f"{WEB}\n"  # and nothing of the log-in's
 
 
+def test_a_log_in_of_a_command_on_a_target(client: Client, town: Sandbox) -> None:
+    """Nothing of what could not be had before is left: the entry is of what the new credentials have found."""
+    (client.directory / "config").write_text(SSO)
+    notes = cli(client, logging_in(client, town))
+    ssh_config = client.directory / "ssh_config"
+    words = ["--config-file", str(ssh_config), "--profile", "person", "--user", "root", "--yes", "box", "web-1"]
+    with Terminal(client, "ssmssh", "host", "add", "--login", *words, columns=200) as terminal:
+        terminal.expect(b"Running: aws sso login --profile person")
+        assert terminal.wait() == 0
+    assert notes.read_text() == "['sso', 'login', '--profile', 'person']"
+    assert f"--profile person --region us-east-1 --target {WEB}" in ssh_config.read_text()
+    done = client.run("ssmssh", "host", "add", "--login", *words[:-2], "--profile", "nobody", "box", "web-1", status=2)
+    assert b"nobody" in done.stderr
+
+
 def test_nobody_is_asked_without_the_option(client: Client, town: Sandbox) -> None:
     (client.directory / "config").write_text(SSO)
     notes = cli(client, logging_in(client, town))

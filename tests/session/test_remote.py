@@ -16,6 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from ssmssh.aws.client import AwsSettings
 from ssmssh.errors import NetworkError, ProtocolError, SsmsshError, TargetError
+from ssmssh.nodes import finder as finder_module
+from ssmssh.nodes.cache import Cache
+from ssmssh.nodes.expressions import parse_expression
+from ssmssh.nodes.finder import Finder
 from ssmssh.session.caller import Caller
 from ssmssh.session.patience import OPEN_ATTEMPTS
 from ssmssh.session.remote import Connection, RemoteSession, SessionRequest
@@ -132,6 +136,43 @@ def test_nothing_is_begun_where_the_host_cannot_be_guessed(api: Api, stream: Str
     api.answers.append(ok({**STARTED, "StreamUrl": f"wss://localhost:{stream.port}/v1/data-channel/x"}))
     service(api, None, tmp_path).start().websocket.close()
     assert stream.connections == 1
+
+
+# -- by name ----------------------------------------------------------------------------------------------------------
+
+
+def listing(*ids: str) -> Answer:
+    return ok({"InstanceProperties": [{"InstanceId": each, "Name": "web-1"} for each in ids]})
+
+
+@pytest.fixture
+def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionRequest:
+    """What somebody asks for who knows a name, and that the machine is on its way."""
+    monkeypatch.setattr(finder_module, "LOOK_AGAIN_SECONDS", (0.01, 0.01))
+    finder = Finder(parse_expression("web-1"), Cache(tmp_path / "nodes"))
+    return REQUEST._replace(target="web-1", finder=finder, patience_seconds=PATIENCE_SECONDS, waits_for_target=True)
+
+
+def test_a_name_that_nobody_has_yet_is_waited_for(
+    api: Api, stream: Stream, tmp_path: Path, by_name: SessionRequest
+) -> None:
+    api.answers += [listing(), listing(), listing(REQUEST.target), ok(STARTED)]
+    ours = service(api, stream, tmp_path, request=by_name)
+    ours.start().websocket.close()
+    assert ours.description.startswith(f"{REQUEST.target} (web-1)")
+    assert [request.target.rpartition(".")[2] for request in api.requests][-2:] == [
+        "DescribeInstanceProperties",
+        "StartSession",
+    ]
+
+
+def test_waiting_for_a_name_ends_when_nobody_waits(
+    api: Api, stream: Stream, tmp_path: Path, by_name: SessionRequest
+) -> None:
+    ours = service(api, stream, tmp_path, request=by_name)
+    api.answers += [listing(), replace(listing(), after=ours.abandon)]
+    with pytest.raises(InterruptedError):
+        ours.start()
 
 
 # -- when the early connection comes to nothing ------------------------------------------------------------------------

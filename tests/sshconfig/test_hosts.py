@@ -127,6 +127,7 @@ def test_a_name_with_the_suffix_of_a_block(home: Home) -> None:
     [
         (["web"], "give TARGET, or --target"),
         (["web", ID, "--target", "ecs:x"], "give TARGET, or --target"),
+        (["web", "ecs:cluster_task_runtime"], "give --target"),
         (["web", f"{ID}.nowhere"], "'nowhere' in .* is not an AWS region"),
         (["web", f"{ID}.eu-west-1", "--region", "eu-west-2"], "says eu-west-1 and --region says eu-west-2"),
         (["web", ID, "--region", "nowhere"], "is not an AWS region"),

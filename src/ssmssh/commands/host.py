@@ -1,6 +1,7 @@
 """``ssmssh host add``, ``host remove`` and ``host list``: hosts under names of their own in the ssh config."""
 
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,9 @@ Examples:
   ssmssh host add gpu --target sagemaker-cluster:abcd1234_workers-i-0123456789abcdef0
   ssmssh host remove web-1
 """
+
+_LITERAL = re.compile(r"(?:ecs|sagemaker-[a-z]+):")
+"""How Targets begin that are no instances: of ECS Exec, and of SageMaker."""
 
 
 @click.group("host", epilog=_EXAMPLES)
@@ -134,6 +138,8 @@ def _leading_to(
 
     That says more than was typed: an editor that is started from a desktop has no ``AWS_REGION``.
     """
+    if _LITERAL.match(target):
+        raise UsageError(f"{excerpt(target, 80)} is a Target of Session Manager and names no instance", "give --target")
     typed = _target.understand_agreeing(target, profile=options.profile, region=options.region)
     if isinstance(typed, Target):
         return EntryOptions(region=typed.region, profile=typed.profile, target=typed.instance_id)

@@ -5,15 +5,14 @@ and known to the sandbox's processes and its owner's files alone. Moto's own are
 come from a generator that can be guessed, those of GetSessionToken are an example that AWS has published.
 """
 
+import base64
 import re
 import secrets
-import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ssmssh.sandbox.accounts import ACCOUNT_ID
 
-_LETTERS = string.ascii_uppercase + "234567"
 _TEMPORARY = "ASIA"
 """How the id of a temporary credential begins (IAM User Guide, "IAM identifiers")."""
 _ISSUED_KEYS = 1000
@@ -71,7 +70,7 @@ class KeyRing:
 
 def make_access_key(account_id: str = ACCOUNT_ID) -> AccessKey:
     """A credential that nobody has had."""
-    return AccessKey(_make_id(), secrets.token_urlsafe(30), secrets.token_urlsafe(90), account_id)
+    return AccessKey(_make_id(account_id), secrets.token_urlsafe(30), secrets.token_urlsafe(90), account_id)
 
 
 def reissue(body: bytes, account_id: str) -> tuple[bytes, AccessKey | None]:
@@ -94,8 +93,10 @@ def reissue(body: bytes, account_id: str) -> tuple[bytes, AccessKey | None]:
     return body, key
 
 
-def _make_id() -> str:
-    return _TEMPORARY + "".join(secrets.choice(_LETTERS) for _ in range(16))
+def _make_id(account_id: str) -> str:
+    """One with the account's number in it, where AWS's have it (`ssmssh.aws.identity`); the rest is random."""
+    number = (1 << 47 | int(account_id) << 7 | secrets.randbits(7)).to_bytes(6)
+    return _TEMPORARY + base64.b32encode(number + secrets.token_bytes(4)).decode()
 
 
 def _pattern(name: str) -> "re.Pattern[bytes]":
