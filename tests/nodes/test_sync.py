@@ -10,7 +10,7 @@ import pytest
 from ssmssh.sandbox import Instance, Sandbox
 from tests.acceptance.clients import Client, Terminal, wait_until
 from tests.complaints import Complaints
-from tests.nodes.conftest import OTHER_REGION, REGION, WEB, counting, started
+from tests.nodes.conftest import DB, OTHER_REGION, REGION, WEB, counting, started
 
 PROPERTIES, INFORMATION = "ssm:DescribeInstanceProperties", "ssm:DescribeInstanceInformation"
 EC2, STS = "ec2:DescribeInstances", "sts:GetCallerIdentity"
@@ -52,8 +52,8 @@ def sync(client: Client, *words: str, status: int = 0) -> str:
     ).stderr.decode()
 
 
-def add(client: Client, status: int = 0) -> str:
-    words = ("--yes", "--config-file", config_of(client), "mine", WEB)
+def add(client: Client, target: str = WEB, status: int = 0) -> str:
+    words = ("--yes", "--config-file", config_of(client), "mine", target)
     return client.run("ssmssh", "host", "add", *words, status=status).stderr.decode()
 
 
@@ -133,6 +133,20 @@ def test_host_add_under_every_fault(client: Client, hamlet: Sandbox, fault: str)
         add(client)
     assert calls == {}
     assert names(client) == {"mine"}
+
+
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each != "the account is not told"])
+def test_host_add_of_a_name_under_every_fault(client: Client, hamlet: Sandbox, fault: str) -> None:
+    """It writes what the name means, or nothing."""
+    faults, status, said = FAULTS[fault]
+    with hamlet.faults.during(*faults):
+        shown = add(client, "db-1", status)
+    if status:
+        assert said in shown
+        assert config_of(client).read_bytes() == USERS
+    else:
+        assert names(client) == {"mine"}
+        assert f"HostName {DB}" in config_of(client).read_text()
 
 
 def test_host_add_says_one_thing_of_a_name_that_cannot_be(client: Client) -> None:
