@@ -63,11 +63,6 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     from ssmssh.session.attempts import Attempts
     from ssmssh.session.sides.stdio import StdioSide
 
-    def say_awaited(awaited: str) -> None:
-        """For a person who sits at a terminal and sees nothing happen; for nobody else."""
-        if os.isatty(2):
-            program.say(f"waiting for {awaited}")
-
     source.start()
     sink.start()
     if not guards:
@@ -76,6 +71,10 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
         from ssmssh.session.sides.gate import GatedSide
 
         side = GatedSide(source, sink, lambda: bool(program.stop), guards)
+
+    def say_awaited(awaited: str) -> None:
+        _mention(program, f"waiting for {awaited}")
+
     Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
     return ExitStatus.DONE
 
@@ -169,6 +168,12 @@ def _add_guards(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument("--identity-file", metavar="FILE", help="push FILE.pub, and no key of ssmssh's own")
 
 
+def _mention(program: Program, sentence: str) -> None:
+    """For a person who sits at a terminal; for nobody else."""
+    if os.isatty(2):
+        program.say(sentence)
+
+
 def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wakeup) -> "HostKeyGuard":
     """What sees to it that ssh can know the host key; no network yet."""
     from ssmssh import settings
@@ -180,7 +185,7 @@ def _host_key_guard(options: "argparse.Namespace", program: Program, wakeup: Wak
         raise UsageError("--verify-host-keys is for the SSH server of an instance, and this may lead to another one")
     kept = KeptKeys(settings.state_directory(), settings.ssh_directory())
     check = HostKeyCheck(kept, options.verify_host_keys, options.host, options.port)
-    return HostKeyGuard(check, wakeup, program.warn)
+    return HostKeyGuard(check, wakeup, program.warn, lambda sentence: _mention(program, sentence))
 
 
 def _key_guard(options: "argparse.Namespace", wakeup: Wakeup) -> "PushGuard":

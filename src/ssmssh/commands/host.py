@@ -1,4 +1,7 @@
-"""``ssmssh host add``, ``host remove`` and ``host list``: hosts under names of their own in the ssh config."""
+"""``ssmssh host add``, ``host remove`` and ``host list``: hosts under names of their own in the ssh config.
+
+``host trust``, which is about their keys, is in `_trust`.
+"""
 
 import functools
 import re
@@ -8,6 +11,7 @@ from pathlib import Path
 import click
 
 from ssmssh.commands import _config, _doubts, _options, _target
+from ssmssh.commands._trust import trust
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.nodes.choice import Choose
 from ssmssh.sshconfig import hosts, script
@@ -25,6 +29,7 @@ Examples:
   ssmssh host add build tag:Role=build --choose newest --region eu-west-1
   ssmssh host add gpu --target sagemaker-cluster:abcd1234_workers-i-0123456789abcdef0
   ssmssh host remove web-1
+  ssmssh host trust web-1
 """
 
 _LITERAL = re.compile(r"(?:ecs|sagemaker-[a-z]+):")
@@ -34,6 +39,9 @@ _LITERAL = re.compile(r"(?:ecs|sagemaker-[a-z]+):")
 @click.group("host", epilog=_EXAMPLES)
 def host() -> None:
     """Keep hosts under names of your own in the ssh config, for editors and for your fingers."""
+
+
+host.add_command(trust)
 
 
 @host.command("add")

@@ -52,9 +52,19 @@ class HostKeyCheck:
         self._policy = policy
         self._host, self._port = host, port
         self._record = Record()
+        self._trust = ""
         self.instance_id = ""
         self.moved_from: str | None = None
         self.trouble: SsmsshError | None = None
+
+    @property
+    def notice(self) -> str:
+        """What is said once of a name that leads to another instance now; empty if it does not."""
+        if self.moved_from is None:
+            return ""
+        return (
+            f"{self._host} leads to {self.instance_id} now and has led to {self.moved_from}: other host keys are right"
+        )
 
     @property
     def patience_seconds(self) -> float:
@@ -68,6 +78,8 @@ class HostKeyCheck:
             FileError: What ssh would find there cannot be told, and `ENFORCE` rests on it.
         """
         self.instance_id = instance_id
+        profile_option = client.context("").profile_option
+        self._trust = f"ssmssh host trust --region {client.region}{profile_option} {instance_id}"
         record = self._kept.record(instance_id)
         try:
             if not record.verified:
@@ -99,17 +111,23 @@ class HostKeyCheck:
             _log.warning("that is not noted: %s", error)
         offered = _described(key, next((kept.since for kept in seen if kept.key == key), now))
         if record.verified:
-            return _changed(instance_id, offered, f"Known is {_vouched(record.verified, key)}")
+            return self._changed(offered, f"Known is {_vouched(record.verified, key)}")
         why = self.trouble or NetworkError("AWS has not said in time what its keys are", "connect again")
         if self._policy == ENFORCE:
             return f"The host key of {instance_id} is not verified, so ssh refuses {offered}: {why}"
         before = [kept for kept in seen if kept.key.algorithm == key.algorithm]
         if before and all(kept.key != key for kept in before):
             last = _described(before[-1].key, before[-1].since)
-            return _changed(
-                instance_id, offered, f"Before it was {last}. Nobody has vouched for either: {why.sentence}"
-            )
+            return self._changed(offered, f"Before it was {last}. Nobody has vouched for either: {why.sentence}")
         return ""
+
+    def _changed(self, offered: str, known: str) -> str:
+        unless = "" if self._policy == ENFORCE else ", unless your own known_hosts has it"
+        return (
+            f"The host key of {self.instance_id} is another one than before, so ssh refuses it{unless}. The server "
+            f"offers {offered}. {known}. Either the machine was set up anew or given other keys, or somebody sits in "
+            f"between. If you know why, accept it with: {self._trust}"
+        )
 
     def _tell_ssh(self) -> None:
         strictly = self._policy == ENFORCE
@@ -126,14 +144,6 @@ class HostKeyCheck:
             obtained = obtain(client, instance_id, patience_seconds=gives_up_at - time.monotonic(), wait=wait)
             _log.info("%d host keys of %s through %s", len(obtained.keys), instance_id, obtained.way)
             return self._kept.vouch(instance_id, obtained.keys, obtained.way, int(time.time()))
-
-
-def _changed(instance_id: str, offered: str, known: str) -> str:
-    return (
-        f"The host key of {instance_id} is another one than before, so it is refused. The server offers {offered}. "
-        f"{known}. Either the machine was set up anew or given other keys, or somebody sits in between. "
-        f"If you know why, accept it with: ssmssh host trust {instance_id}"
-    )
 
 
 def _described(key: HostKey, since: int) -> str:

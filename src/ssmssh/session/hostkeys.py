@@ -29,12 +29,17 @@ class HostKeyGuard:
         check: Of this connection.
         wakeup: Of the loop.
         say: Is told what a person should know: before ssh sees the key that it is about.
+        mention: Is told what somebody who looks may want to know.
     """
 
-    def __init__(self, check: HostKeyCheck, wakeup: Wakeup, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, check: HostKeyCheck, wakeup: Wakeup, say: Callable[[str], None], mention: Callable[[str], None]
+    ) -> None:
         self._check = check
         self._wakeup = wakeup
         self._say = say
+        self._mention = mention
+        self._has_mentioned = False
         self._offered = OfferedKeys()
         self._asked: tuple[str, Background[None]] | None = None
         self._noting: list[Background[str]] = []
@@ -64,8 +69,11 @@ class HostKeyGuard:
         asking = self._asked[1]
         if not asking.is_done and now < self._asked_until:
             return False
-        if asking.is_done:
+        if asking.is_done and not self._has_mentioned:
+            self._has_mentioned = True
             asking.result()
+            if self._check.notice:
+                self._mention(self._check.notice)
         while self._noting:
             if not self._noting[0].is_done:
                 return now >= self._noted_until
