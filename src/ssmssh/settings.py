@@ -22,8 +22,9 @@ APPLICATION = "ssmssh"
 DEFAULT_DOCUMENT = "AWS-StartSSHSession"
 """The session document, where nobody names one."""
 
-PUSH_WAYS = ("instance-connect",)
-"""How a public key comes to an instance: through EC2 Instance Connect."""
+PUSH_WAYS = ("instance-connect", "run-command", "only-run-command")
+"""How a public key comes to an instance: through EC2 Instance Connect; the same, or through Run Command where that
+cannot be; or through Run Command alone."""
 
 HOST_KEY_POLICIES = ("accept-new", "enforce")
 """What ssh does with a host key that AWS does not vouch for: take it if it is the first, or refuse it."""

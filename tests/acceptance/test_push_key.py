@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ssmssh.nodes.keypush import command_for
+from ssmssh.nodes.pushedkey import own_key
 from ssmssh.sandbox import Instance, Sandbox
-from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, PATIENCE_SECONDS, Client
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, PATIENCE_SECONDS, Client, wait_until
+from tests.sandbox.client import aws_client
 
 STOPPED = "i-00000000000000002"
 USER = pwd.getpwuid(os.geteuid()).pw_name
@@ -42,7 +45,7 @@ def pushes(box: Sandbox) -> int:
 def configured(client: Client, *words: str) -> Path:
     """The config that ``install-config`` writes, and nothing else."""
     config = client.directory / "config"
-    client.run("ssmssh", "install-config", "--yes", "--config-file", config, "--push-key", *words)
+    client.run("ssmssh", "install-config", "--yes", "--config-file", config, *(words or ("--push-key",)))
     with config.open("a") as file:
         file.write(f"Host *\n    UserKnownHostsFile {client.directory}/known\n    StrictHostKeyChecking accept-new\n")
     return config
@@ -99,7 +102,7 @@ def made(client: Client, kind: str, bits: str = "") -> Path:
 @pytest.mark.parametrize(("kind", "bits"), [("ed25519", ""), ("rsa", "2048")])
 def test_a_key_of_the_users(client: Client, box: Sandbox, kind: str, bits: str) -> None:
     path = made(client, kind, bits)
-    config, before = configured(client, "--identity-file", str(path)), pushes(box)
+    config, before = configured(client, "--push-key", "--identity-file", str(path)), pushes(box)
     assert client.run(*ssh(config)).stdout == b"in\n"
     assert pushes(box) == before + 1
 
@@ -126,6 +129,7 @@ def test_refused(client: Client, box: Sandbox) -> None:
         told = line(client, ssh(config))
         verbose = client.run(*ssh(config, "-v"), status=255).stderr
     assert re.search(rf"Cannot push a key for {USER} to {EC2_HOST} .*; ask for {ACTION} on arn:", told)
+    assert "; or allow --push-key=run-command, which" in told
     assert b"kex_exchange_identification: banner line 0: ssmssh-proxy: Cannot push a key" in verbose
     assert client.run(*ssh(config)).stdout == b"in\n", "a refusal is not remembered"
 
@@ -176,4 +180,75 @@ def test_without_a_log_in_name_it_is_refused(client: Client) -> None:
     ],
 )
 def test_kinds_of_keys_that_cannot_be_pushed(client: Client, kind: str, bits: str, words: str) -> None:
-    assert words in line(client, ssh(configured(client, "--identity-file", str(made(client, kind, bits)))))
+    assert words in line(
+        client, ssh(configured(client, "--push-key", "--identity-file", str(made(client, kind, bits))))
+    )
+
+
+SEND_COMMAND = "ssm:SendCommand"
+MINE = b"# mine\nssh-rsa AAAA somebody's"
+
+
+@pytest.fixture
+def authorized_keys(box: Sandbox) -> Iterator[Path]:
+    """The file on the instance, with lines in it that are somebody's and must stay."""
+    path = box.directory / "home" / ".ssh" / "authorized_keys"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_bytes(MINE)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize(("host", "fault"), [(HYBRID_HOST, ""), (EC2_HOST, f"deny:{ACTION}")])
+def test_through_run_command(client: Client, box: Sandbox, authorized_keys: Path, host: str, fault: str) -> None:
+    config, before = configured(client, "--push-key", "run-command"), box.count_calls(SEND_COMMAND)
+    with box.faults.during(*([fault] if fault else [])):
+        started = [client.start(*ssh(config, host=host)) for _ in range(3)]
+        for process in started:
+            output, errors = process.communicate(timeout=2 * PATIENCE_SECONDS)
+            assert (process.returncode, output) == (0, b"in\n"), errors
+    assert box.count_calls(SEND_COMMAND) == before + 1
+    assert re.fullmatch(rb'expiry-time="\d{14}" ssh-ed25519 \S+ ssmssh-push\n' + MINE, authorized_keys.read_bytes())
+
+
+def test_a_key_that_run_command_has_written_opens_nothing_after_its_time(
+    client: Client, box: Sandbox, authorized_keys: Path
+) -> None:
+    """Whoever had it written may be gone by then; the next push takes its line away."""
+    config = configured(client, "--push-key", "only-run-command")
+    script = command_for(USER, own_key(box.directory / "ssh")).replace("'120'", "'3'", 1)
+    aws_client(box, "ssm").send_command(
+        InstanceIds=[HYBRID_HOST], DocumentName="AWS-RunShellScript", Parameters={"commands": script.splitlines()}
+    )
+    wait_until(lambda: authorized_keys.read_bytes() != MINE, "the key to be written")
+    written = authorized_keys.read_bytes()
+    assert re.fullmatch(rb'expiry-time="\d{14}" ssh-ed25519 \S+ ssmssh-push\n' + MINE, written)
+    bare = ["ssh", "-o", "ProxyCommand=ssmssh-proxy %h %p", *ssh(config)[1:]]
+
+    def is_let_in() -> bool:
+        process = client.start(*bare)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0 or b"Permission denied (publickey" in errors, errors
+        return process.returncode == 0
+
+    wait_until(lambda: not is_let_in(), "the key to open nothing any more")
+    assert authorized_keys.read_bytes() == written
+    assert client.run(*ssh(config, host=HYBRID_HOST)).stdout == b"in\n"
+    renewed = authorized_keys.read_bytes()
+    assert renewed != written
+    assert re.fullmatch(rb'expiry-time="\d{14}" ssh-ed25519 \S+ ssmssh-push\n' + MINE, renewed)
+
+
+def test_what_run_command_refuses_is_said(client: Client, box: Sandbox, authorized_keys: Path) -> None:
+    config = configured(client, "--push-key", "run-command")
+    with box.faults.during(f"deny:{SEND_COMMAND}"):
+        told = line(client, ssh(config, host=HYBRID_HOST))
+    assert re.search(rf"not authorized to perform: {SEND_COMMAND}.*EC2 Instance Connect knows EC2 instances only", told)
+    assert f"; ask for {SEND_COMMAND} on " in told
+    assert "'Kim' is no user name for Run Command" in line(client, ssh(config, "-l", "Kim", host=HYBRID_HOST))
+    authorized_keys.unlink()
+    authorized_keys.symlink_to(client.directory / "elsewhere")
+    told = line(client, ssh(config, host=HYBRID_HOST))
+    assert "the command ended as Failed: " in told
+    assert "authorized_keys is a link" in told
+    assert not (client.directory / "elsewhere").exists()

@@ -32,6 +32,9 @@ MAX_OUTPUT_CHARACTERS = 24_000
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 1.0
 
+_AGENTS_WORDS = "failed to run commands: "
+"""With which the agent tells a script's status, behind what the script itself has said."""
+
 _UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 
 
@@ -88,7 +91,8 @@ def run_script(
         if status == "Success":
             return str(answer.get("StandardOutputContent", ""))[:MAX_OUTPUT_CHARACTERS]
         if status not in _UNDER_WAY:
-            said = str(answer.get("StandardErrorContent", "")).strip().splitlines()
+            errors = str(answer.get("StandardErrorContent", "")).strip().splitlines()
+            said = [line for line in errors if not line.startswith(_AGENTS_WORDS)]
             details = str(answer.get("StatusDetails", status))
             raise TargetError(
                 context.sentence(f"the command ended as {details}{f': {said[-1][:200]}' if said else ''}")

@@ -1,31 +1,49 @@
-"""A key is brought to an instance before ssh offers it there: through EC2 Instance Connect.
+"""A key is brought to an instance before ssh offers it there: through EC2 Instance Connect, else through Run Command.
 
-AWS checks the key, the instance keeps nothing, and one call is all. The service knows EC2 instances only (``i-...``),
-and needs a permission of its own. Whether an image takes part in it at all nobody is told: a push to one that does not
-succeeds, and opens nothing.
+Instance Connect is the better way: AWS checks the key, the instance keeps nothing, and one call is all. It knows EC2
+instances only (``i-...``), and needs a permission of its own. Whether an image takes part in it at all nobody is told:
+a push to one that does not succeeds, and opens nothing.
+
+Where it cannot be and the user allows it, Run Command has a script of ours write the key into the user's file on the
+instance, with a time at which it ends (``authorize.sh``).
 """
 
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssmssh.aws.identity import identity_of
 from ssmssh.aws.instanceconnect import send_ssh_public_key
-from ssmssh.errors import TargetError, UsageError
+from ssmssh.aws.runcommand import run_script
+from ssmssh.errors import AccessDeniedError, SsmsshError, TargetError, UsageError
 from ssmssh.nodes.pushedkey import own_key, public_half, rsa_bits
 from ssmssh.nodes.pushes import Push, Pushes
+from ssmssh.target import excerpt, is_instance_id
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
     from ssmssh.nodes.hostkeys import HostKey
 
-PATIENCE_SECONDS = {"instance-connect": 5.0}
+PATIENCE_SECONDS = {"instance-connect": 5.0, "run-command": 10.0, "only-run-command": 10.0}
 """For a push to be answered, and to hold the server's first byte for it, by the way it takes: a call of the API takes
-no longer."""
+no longer than the first. A command takes two seconds; clients that wait for 10 s in all may leave before the second."""
+
+RUN_COMMAND_SECONDS = 120
+"""For which a key is good that Run Command has written: the log-in may come a while after the command has ended."""
 
 RSA_BITS = (0, 2048, 4096)
 """Lengths of RSA keys that Instance Connect takes (User Guide, "Create a key pair"); 0 stands for other kinds. Not
 among them is what ssh-keygen makes unasked, 3072."""
+
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+"""For Run Command: what useradd(8) takes by default. Nothing else comes near a shell."""
+
+_log = logging.getLogger(__name__)
+_ALLOW = "allow --push-key=run-command, which writes it into the user's authorized_keys for two minutes"
+_WHY_NOT = (AccessDeniedError, TargetError, UsageError)
+"""What Instance Connect is refused with where Run Command may do it."""
 
 
 class KeyPush(NamedTuple):
@@ -71,6 +89,28 @@ class KeyPush(NamedTuple):
         patience_seconds: float,
         wait: Callable[[float], None],
     ) -> None:
+        if self.way == "only-run-command":
+            self._through_run_command(client, target, key, patience_seconds, wait)
+            return
+        try:
+            self._through_instance_connect(client, target, key, patience_seconds, wait)
+        except _WHY_NOT as error:
+            if self.way == "instance-connect":
+                raise type(error)(error.sentence, f"{error.hint}; or {_ALLOW}") from None
+            _log.info("through Run Command, since: %s", error)
+            try:
+                self._through_run_command(client, target, key, patience_seconds, wait)
+            except SsmsshError as second:
+                raise type(second)(f"{second.sentence} (and before: {error.sentence})", second.hint) from None
+
+    def _through_instance_connect(
+        self,
+        client: "AwsClient",
+        target: str,
+        key: "HostKey",
+        patience_seconds: float,
+        wait: Callable[[float], None],
+    ) -> None:
         if not target.startswith("i-"):
             raise TargetError(
                 f"Cannot push a key to {target}: EC2 Instance Connect knows EC2 instances only",
@@ -82,3 +122,33 @@ class KeyPush(NamedTuple):
                 "name another one in --identity-file, or none: ssmssh has one of its own",
             )
         send_ssh_public_key(client, target, self.user, key.text, patience_seconds=patience_seconds, wait=wait)
+
+    def _through_run_command(
+        self,
+        client: "AwsClient",
+        target: str,
+        key: "HostKey",
+        patience_seconds: float,
+        wait: Callable[[float], None],
+    ) -> None:
+        if not is_instance_id(target):
+            raise TargetError(f"Cannot push a key to {target}: Run Command knows instances only", "put a key there")
+        run_script(
+            client, target, command_for(self.user, key), f"push a key for {self.user} to",
+            patience_seconds=patience_seconds, wait=wait,
+        )  # fmt: skip
+
+
+def command_for(user: str, key: "HostKey") -> str:
+    """The script that lets `key` log in as `user` for `RUN_COMMAND_SECONDS`; UsageError for a name that it cannot take.
+
+    What is put in front of the script's own text are words that no shell acts upon: the name as `USER` has it, and the
+    key made of its parsed parts, in Base64.
+    """
+    if not USER.fullmatch(user):
+        raise UsageError(
+            f"{excerpt(user, 40)} is no user name for Run Command", "small letters, digits, _ and -, at most 32"
+        )
+    words = {"user": user, "key": key.text, "seconds": str(RUN_COMMAND_SECONDS)}
+    assigned = "".join(f"{name}='{value}'\n" for name, value in words.items())
+    return assigned + Path(__file__).with_name("authorize.sh").read_text("ascii")
