@@ -41,6 +41,23 @@ def test_calls(city: Sandbox, ids: set[str], tmp_path: Path, words: Sequence[str
     assert all(calls[action] <= number for action, number in most.items()), calls
 
 
+def test_calls_by_a_tag_of_hybrid_nodes(city: Sandbox, ids: set[str], tmp_path: Path) -> None:
+    """One more for each fifty nodes that have the tag, and none is left out."""
+    having = {
+        each.instance_id
+        for each in city.instances
+        if each.instance_id in ids and each.all_tags.get("Environment") == "production"
+    }
+    client = Client(city.environment, tmp_path)
+    with counting(city) as calls:
+        listed = client.run("ssmssh", "list", "-q", "--profile", "sandbox", "tag:Environment=production").stdout
+    client.close()
+    assert set(listed.decode().split()) == having
+    assert any(each.startswith("mi-") for each in having)
+    assert calls.pop("ssm:DescribeInstanceInformation") <= -(-len(having) // 50)
+    assert sum(calls.values()) <= 11
+
+
 def test_calls_with_every_third_refused_and_every_second_page_empty(
     city: Sandbox, ids: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

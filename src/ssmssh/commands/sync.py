@@ -12,7 +12,7 @@ from ssmssh.aws.identity import account_of
 from ssmssh.aws.pages import Pager
 from ssmssh.commands import _config, _doubts, _options
 from ssmssh.commands._places import Places, find_places, place_options
-from ssmssh.commands._reports import failures_of
+from ssmssh.commands._reports import doubt_of, failures_of
 from ssmssh.commands._synced import Found, Wish
 from ssmssh.errors import ExitStatus, SsmsshError
 from ssmssh.nodes.filters import parse_filters
@@ -80,7 +80,7 @@ def sync(
     for doubt in _doubts.about_options(wish.options):
         click.echo(visible(f"Note: {doubt}."), err=True)
     places = find_places(profile, region, all_regions=all_regions, endpoint_url=endpoint_url, login=login)
-    found, failures = _listed(places, wish)
+    found, failures, unjudged = _listed(places, wish)
     if not found:
         raise failures[0]
     for line in dict.fromkeys(map(str, failures)):
@@ -96,11 +96,13 @@ def sync(
     )
     if not (dry_run or check):
         _config.compile_program()
-    return failures[0].exit_status if failures else status
+    if failures:
+        return failures[0].exit_status
+    return unjudged.exit_status if unjudged else status
 
 
-def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError]]:
-    """What there is, and what has failed; what is missing is said."""
+def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError], SsmsshError | None]:
+    """What there is, what has failed, and why it is not known what passes, if it is not; what is missing is said."""
     survey = Survey(places.clients, wish.filters, with_ec2=wish.template.needs_tags, with_all=True)
     nodes: dict[tuple[str | None, str], list[Node]] = {}
     for page in survey:
@@ -124,7 +126,7 @@ def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError]]
         account = accounts[client.profile]
         there = nodes.get((client.profile, client.region), [])
         found.append(Found(account, client.region, there, outcome.is_complete and bool(account)))
-    return found, failures
+    return found, failures, doubt_of(survey)
 
 
 def _vscode_settings(entries: Iterable[Entry], found: Iterable[Found]) -> dict[str, object]:
