@@ -1,7 +1,7 @@
 """What EC2 knows of machines: tags, addresses, states; and which regions an account has."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ssmssh.aws.pages import Item, Pager
 
@@ -52,6 +52,22 @@ def console_output(pager: Pager, instance_id: str) -> str:
     """
     answer = pager.call("ec2", "get_console_output", "read the console output", InstanceId=instance_id)
     return str(answer.get("Output") or "")  # out of Base64 already: a handler of botocore's
+
+
+def image_names(pager: Pager, image_ids: Iterable[str]) -> dict[str, str]:
+    """The names of images, by their ids; of one that was deregistered, or made private, there is none. Blocks.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    names: dict[str, str] = {}
+    ids = sorted(image_ids)
+    for start in range(0, len(ids), VALUES_PER_FILTER):
+        # By a filter: an id in the call's list that is no image's any more would fail it for all.
+        given = [{"Name": "image-id", "Values": ids[start : start + VALUES_PER_FILTER]}]
+        answer = pager.call("ec2", "describe_images", "look at the images", Filters=given)
+        names |= {image["ImageId"]: image.get("Name", "") for image in answer.get("Images", [])}
+    return names
 
 
 def start_instance(pager: Pager, instance_id: str) -> None:

@@ -40,7 +40,7 @@ OPERATIONS = (
 """The operations of the ``ssm`` service that clients with this data have."""
 
 OTHER_OPERATIONS = {
-    "ec2": ("DescribeInstances", "DescribeRegions", "GetConsoleOutput", "StartInstances"),
+    "ec2": ("DescribeImages", "DescribeInstances", "DescribeRegions", "GetConsoleOutput", "StartInstances"),
     "autoscaling": ("DescribeAutoScalingGroups",),
     "ec2-instance-connect": ("SendSSHPublicKey",),
 }
@@ -49,9 +49,10 @@ OTHER_OPERATIONS = {
 EC2_MEMBERS = {
     "Reservation": ("Instances", "OwnerId"),
     "Instance": (
-        *("InstanceId", "State", "LaunchTime", "Platform", "Tags"),
+        *("InstanceId", "ImageId", "State", "LaunchTime", "Platform", "Tags"),
         *("PrivateIpAddress", "PublicIpAddress", "PrivateDnsName", "PublicDnsName", "NetworkInterfaces"),
     ),
+    "Image": ("ImageId", "Name"),
     "InstanceNetworkInterface": ("PrivateIpAddresses", "Ipv6Addresses"),
     "InstancePrivateIpAddress": ("PrivateIpAddress",),
 }

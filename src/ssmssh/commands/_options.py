@@ -51,7 +51,7 @@ def section_options(function: Any) -> Any:
     """What a section says, but for who calls."""
     return with_options(
         function,
-        click.option("--user", metavar="USER", help="User to log in as."),
+        click.option("--user", metavar="USER", help="User to log in as; auto finds it out, for single instances."),
         click.option("--document-name", metavar="NAME", help="Session document.  [default: AWS-StartSSHSession]"),
         click.option("--reason", metavar="TEXT", help="Reason that sessions are started with, for the audit log."),
         click.option("--identity-file", metavar="FILE", help="Private key to offer."),

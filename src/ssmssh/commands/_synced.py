@@ -10,6 +10,7 @@ only ``web`` because somebody asks for production.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ssmssh.nodes.filters import Filters
@@ -46,11 +47,12 @@ class _Listed(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What the command line says about entries."""
+    """What the command line says about entries; `users` says whom to log in as, by id, if that was to be found out."""
 
     filters: Filters
     template: Template
     options: EntryOptions
+    users: Mapping[str, str] | None = None
 
     def edited(self, there: Sequence[Entry], free: Free, found: Sequence[Found]) -> Edited:
         """What is to be in the block that has the entries `there`, by what was `found`. As `hosts.Edit`."""
@@ -69,7 +71,8 @@ class Wish(NamedTuple):
                 refused.append(f"{key} in {place.region}, Name {called}: {reason}")
                 continue
             leading = EntryOptions(profile=each.profile, region=place.region, target=key, account=place.account)
-            entries.append(Entry(name, self.options.changed_by(leading)))
+            user = None if self.users is None else self.users.get(key, "")
+            entries.append(Entry(name, self.options.changed_by(replace(leading, user=user))))
         return Edited(sorted(entries, key=lambda entry: entry.name), tuple(refused))
 
     def _names(

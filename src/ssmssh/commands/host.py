@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ssmssh.commands import _config, _doubts, _options, _target
+from ssmssh.commands._loginusers import AUTO, user_of
 from ssmssh.commands._trust import trust
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.nodes.choice import Choose
@@ -82,6 +83,8 @@ def add(
     if (target is None) == (literal is None):
         raise UsageError("give TARGET, or --target with what Session Manager calls one", "see: ssmssh host add --help")
     if target is None:
+        if options.user == AUTO:
+            raise UsageError("--user auto is for an instance, and not for --target", "give --user NAME")
         options = options.changed_by(EntryOptions(target=check_literal(literal or "")))
     else:
         options = options.changed_by(_leading_to(target, options, earlier, choose=choose, login=login, wait=wait))
@@ -149,7 +152,8 @@ def _leading_to(
     if _LITERAL.match(target):
         raise UsageError(f"{excerpt(target, 80)} is a Target of Session Manager and names no instance", "give --target")
     typed = _target.understand_agreeing(target, profile=options.profile, region=options.region)
-    if isinstance(typed, Target):
+    finds_user = options.user == AUTO
+    if isinstance(typed, Target) and not finds_user:
         return EntryOptions(region=typed.region, profile=typed.profile, target=typed.instance_id)
     before = earlier.options if earlier else EntryOptions()
     given = _target.TargetOptions(
@@ -165,7 +169,8 @@ def _leading_to(
     )
     reached = _target.reach(target, given, is_lasting=True)
     client = reached.caller.client
-    return EntryOptions(region=client.region, profile=client.profile, target=reached.instance_id)
+    user = user_of(client, reached.instance_id) if finds_user else None
+    return EntryOptions(region=client.region, profile=client.profile, target=reached.instance_id, user=user)
 
 
 def _added(there: Sequence[Entry], free: Free, *, name: str, options: EntryOptions, reset: bool) -> Edited:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ssmssh.commands import _config, _doubts, _options
+from ssmssh.commands._loginusers import refuse_for_patterns
 from ssmssh.errors import ExitStatus
 from ssmssh.sshconfig import install, script
 from ssmssh.sshconfig.diff import visible
@@ -52,6 +53,7 @@ def install_config(
     Shows the change, asks, and lets ssh prove it before anything is written.
     """
     options = _options.chosen_options(chosen, BlockOptions)
+    refuse_for_patterns(options.user)
     where = _config.place(config_file)
     job = install.Installation(name, options, reset, script.find(), _config.is_target)
     text = install.intended(job, where)

@@ -2,7 +2,8 @@
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from ssmssh.aws.identity import account_of
 from ssmssh.aws.pages import Pager
 from ssmssh.commands import _config, _doubts, _options
+from ssmssh.commands._loginusers import AUTO, users_of
 from ssmssh.commands._places import Places, find_places, place_options
 from ssmssh.commands._reports import doubt_of, failures_of
 from ssmssh.commands._synced import Found, Wish
@@ -79,12 +81,16 @@ def sync(
     wish = Wish(parse_filters(filters), parse_template(name_template), _options.chosen_options(chosen, EntryOptions))
     for doubt in _doubts.about_options(wish.options):
         click.echo(visible(f"Note: {doubt}."), err=True)
+    if finds_users := wish.options.user == AUTO:
+        wish = wish._replace(options=replace(wish.options, user=None), users={})
     places = find_places(profile, region, all_regions=all_regions, endpoint_url=endpoint_url, login=login)
     found, failures, unjudged = _listed(places, wish)
     if not found:
         raise failures[0]
     for line in dict.fromkeys(map(str, failures)):
         click.echo(visible(f"ssmssh: {line}"), err=True)
+    if finds_users:
+        wish = wish._replace(users=_users(places, found))
     edit = functools.partial(wish.edited, found=found)
     job = HostsJob(SYNC, edit, include, script.find(), _config.is_target)
     where = _config.place(config_file)
@@ -103,7 +109,8 @@ def sync(
 
 def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError], SsmsshError | None]:
     """What there is, what has failed, and why it is not known what passes, if it is not; what is missing is said."""
-    survey = Survey(places.clients, wish.filters, with_ec2=wish.template.needs_tags, with_all=True)
+    with_ec2 = wish.template.needs_tags or wish.users is not None
+    survey = Survey(places.clients, wish.filters, with_ec2=with_ec2, with_all=True)
     nodes: dict[tuple[str | None, str], list[Node]] = {}
     for page in survey:
         for node in page:
@@ -127,6 +134,21 @@ def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError],
         there = nodes.get((client.profile, client.region), [])
         found.append(Found(account, client.region, there, outcome.is_complete and bool(account)))
     return found, failures, doubt_of(survey)
+
+
+def _users(places: Places, found: Iterable[Found]) -> Mapping[str, str]:
+    """Whom to log in as, by instance id."""
+    nodes: dict[tuple[str | None, str], list[Node]] = {}
+    for each in found:
+        for node in each.nodes:
+            nodes.setdefault((node.profile, node.region), []).append(node)
+    users: dict[str, str] = {}
+    for client in places.clients:
+        users |= users_of(client, nodes.get((client.profile, client.region), []))
+    unknown = sum(node.instance_id not in users for there in nodes.values() for node in there if node.is_managed)
+    if unknown:
+        click.echo(f"Note: whom to log in as on {unknown} instances is not known; they have no User.", err=True)
+    return users
 
 
 def _vscode_settings(entries: Iterable[Entry], found: Iterable[Found]) -> dict[str, object]:

@@ -58,6 +58,7 @@ class Node:
         computer_name: What the machine says it is called: to be shown, and never to be found by, because who is root on
             one machine can call it by the name of another.
         other_addresses: Further addresses of its interfaces, IPv6 among them.
+        image_id: Of the AMI that it was launched from.
         state: EC2's: ``running``, ``stopped`` ...
         launched: When it was started; for a hybrid node, registered.
         autoscaling_group: The group it belongs to.
@@ -86,6 +87,7 @@ class Node:
     public_dns_name: str = ""
     computer_name: str = ""
     other_addresses: tuple[str, ...] = ()
+    image_id: str = ""
     state: str = ""
     launched: float | None = None
     autoscaling_group: str = ""

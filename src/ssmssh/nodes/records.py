@@ -27,6 +27,7 @@ class Ec2Record(NamedTuple):
 
     tags: Mapping[str, str]
     account_id: str
+    image_id: str
     state: str
     launched: float | None
     platform_type: str
@@ -73,6 +74,7 @@ def ec2_record(item: _Item) -> Ec2Record:
     return Ec2Record(
         tags={tag["Key"]: tag.get("Value", "") for tag in item.get("Tags", []) if "Key" in tag},
         account_id=_text(item, "OwnerId"),
+        image_id=_text(item, "ImageId"),
         state=_text(item.get("State", {}), "Name"),
         launched=_seconds(item, "LaunchTime"),
         platform_type="Windows" if _text(item, "Platform").lower() == "windows" else "",
@@ -91,6 +93,7 @@ def complete(node: Node, record: Ec2Record) -> Node:
         name=record.tags.get(NAME_TAG, ""),
         tags=record.tags,
         account_id=record.account_id or node.account_id,
+        image_id=record.image_id,
         state=record.state or node.state,
         launched=record.launched or node.launched,
         platform_type=node.platform_type or record.platform_type,

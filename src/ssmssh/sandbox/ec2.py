@@ -61,6 +61,8 @@ class Ec2Calls:
             return self._describe_regions(call)
         if call.action == "GetConsoleOutput":
             return self._get_console_output(call)
+        if call.action == "DescribeImages":
+            return self._describe_images(call)
         if call.action == "StartInstances":
             return self._start_instances(call)
         return None
@@ -105,6 +107,22 @@ class Ec2Calls:
         elif instance.age_seconds >= console.QUIET_SECONDS:
             content["output"] = console.output(instance, self._host_keys, now)
         return call.answer(content, _NAMESPACE)
+
+    def _describe_images(self, call: QueryCall) -> Response:
+        images = {each.image_id: each.image for each in self._inventory.at(call.place) if each.is_ec2}
+        ids = call.texts("ImageId")
+        if missing := sorted(set(ids) - set(images)):
+            raise ApiError("InvalidAMIID.NotFound", f"The image id '[{missing[0]}]' does not exist")
+        wanted = set(ids or images)
+        for key, values in call.filters("Filter", "Value"):
+            if key != "image-id":
+                raise _no_filter(key)
+            wanted &= set(values)
+        rows: list[Value] = [
+            {"imageId": each, "name": images[each], "imageState": "available", "isPublic": "true"}
+            for each in sorted(wanted)
+        ]
+        return call.answer({"imagesSet": rows}, _NAMESPACE)
 
     def _start_instances(self, call: QueryCall) -> Response:
         ids = call.texts("InstanceId")
@@ -194,7 +212,7 @@ def _instance(instance: Instance, now: dt.datetime) -> Value:
     launched_at = now - dt.timedelta(seconds=instance.age_seconds)
     row: dict[str, Value] = {
         "instanceId": instance.instance_id,
-        "imageId": "ami-0123456789abcdef0",
+        "imageId": instance.image_id,
         "instanceState": _state(instance.state),
         "privateDnsName": "".join(_private(instance, instance.private_host_name)),
         "dnsName": instance.public_host_name if _has_addresses(instance) else "",

@@ -44,6 +44,7 @@ class Instance:
         state: EC2's.
         age_seconds: How long before the question it was launched, or registered.
         group: The name of its auto scaling group; empty: none.
+        image_name: The name of its AMI; empty: one of Debian's.
         instance_connect: Whether its image has the far side of EC2 Instance Connect.
     """
 
@@ -68,6 +69,7 @@ class Instance:
     state: str = "running"
     age_seconds: float = DAY_SECONDS
     group: str = ""
+    image_name: str = ""
     instance_connect: bool = True
 
     @property
@@ -127,6 +129,16 @@ class Instance:
             return self.dns_name
         domain = "compute-1" if self.region == "us-east-1" else f"{self.region}.compute"
         return f"ec2-{self.public_address.replace('.', '-')}.{domain}.amazonaws.com"
+
+    @property
+    def image_id(self) -> str:
+        """The id of its AMI, one for each name."""
+        return f"ami-{zlib.crc32(self.image.encode()):017x}"
+
+    @property
+    def image(self) -> str:
+        """The name of its AMI."""
+        return self.image_name or "debian-12-amd64-20260601-2130"
 
     @property
     def reported_name(self) -> str:
