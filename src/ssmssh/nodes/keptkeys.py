@@ -193,13 +193,18 @@ class KeptKeys:
             return None
         except OSError as error:
             raise self._unusable(error.strerror or "it is no file") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_KNOWN_HOSTS_BYTES:
                 raise self._unusable("it is no file, or too large to be what ssmssh has written")
             if CAN_TELL_OWNER and not is_own(status):
                 raise self._unusable("others can write it")
-            return file.read(MAX_KNOWN_HOSTS_BYTES)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_KNOWN_HOSTS_BYTES)
+        except OSError as error:
+            raise self._unusable(error.strerror or "it cannot be read") from None
+        finally:
+            os.close(descriptor)
 
     def _replace_known_hosts(self, text: bytes) -> None:
         """Put `text` there in one step, for this user only: `mkstemp` makes files of mode 0600."""
