@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ssmssh.errors import FileError, TargetError
-from ssmssh.nodes import hostkeycheck
+from ssmssh.nodes import hostkeycheck, obtaining
 from ssmssh.nodes.hostkeycheck import ACCEPT_NEW, ENFORCE, HostKeyCheck
 from ssmssh.nodes.hostkeys import HostKey
 from ssmssh.nodes.keptkeys import KeptKeys
@@ -47,7 +47,7 @@ class Connection:
         self.may_answer = threading.Event()
         self.check = HostKeyCheck(self.kept, policy, "web.ssm", 22)
         self.guard = HostKeyGuard(self.check, wakeup, self.said.append, self.mentioned.append)
-        monkeypatch.setattr(hostkeycheck, "obtain", self._obtain)
+        monkeypatch.setattr(obtaining, "obtain", self._obtain)
 
     def _obtain(self, *_: object, **__: object) -> Obtained:
         assert self.may_answer.wait(60)

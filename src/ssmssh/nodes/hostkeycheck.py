@@ -17,13 +17,11 @@ until a person says otherwise (``ssmssh host trust``), for the proxy cannot know
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ssmssh.errors import FileError, NetworkError, SsmsshError
 from ssmssh.nodes.hostkeys import HostKey
 from ssmssh.nodes.keptkeys import Kept, KeptKeys, Record
-from ssmssh.nodes.obtaining import obtain
 from ssmssh.settings import HOST_KEY_POLICIES
 
 if TYPE_CHECKING:
@@ -136,6 +134,8 @@ class HostKeyCheck:
 
     def _ask(self, client: "AwsClient", instance_id: str, wait: Callable[[float], None]) -> Record:
         """Have AWS say what the keys are, unless another process has just been told."""
+        from ssmssh.nodes.obtaining import obtain  # noqa: PLC0415 - once for each instance, like what it imports
+
         gives_up_at = time.monotonic() + self.patience_seconds
         with self._kept.asking(instance_id, self.patience_seconds, wait):
             record = self._kept.record(instance_id)
@@ -160,4 +160,6 @@ def _vouched(verified: tuple[Kept, ...], offered: HostKey) -> str:
 
 def moment(seconds: int) -> str:
     """A time as people here write it, to the minute."""
+    from datetime import datetime  # noqa: PLC0415 - for what is said when something is wrong
+
     return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"

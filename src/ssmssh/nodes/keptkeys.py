@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -208,6 +207,8 @@ class KeptKeys:
 
     def _replace_known_hosts(self, text: bytes) -> None:
         """Put `text` there in one step, for this user only: `mkstemp` makes files of mode 0600."""
+        import tempfile  # noqa: PLC0415 - it seldom changes
+
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=".known_hosts.", dir=self.known_hosts.parent)
             try:
