@@ -20,7 +20,7 @@ Another word before a colon is refused: a mistyped ``stauts:online`` would quiet
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 from functools import cached_property
 from typing import NamedTuple
 
@@ -40,14 +40,14 @@ _LEADING_WORD = re.compile(r"([A-Za-z][A-Za-z_-]*):(.*)", re.DOTALL)
 _HINT = "filters are TEXT, name:TEXT, tag:KEY=VALUE, platform:NAME, status:STATUS or an address"
 
 
-class Aspect(StrEnum):
-    """What a filter may ask of a node, as a sentence calls it."""
+class Aspect(Enum):
+    """What a filter may ask of a node, and a listing may not know."""
 
-    NAME = "Names"
-    TAGS = "tags"
-    ADDRESS = "addresses"
-    PLATFORM = "platforms"
-    STATUS = "ping statuses"
+    NAME = auto()
+    TAGS = auto()
+    ADDRESS = auto()
+    PLATFORM = auto()
+    STATUS = auto()
 
 
 class TagCondition(NamedTuple):
