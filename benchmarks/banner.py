@@ -6,29 +6,45 @@ the number of times that something waits for an answer from afar. It is given tw
 and of the quickest runs: a single run varies by more than a round trip. Start-up is the time without delay; it
 includes the work of API, gateway, agent and of an OpenSSH server that is started for the connection.
 
+A row is for a connection for which a key must be pushed before its server may be heard: another user's each time, so
+that no push of before counts.
+
 It is quick, so there are three times the turns.
 """
 
 import functools
+import itertools
 import statistics
 import time
 
 from benchmarks import report
-from benchmarks.bed import SSH_PORT, Bed, Proxy, bed
+from benchmarks.bed import OWN, SSH_PORT, Bed, Proxy, bed
+
+
+class Pushing(Proxy):
+    """Our proxy with a push that is due."""
+
+    def words(self, port: int) -> list[str]:
+        """As a `Proxy`'s."""
+        return [*super().words(port), f"user-{next(_NUMBERS)}", "--push-key=instance-connect"]
+
+
+_NUMBERS = itertools.count()
 
 
 def run(plan: report.Plan) -> None:
     """Measure and print."""
     delays = plan.first(2, (0.0, 0.02, 0.05))
+    proxies = [*plan.proxies, Pushing("ssmssh-proxy, with a key push", OWN.command)]
     with bed() as place:
-        for proxy in plan.proxies:
+        for proxy in proxies:
             _to_banner(place, proxy, 0.0)
         samples = report.take_turns(
             plan.with_turns(3),
             {
                 (proxy.name, delay): functools.partial(_to_banner, place, proxy, delay)
                 for delay in delays
-                for proxy in plan.proxies
+                for proxy in proxies
             },
         )
     rows = []

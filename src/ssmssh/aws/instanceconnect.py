@@ -11,6 +11,9 @@ from ssmssh.aws.pages import Pager
 from ssmssh.aws.regional import Asker
 from ssmssh.errors import AccessDeniedError
 
+LONGEST_USER = 32
+"""Characters of a log-in name that the service takes, and that are told of one."""
+
 ACTION = "ec2-instance-connect:SendSSHPublicKey"
 
 
@@ -42,7 +45,7 @@ def send_ssh_public_key(
     pager = Pager(client, patience_seconds=patience_seconds, wait=wait)
     try:
         pager.call(
-            "ec2-instance-connect", "send_ssh_public_key", f"push a key for {user} to {instance_id}",
+            "ec2-instance-connect", "send_ssh_public_key", f"push a key for {user[:LONGEST_USER]} to {instance_id}",
             InstanceId=instance_id, InstanceOSUser=user, SSHPublicKey=public_key,
         )  # fmt: skip
     except AccessDeniedError as error:

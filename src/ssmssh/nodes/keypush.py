@@ -33,6 +33,9 @@ no longer than the first. A command takes two seconds; clients that wait for 10 
 RUN_COMMAND_SECONDS = 120
 """For which a key is good that Run Command has written: the log-in may come a while after the command has ended."""
 
+LOCK_SECONDS = 30.0
+"""To wait for another process that makes the same push; who has to wait for the server's first byte gives up before."""
+
 RSA_BITS = (0, 2048, 4096)
 """Lengths of RSA keys that Instance Connect takes (User Guide, "Create a key pair"); 0 stands for other kinds. Not
 among them is what ssh-keygen makes unasked, 3072."""
@@ -65,7 +68,8 @@ class KeyPush(NamedTuple):
         Args:
             client: Who calls, with credentials.
             target: The instance.
-            patience_seconds: How long throttling, and another process's push, are put up with.
+            patience_seconds: How long throttling is put up with, or a command that has not ended. A push that another
+                process is making is waited for as long as `LOCK_SECONDS`.
             wait: Called with seconds before another attempt; what it raises ends the call.
 
         Raises:
@@ -79,7 +83,7 @@ class KeyPush(NamedTuple):
         def call() -> None:
             self._push(client, target, key, patience_seconds, wait)
 
-        return self.pushes.once(push, call, patience_seconds=patience_seconds, wait=wait)
+        return self.pushes.once(push, call, patience_seconds=LOCK_SECONDS, wait=wait)
 
     def _push(
         self,
