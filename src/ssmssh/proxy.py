@@ -141,6 +141,11 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
         metavar="SECONDS",
         help="how long to wait for an instance that is starting: to connect, to take a session, to open its port",
     )
+    parser.add_argument(
+        "--retry-access",
+        metavar="SECONDS",
+        help="how long to try again while access is denied: for a permission that was granted a moment ago",
+    )
     parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
     parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
     _add_guards(parser)
@@ -240,6 +245,7 @@ def _prepare(options: "argparse.Namespace", guards: "Sequence[HostKeyGuard | Pus
         endpoint_url=options.endpoint_url,
         stream_endpoint_url=options.stream_endpoint_url,
         wait=options.wait,
+        retry_access=options.retry_access,
         window=options.window,
         rate=options.rate,
         choose=options.choose,

@@ -94,6 +94,7 @@ def prepare(
     endpoint_url: str | None = None,
     stream_endpoint_url: str | None = None,
     wait: float | str | None = None,
+    retry_access: float | str | None = None,
     window: float | str | None = None,
     rate: float | str | None = None,
     choose: "Choose | None" = None,
@@ -114,6 +115,7 @@ def prepare(
         stream_endpoint_url: Of the ``ssmmessages`` service.
         wait: Seconds to wait for an instance that is starting, up to `MAX_WAIT_SECONDS`. Like the next two a number, or
             what a person has written for one.
+        retry_access: Seconds for which an access that is denied is tried again; the patience comes on top.
         window: The most of an upload that is on its way, in KiB, within `WINDOW_KIB`.
         rate: The rate of an upload at most, in 1000 bytes a second, within `RATE_KB`.
         choose: Which one of a group of instances that `host` may name.
@@ -123,23 +125,21 @@ def prepare(
     """
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
+    access_seconds = _number(retry_access or None, "seconds to retry", 1, MAX_WAIT_SECONDS) or 0.0
     typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
         target=typed.text if isinstance(typed, Named) else typed.instance_id,
         document_name=document_name or (_document(environment) if port is not None else None),
         parameters=_port(port) | dict(parameters or {}),
         reason=reason or environment.reason,
-        patience_seconds=wait_seconds or PATIENCE_SECONDS,
+        patience_seconds=access_seconds + (wait_seconds or PATIENCE_SECONDS),
+        access_seconds=access_seconds,
         waits_for_target=wait_seconds is not None,
         limits=_limits(_first(window, environment.window), _first(rate, environment.rate)),
         finder=_finder(typed, choose),
     )
-    aws_settings = caller_settings(
-        profile=typed.profile or profile,
-        region=typed.region or region,
-        endpoint_url=endpoint_url,
-        stream_endpoint_url=stream_endpoint_url,
-    )
+    endpoints = {"endpoint_url": endpoint_url, "stream_endpoint_url": stream_endpoint_url}
+    aws_settings = caller_settings(profile=typed.profile or profile, region=typed.region or region, **endpoints)
     return Request(aws_settings, request, _directories()[1] / "sessions")
 
 

@@ -38,6 +38,21 @@ def test_a_port_that_opens_while_somebody_waits(client: Client, sandbox: Sandbox
     assert not [session for session in sessions if session.is_open]
 
 
+def test_a_permission_that_was_granted_a_moment_ago(client: Client, sandbox: Sandbox) -> None:
+    command = f"ProxyCommand=ssmssh-proxy --retry-access 60 {EC2_HOST} 22"
+    with sandbox.faults.during("access-denied:times=3"):
+        done = client.run("ssh", "-o", command, EC2_HOST, "echo in")
+    assert done.stdout == b"in\n"
+    before = sandbox.count_calls("ssm:StartSession")
+    with sandbox.faults.during("access-denied"):
+        refused = client.run("ssh", "-o", command.replace("60", "1"), EC2_HOST, "echo in", status=255)
+        assert b"is not authorized to perform: ssm:StartSession" in refused.stderr
+        assert sandbox.count_calls("ssm:StartSession") > before + 1
+        before = sandbox.count_calls("ssm:StartSession")
+        client.run("ssh", EC2_HOST, "echo in", status=255)
+        assert sandbox.count_calls("ssm:StartSession") == before + 1
+
+
 def test_one_identity_for_all_sessions(client: Client, sandbox: Sandbox) -> None:
     """A person is asked for a code, and a helper is run, once."""
     calls = client.directory / "calls"

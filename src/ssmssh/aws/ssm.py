@@ -13,6 +13,8 @@ TargetNotConnected                     two more: an agent that has just come onl
                                        so for some seconds. More would only delay what is nearly always final:
                                        wrong region, wrong account, stopped instance. As many as fit if the
                                        caller says that it is worth to wait for
+access denied                          none; or as many as begin in the time that the caller gives to a permission that
+                                       was granted a moment ago, and is not known everywhere yet
 no answer in time, or one that breaks  none: the session may exist
 all others                             none: they do not change by themselves
 =====================================  ========================================================================
@@ -55,6 +57,7 @@ def start_session(
     reason: str | None,
     patience_seconds: float,
     waits_for_target: bool = False,
+    access_seconds: float = 0.0,
     wait: Callable[[float], None] = time.sleep,
     on_session: Callable[[str], None] = lambda _: None,
 ) -> StartedSession:
@@ -69,6 +72,7 @@ def start_session(
         patience_seconds: No attempt begins later than this after the first; one attempt takes at most
             `CONNECT_SECONDS` + `READ_SECONDS` of `ssmssh.aws.client`, for each address that it has to try.
         waits_for_target: Somebody knows that the target will connect: TargetNotConnected is tried again as long.
+        access_seconds: A permission may be granted by then: until then a denied access is tried again.
         wait: Called with seconds before another attempt; what it raises ends the call.
         on_session: Called with the id of the session that there is from then on, and must be ended, whatever the rest
             of the answer is worth.
@@ -79,25 +83,21 @@ def start_session(
     client.credentials()  # so that their failure is not taken for one of this call
     ssm = client.ssm
     context = client.context("start a session with", target, document_name)
-    request: dict[str, Any] = {"Target": target}
-    if parameters:
-        request["Parameters"] = dict(parameters)
-    if document_name is not None:
-        request["DocumentName"] = document_name
-    if reason is not None:
-        request["Reason"] = reason
-    ends_at = time.monotonic() + patience_seconds
+    request = _request(target, document_name, parameters, reason)
+    started_at = time.monotonic()
+    ends_at = started_at + patience_seconds
     retries = 0
     while True:
         try:
             answer = ssm.start_session(**request)
         except FOREIGN_ERRORS as error:
             pause = _pause(retries)
-            if (
-                retries >= _worthwhile_retries(error, waits_for_target=waits_for_target)
-                or time.monotonic() + pause > ends_at
-            ):
-                raise map_error(error, context) from None
+            failure = map_error(error, context)
+            next_at = time.monotonic() + pause
+            may_be_granted = isinstance(failure, AccessDeniedError) and next_at <= started_at + access_seconds
+            most = sys.maxsize if may_be_granted else _worthwhile_retries(error, waits_for_target=waits_for_target)
+            if retries >= most or next_at > ends_at:
+                raise failure from None
         else:
             on_session(answers.session_id(answer, context))
             return answers.started(answer, context)
@@ -156,6 +156,14 @@ def _resume(client: "AwsClient", session_id: str, last_stream_url: str) -> Start
     except SessionEndedError:
         return None
     return answers.resumed(answer, session_id, last_stream_url, context)
+
+
+def _request(
+    target: str, document_name: str | None, parameters: Mapping[str, list[str]], reason: str | None
+) -> dict[str, Any]:
+    """The arguments of StartSession, without what is not to be said."""
+    given = {"Parameters": dict(parameters) or None, "DocumentName": document_name, "Reason": reason}
+    return {"Target": target} | {name: value for name, value in given.items() if value is not None}
 
 
 def _worthwhile_retries(error: Exception, *, waits_for_target: bool) -> int:

@@ -53,6 +53,7 @@ class TargetOptions(TypedDict):
     choose: Choose | None
     login: bool
     wait: str | None
+    retry_access: str | None
     start: bool
     reason: str | None
 
@@ -93,8 +94,9 @@ def target_options(function: Any) -> Any:
         click.option("--stream-endpoint-url", metavar="URL", help="The ssmmessages service, instead of AWS's."),
         click.option("--reason", metavar="TEXT", help="Noted in the account's session history."),
     )
+    access = click.option("--retry-access", metavar="SECONDS", help="How long to try again while access is denied.")
     start = click.option("--start", is_flag=True, help="Start the instance if it is stopped.")
-    return caller_options(with_options(finding_options(function), start, *endpoints))
+    return caller_options(with_options(finding_options(function), access, start, *endpoints))
 
 
 def understand_agreeing(text: str, *, profile: str | None, region: str | None) -> Target | Named:
@@ -153,6 +155,7 @@ def reach(
         endpoint_url=options["endpoint_url"],
         stream_endpoint_url=options["stream_endpoint_url"],
         wait=options["wait"],
+        retry_access=options["retry_access"],
         choose=options["choose"],
     )
     caller = _ready(request, login=options["login"])

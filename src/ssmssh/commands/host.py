@@ -164,6 +164,7 @@ def _leading_to(
         choose=choose,
         login=login,
         wait=wait,
+        retry_access=None,
         start=False,
         reason=None,
     )

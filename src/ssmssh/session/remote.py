@@ -44,8 +44,9 @@ class SessionRequest(NamedTuple):
     `document_name` is None for the account's shell. `parameters` are the document's, always lists. `patience_seconds`
     is how long the target may take to answer, counted from when credentials are there; while it lasts StartSession is
     tried again where that is worth it. `waits_for_target` says that a target that is not connected is, for as long, and
-    a name that nobody has. `limits` are those of the channel. `finder` is for a `target` that is no Target but a name;
-    None where it is one. `resume_seconds` is for how long a lost connection is tried to be resumed.
+    a name that nobody has; `access_seconds`, for how much of it an access that is denied is. `limits` are those of the
+    channel. `finder` is for a `target` that is no Target but a name; None where it is one. `resume_seconds` is for how
+    long a lost connection is tried to be resumed.
     """
 
     target: str
@@ -57,6 +58,7 @@ class SessionRequest(NamedTuple):
     limits: Limits = DEFAULT_LIMITS
     finder: "Finder | None" = None
     resume_seconds: float = RESUME_SECONDS
+    access_seconds: float = 0.0
 
 
 class Connection(NamedTuple):
@@ -241,6 +243,7 @@ class RemoteSession:
             reason=request.reason,
             patience_seconds=max(0.0, self.answers_by - time.monotonic() - RESERVED_SECONDS),
             waits_for_target=request.waits_for_target and is_sure,
+            access_seconds=request.access_seconds,
             wait=self._wait,
             on_session=self._note,
         )
