@@ -11,7 +11,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import report
 from benchmarks.bed import OWN, name_proxies
 
-ALL = ("start", "startup", "banner", "throughput", "paced", "echo", "scale", "library", "micro", "config", "listing")
+ALL = (
+    "start",
+    "startup",
+    "banner",
+    "throughput",
+    "paced",
+    "echo",
+    "scale",
+    "library",
+    "forward",
+    "micro",
+    "config",
+    "listing",
+)
 
 
 def main() -> None:

@@ -199,6 +199,11 @@ class Running:
             pass
         return self._meter.read()
 
+    def terminate(self) -> Usage:
+        """Ask it to end, and wait for that."""
+        self._process.terminate()
+        return self._meter.read()
+
     def kill(self) -> Usage:
         """Kill it and all that it started."""
         self._process.send_signal(signal.SIGUSR1)

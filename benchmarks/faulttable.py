@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ssmssh
 from ssmssh.sandbox import Sandbox, SessionReport
-from tests.session.matrix import ROWS, SIZE_BYTES, Row, run_row
+from tests.session.matrix import FORWARD_ROWS, ROWS, SIZE_BYTES, Row, run_row
 from tests.session.transfers import TRANSFERS, Outcome
 
 HEAD = """\
@@ -16,14 +16,16 @@ HEAD = """\
 Made by `python -m benchmarks.faulttable > docs/faults.md`, with ssmssh {version} on {system}, {date}. The tests run
 the same on every change (`tests/session/test_faults.py`), and hold all of it but the figures.
 
-Each fault of the sandbox, or several at once, against five clients at the same time: `ssh` that uploads {size} kB,
+Each fault of the sandbox, or several at once, against six clients at the same time: `ssh` that uploads {size} kB,
 `ssh` that downloads as much, `ssh` that sends a line and waits for its echo ({size} kB each way), paramiko that does
-both by SFTP, and the same over a socket of the library, without a proxy. The agent is as slow as the real one: it
+both by SFTP, the same over a socket of the library, without a proxy, and three clients at once of an echo server that
+`ssmssh forward` leads to ({size} kB together, each way). The agent is as slow as the real one: it
 sends 1 KiB per millisecond, and resends one message in 100 ms, which is most of the time that the rows with cuts and
 losses take. The seconds are of a machine that had other work: compare them with the first row.
 
 Nothing hangs, and here no byte is lost, doubled or changed in silence: a cell says **all bytes**, or which exit status
-ended the session; the last column has the line that says why. 0, 129 and 143 go without one: the client is told that
+ended the session (of a forwarding: its clients', which is 1 where one of them was not given every byte; it goes on
+itself); the last column has the line that says why. 0, 129 and 143 go without one: the client is told that
 the connection is closed, and ended us itself. In parentheses: messages that were resent, by us and by the agent, and
 doubles that reached us and the agent.
 
@@ -38,6 +40,10 @@ official agent's code in 6 of 10 raw uploads through such a reset).
   this is likely (the session ends within 15 seconds of an interruption with messages in flight) its line says so.
 - **A raw stream** (`ssmssh-proxy` to a port that speaks neither SSH nor TLS) is corrupted without anybody's notice.
   Compare a digest where that matters.
+- **`ssmssh forward`** carries raw streams, in frames. Behind the 1024 bytes that came twice the agent finds no frame
+  any more where it looks for one, and ends the session with all its connections; but it may have passed on up to 32 KiB
+  of one connection before, with the doubled bytes among them. So the server may have got wrong bytes, and the client
+  knows that its connection has failed. TLS and databases notice by themselves; otherwise compare a digest.
 
 The acknowledgement of a message is no proof that it was delivered, either: once the target has closed, the agent still
 acknowledges what comes later, and drops it.
@@ -53,12 +59,12 @@ def main() -> None:
     print("| fault |", " | ".join(TRANSFERS), "| says |")
     print("|---|" + "---|" * len(TRANSFERS) + "---|")
     with Sandbox(seed=1) as box, tempfile.TemporaryDirectory() as name:
-        for number, row in enumerate(ROWS):
+        for number, row in enumerate((*ROWS, *FORWARD_ROWS)):
             directory = Path(name) / str(number)
             directory.mkdir()
-            outcomes = run_row(row, box, directory)
+            outcomes = run_row(row, box, directory, ["forward"] if row in FORWARD_ROWS else [*TRANSFERS])
             sessions = {session.session_id: session for session in box.sessions()}
-            cells = [_cell(row, outcome, sessions) for outcome in outcomes.values()]
+            cells = [_cell(row, outcomes[each], sessions) if each in outcomes else "" for each in TRANSFERS]
             print(f"| {row.name} |", " | ".join(cells), f"| {_line(outcomes)} |", flush=True)
 
 
@@ -75,7 +81,10 @@ def _cell(row: Row, outcome: Outcome, sessions: dict[str, SessionReport]) -> str
 
 
 def _line(outcomes: dict[str, Outcome]) -> str:
-    lines = {outcome.line.partition(" (log:")[0].removeprefix("ssmssh-proxy: ") for outcome in outcomes.values()}
+    lines = {
+        outcome.line.partition(" (log:")[0].removeprefix("ssmssh-proxy: ").removeprefix("ssmssh: ")
+        for outcome in outcomes.values()
+    }
     return "<br>".join(sorted(line.strip().replace("|", "\\|") for line in lines if line))
 
 

@@ -57,6 +57,7 @@ TABLES = {
         ]
     },
     "library": {"library": ["", "MB/s together", "CPU s per MB", "/ proxies'", "peak MB"]},
+    "forward": {"forward": ["", "one-way delay ms", "MB/s", "/ proxy's", "CPU ms per MB", "/ proxy's CPU", "peak MB"]},
     "micro": {"micro": ["", "µs per message", "/ floor"]},
     "config": {"config": ["", "CPU ms", "/ 10 hosts"]},
     "listing": {"listing": ["", "calls", "wall s", "CPU s", "peak MB"]},

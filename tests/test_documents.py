@@ -122,7 +122,7 @@ def test_the_sketches_of_sides_are_made_of_what_there_is() -> None:
         own = {each for each in vars(known[name]) if not each.startswith("_")}
         assert own - {"status"} <= asked, name
         assert len(block.splitlines()) <= 30
-    assert {"CommandSide", "TerminalSide", "MuxSide"} <= set(known)
+    assert {"CommandSide", "TerminalSide"} <= set(known)
 
 
 def test_the_command_of_the_sketch_tells_outputs_and_status_apart() -> None:

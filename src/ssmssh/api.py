@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from ssmssh import settings
 from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, UsageError
+from ssmssh.forwarding.hosted import HostedForwarder
+from ssmssh.forwarding.routes import session_to
+from ssmssh.forwarding.specs import ITSELF, Destination, Forwarding, TcpBind, destination
 from ssmssh.network.tls import user_path
 from ssmssh.request import Request, prepare, understand_any
 from ssmssh.session.caller import Caller
@@ -31,7 +34,7 @@ from ssmssh.session.sides.pair import PairSide
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsSettings
 
-__all__ = ["OpenSession", "SessionSocket", "connect", "open_session"]
+__all__ = ["Forward", "OpenSession", "SessionSocket", "connect", "forward", "open_session"]
 
 MAX_SECONDS = 1_000_000
 """Of a time-out: more than a week, and less than any system's clock can count."""
@@ -178,6 +181,109 @@ def _open(remote: RemoteSession, timeout: float | None) -> "OpenSession":
         raise
     end.settimeout(timeout)
     return OpenSession(hosted, end)
+
+
+def forward(
+    target: str,
+    port: int,
+    *,
+    host: str = ITSELF,
+    local_port: int = 0,
+    profile: str | None = None,
+    region: str | None = None,
+    reason: str | None = None,
+    endpoint_url: str | None = None,
+    stream_endpoint_url: str | None = None,
+    wait: float | None = None,
+    choose: Literal["newest", "oldest"] | None = None,
+    timeout: float | None = None,
+) -> "Forward":
+    """Forward a port of this computer to one that an instance can reach; any number of connections at a time.
+
+    Blocks until the session is open, which is when the agent on the instance is ready to connect. Whether anything
+    listens there is known only from what follows: a connection to the port is reset if not.
+
+    Args:
+        target: As for `connect`.
+        port: Of `host`, from 1 to 65535.
+        host: A name or an address as the instance knows it; the instance itself if nobody says another.
+        local_port: What to listen at, on loopback (``127.0.0.1`` and ``::1``); 0 for any.
+        profile: As for `connect`, and so are all of these.
+        region: Name of an AWS region.
+        reason: Noted in the account's session history.
+        endpoint_url: Of the ``ssm`` API.
+        stream_endpoint_url: Of the ``ssmmessages`` service.
+        wait: Seconds to wait for an instance that is starting.
+        choose: Which one of a group of instances.
+        timeout: Seconds that this may take at most.
+
+    Raises:
+        UsageError: An argument or a setting is wrong, or the local port is taken.
+        SsmsshError: As for `connect`. Nothing of it is left then.
+    """
+    texts = {"profile": profile, "region": region, "reason": reason}
+    urls = {"endpoint_url": endpoint_url, "stream_endpoint_url": stream_endpoint_url}
+    seconds = {"wait": wait, "timeout": timeout}
+    needed = {"target": target, "host": host}
+    _check_kinds(needed, texts | urls, port=port, parameters=None, choose=choose, seconds=seconds)
+    to = _checked_destination(host, port, local_port)
+    request = prepare(
+        understand_any(target), port, profile=profile, region=region, reason=reason, wait=wait, choose=choose,
+        endpoint_url=endpoint_url, stream_endpoint_url=stream_endpoint_url,
+    )  # fmt: skip
+    return _begin_forward(request, Forwarding(TcpBind(None, local_port), to), timeout)
+
+
+def _checked_destination(host: str, port: int, local_port: int) -> Destination:
+    to = destination(host, port)
+    if to is None or not 0 <= local_port < 65536:
+        raise UsageError("host and port have to be those of a server, local_port a number from 0 to 65535")
+    return to
+
+
+def _begin_forward(request: Request, forwarding: Forwarding, timeout: float | None) -> "Forward":
+    caller = _caller(request)
+    try:
+        hosted = HostedForwarder([forwarding], lambda to: RemoteSession(caller, session_to(request.session, to)))
+        try:
+            if not hosted.wait_settled(timeout):
+                raise NetworkError(f"Opening a session took more than {timeout:g} s")
+            hosted.raise_failure()
+        except BaseException:
+            hosted.stop()
+            raise
+    except _OF_WHO_CALLS:
+        _drop(caller)
+        raise
+    return Forward(hosted)
+
+
+class Forward:
+    """A port that is forwarded; `forward` makes one. As a context manager it is closed behind the block.
+
+    It goes on for as long as this is referred to: connections come and go, a lost connection to the service is resumed
+    for up to 15 minutes, and a session that was ended is begun anew with the next connection.
+    """
+
+    def __init__(self, hosted: HostedForwarder) -> None:
+        self._hosted = hosted
+        self._end = weakref.finalize(self, hosted.stop)
+        self.port: int = hosted.ports[0]
+        """What to connect to, at ``127.0.0.1``, ``::1`` or ``localhost``."""
+
+    def __repr__(self) -> str:
+        return f"<Forward at port {self.port}>"
+
+    def close(self) -> None:
+        """Listen no more, and end what is there. Blocks as `SessionSocket.close` does, and raises nothing."""
+        self._end()
+        self._hosted.wait_ended(CLOSE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class OpenSession:

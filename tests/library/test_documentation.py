@@ -15,10 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 SAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
-SAID = ["Linux\n\n", "4 check that sshd runs and listens there; to wait longer, set wait (--wait SECONDS)\n"]
+SAID = [
+    "Linux\n\n",
+    "4 check that sshd runs and listens there; to wait longer, set wait (--wait SECONDS)\n",
+    "b'SSH'\n",
+]
 
 
-@pytest.mark.parametrize(("sample", "said"), [*zip(SAMPLES, SAID, strict=True)], ids=["paramiko", "errors"])
+@pytest.mark.parametrize(("sample", "said"), [*zip(SAMPLES, SAID, strict=True)], ids=["paramiko", "errors", "forward"])
 def test_samples(sample: str, said: str, program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
     client = Client(sandbox.environment, tmp_path)
     names = f"USER, KEY = {effective(client, 'User')!r}, {str(identity_file(client))!r}\n"
@@ -27,7 +31,7 @@ def test_samples(sample: str, said: str, program: Program, sandbox: Sandbox, tmp
 
 def test_names() -> None:
     public = set(re.findall(r"^\| `ssmssh\.(\w+)", TEXT, re.MULTILINE))
-    assert public == set(ssmssh.__all__) - {"OpenSession", "__version__"}
+    assert public == set(ssmssh.__all__) - {"Forward", "OpenSession", "__version__"}
     assert "`OpenSession`" in TEXT
     members = re.search(r"an `OpenSession`: (.*?) \|", TEXT)
     assert members is not None

@@ -40,7 +40,16 @@ def test_connecting_loads_no_program_of_ours_and_nothing_heavy() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(ssmssh.__all__) == {"OpenSession", "SessionSocket", "__version__", "connect", "errors", "open_session"}
+    assert set(ssmssh.__all__) == {
+        "Forward",
+        "OpenSession",
+        "SessionSocket",
+        "__version__",
+        "connect",
+        "errors",
+        "forward",
+        "open_session",
+    }
     assert set(ssmssh.__all__) <= set(dir(ssmssh))
     for name in ssmssh.__all__:
         assert getattr(ssmssh, name) is getattr(ssmssh, name)

@@ -1,5 +1,6 @@
 """Every fault that there is, and what a session must make of it: `ROWS`."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Row:
         ends: None if every byte must arrive. Otherwise the exit statuses of the proxy that are right, one of `words`
             being in its line; a status of 0 or of a signal goes without a line.
         may_arrive: With `ends`: it depends on the moment, and every byte may as well arrive.
+        forward_words: With `ends`: what a forwarding may say besides.
     """
 
     name: str
@@ -29,9 +31,12 @@ class Row:
     ends: tuple[int, ...] | None = None
     words: tuple[str, ...] = ()
     may_arrive: bool = False
+    forward_words: tuple[str, ...] = ()
 
     def holds(self, outcome: Outcome) -> bool:
         """Whether a transfer has met its faults and ended as it should."""
+        if outcome.is_forward:
+            return self._holds_forward(outcome)
         is_quiet = not outcome.line and outcome.status in (0, *SIGNALS)
         if self.ends is None or (self.may_arrive and outcome.is_whole):
             has_met_all = outcome.log.count("lost the connection") >= self._cuts()
@@ -39,11 +44,22 @@ class Row:
         has_said_why = outcome.line.count("\n") == 1 and any(word in outcome.line for word in self.words)
         return not outcome.is_whole and outcome.status in self.ends and (is_quiet or has_said_why)
 
+    def _holds_forward(self, outcome: Outcome) -> bool:
+        """The same for a forwarding: its session may end and not itself, then its clients fail, and it says why."""
+        if self.ends is None or (self.may_arrive and outcome.is_whole):
+            return outcome.is_whole and not outcome.line and outcome.log.count("lost the connection") >= self._cuts()
+        is_said = any(word in outcome.line for word in (*self.words, *self.forward_words))
+        is_quiet = not outcome.line and 0 in self.ends
+        return not outcome.is_whole and outcome.status in (CLIENT_FAILED, *self.ends) and (is_said or is_quiet)
+
     def _cuts(self) -> int:
         """How often the connection must be lost."""
         faults = map(parse, self.faults)
         return sum(int(fault["times"]) for fault in faults if fault.name in ("cut", "bye", "half-open"))
 
+
+CLIENT_FAILED = 1
+"""What the clients of a forwarding end with that were not given every byte."""
 
 SIGNALS = (128 + 1, 128 + 15)
 """What ssh and paramiko end a ProxyCommand with: SIGHUP and SIGTERM."""
@@ -86,6 +102,7 @@ ROWS = (
         (0, 7, *SIGNALS),
         ("may have written a message twice", "before everything had arrived"),
         may_arrive=True,
+        forward_words=("the service has ended it",),  # what follows is no frame
     ),
     Row("the agent's races end badly", ("races:early=1,complete=1,terminate=1,disconnect=1",)),
     Row("paused for 1 s, twice", ("pause:bytes=80000,times=2,away=1",)),
@@ -111,8 +128,20 @@ ROWS = (
     Row("refused by a policy of the endpoint", ("forbidden",), (5,), ("403",)),
     Row("no such document", ("invalid-document",), (2,), ("InvalidDocument",)),
     Row("credentials have expired", ("expired-credentials",), (3,), ("renew the keys of the profile default",)),
-    Row("nothing listens on the port", ("port-closed:seconds=1",), (4,), ("Nothing answers on port 2",)),
-    Row("nothing listens, told at once", ("port-closed:seconds=0",), (4,), ("Nothing answers on port 2",)),
+    Row(
+        "nothing listens on the port",
+        ("port-closed:seconds=1",),
+        (4,),
+        ("Nothing answers on port 2",),
+        forward_words=("cannot connect to",),
+    ),
+    Row(
+        "nothing listens, told at once",
+        ("port-closed:seconds=0",),
+        (4,),
+        ("Nothing answers on port 2",),
+        forward_words=("cannot connect to",),
+    ),
     Row("the SSH server dies", ("sshd-dies:bytes=80000",), (0, 7, *SIGNALS), ("before everything had arrived",)),
     Row("the agent dies", ("agent-dies:bytes=80000,away=1",), (7,), ("failed unexpectedly",)),
     Row(
@@ -127,13 +156,20 @@ ROWS = (
     Row("nothing but garbage", ("garbage:bytes=80000,count=200",), (8,), ("could not be understood",)),
 )
 
+FORWARD_ROWS = (
+    Row("connections to the destination are refused", ("connect-fails",), (), ("cannot connect to",)),
+    Row("they take 1 s to be made", ("slow-connect:seconds=1",)),
+    Row("the agent sends bytes that nobody has said", ("stray-bytes:bytes=80000",), (), ("a frame of smux version",)),
+)
+"""What only sessions with many connections meet."""
 
-def run_row(row: Row, box: Sandbox, directory: Path) -> dict[str, Outcome]:
-    """All transfers at the same time, in trouble; `directory` is for their files."""
+
+def run_row(row: Row, box: Sandbox, directory: Path, names: Sequence[str] = tuple(TRANSFERS)) -> dict[str, Outcome]:
+    """The transfers of these names at the same time, in trouble; `directory` is for their files."""
 
     def transfer(name: str) -> Outcome:
         (directory / name).mkdir()
         return run(TRANSFERS[name], Place(box, directory / name, SIZE_BYTES))
 
-    with box.faults.during(*row.faults), ThreadPoolExecutor(len(TRANSFERS)) as pool:
-        return dict(zip(TRANSFERS, pool.map(transfer, TRANSFERS), strict=True))
+    with box.faults.during(*row.faults), ThreadPoolExecutor(len(names)) as pool:
+        return dict(zip(names, pool.map(transfer, names), strict=True))

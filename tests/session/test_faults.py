@@ -6,7 +6,7 @@ import pytest
 
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.faults import FAULT_TYPES, parse
-from tests.session.matrix import ROWS, Row, run_row
+from tests.session.matrix import FORWARD_ROWS, ROWS, Row, run_row
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -16,11 +16,15 @@ def test_fault(row: Row, paced: Sandbox, tmp_path: Path) -> None:
     assert not wrong, "\n".join(f"{name}: {outcome}\n{outcome.log}" for name, outcome in wrong.items())
 
 
+@pytest.mark.parametrize("row", FORWARD_ROWS, ids=lambda row: row.name)
+def test_fault_of_a_forwarding(row: Row, paced: Sandbox, tmp_path: Path) -> None:
+    (outcome,) = run_row(row, paced, tmp_path, ["forward"]).values()
+    assert row.holds(outcome), f"{outcome}\n{outcome.log}"
+
+
 OF_LISTS = {"empty-pages"}
 """What no session meets: tests/sandbox/test_nodes.py has it."""
-OF_FORWARDS = {"connect-fails", "slow-connect", "stray-bytes"}
-"""What only sessions of many connections meet, or survive: tests/sandbox/test_forwarding.py has them."""
 
 
 def test_no_fault_is_forgotten() -> None:
-    assert {parse(fault).name for row in ROWS for fault in row.faults} == set(FAULT_TYPES) - OF_LISTS - OF_FORWARDS
+    assert {parse(fault).name for row in (*ROWS, *FORWARD_ROWS) for fault in row.faults} == set(FAULT_TYPES) - OF_LISTS

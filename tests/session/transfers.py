@@ -1,10 +1,11 @@
-"""Five ways to use a session, each a client that moves known bytes and looks at what has arrived.
+"""Six ways to use a session, each a client that moves known bytes and looks at what has arrived.
 
     upload      ssh with its input from a file, nothing comes back but a checksum
     download    ssh with its output to a file
     echo        somebody at ssh who sends a line when the last one has come back; the lines have all lengths
     sftp        paramiko writes a file there and reads it back
     library     the same over a socket of `ssmssh.connect`, with no proxy
+    forward     three clients of a port that `ssmssh forward` leads to an echo server, at the same time
 
 The proxy runs under observation (`recorder`), so that its own end is known whatever the client makes of it.
 """
@@ -20,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, digest, payload, wait_until
+from tests.acceptance.clients import EC2_HOST, digest, echo_server, payload, wait_until
 
 RECORDER = Path(__file__).with_name("recorder.py")
 LIBRARY_CLIENT = Path(__file__).with_name("libraryclient.py")
+FORWARD_CLIENT = Path(__file__).with_name("forwardclient.py")
 SFTP_CLIENT = Path(__file__).with_name("sftpclient.py")
 
 CLIENT_SECONDS = 90.0
@@ -41,8 +43,8 @@ class Outcome:
     """What became of one transfer.
 
     `is_whole` says that every byte has arrived and the client is content. `status`, `line` and `log` are the proxy's:
-    its exit status, what it said on stderr, its log; the library's are the same words. `seconds` is the client's time
-    from start to end.
+    its exit status, what it said on stderr, its log; the library's and the forward's are the same words. `seconds` is
+    the client's time from start to end.
     """
 
     is_whole: bool
@@ -51,6 +53,7 @@ class Outcome:
     status: int | None = None
     line: str = ""
     log: str = field(default="", repr=False)
+    is_forward: bool = False
 
     def counted(self, name: str) -> int:
         """A number of the statistics that end the log."""
@@ -89,7 +92,7 @@ def run(transfer: "Transfer", place: Place) -> Outcome:
     """Run `transfer` to its end and gather what became of it."""
     began = time.monotonic()
     is_whole, says = transfer(place)
-    outcome = Outcome(is_whole, time.monotonic() - began, says)
+    outcome = Outcome(is_whole, time.monotonic() - began, says, is_forward=transfer is forward)
     status = place.directory / "status"
     wait_until(status.exists, "the end of the proxy", explain=lambda: says)
     outcome.status = int(status.read_text())
@@ -172,6 +175,17 @@ def library(place: Place) -> tuple[bool, str]:
     return status == 0, errors
 
 
+def forward(place: Place) -> tuple[bool, str]:
+    with echo_server() as port:
+        place.box.open_port(port, port)
+        words = ["ssmssh", "forward", EC2_HOST, "-L", f":{port}", "--log-file", str(place.directory / "log"), "--"]
+        client = [sys.executable, str(FORWARD_CLIENT), "{port}", str(place.size_bytes)]
+        status, _, errors = _run([*words, *client], place)
+    (place.directory / "stderr").write_text(errors)
+    (place.directory / "status").write_text(str(status))
+    return status == 0, errors
+
+
 Transfer = Callable[[Place], tuple[bool, str]]
 
 TRANSFERS: Mapping[str, Transfer] = {
@@ -180,4 +194,5 @@ TRANSFERS: Mapping[str, Transfer] = {
     "echo": echo,
     "sftp": sftp,
     "library": library,
+    "forward": forward,
 }

@@ -31,7 +31,7 @@ class Expectation(NamedTuple):
     @property
     def is_one_port(self) -> bool:
         """Whether there is one port on the far side, so that silence means that nothing answers on it."""
-        return SessionType.PORT in self.session_types and not self.is_multiplexed
+        return SessionType.PORT in self.session_types and self.is_multiplexed is False
 
     @property
     def without_handshake(self) -> SessionType | None:

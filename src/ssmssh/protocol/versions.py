@@ -24,6 +24,8 @@ MULTIPLEXING_AFTER: Final = "3.0.196.0"
 """Agents above this version speak smux in sessions of type ``LocalPortForwarding``."""
 SMUX_KEEPALIVE_OFF_AFTER: Final = "3.1.1511.0"
 """Agents above this version do not expect smux keep-alives."""
+REMOTE_HOSTS_AFTER: Final = "3.1.1187.0"
+"""Agents above this version connect to the `host` of a session; older ones to a port of their own, without a word."""
 
 MULTIPLEXED: Final = "LocalPortForwarding"
 """What the property ``type`` of a document says then; see `MULTIPLEXING_AFTER`."""

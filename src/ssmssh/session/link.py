@@ -287,6 +287,11 @@ class Link:
         self._transmit(now)
 
     @property
+    def round_trip_seconds(self) -> float:
+        """The data channel's, smoothed."""
+        return self.statistics.srtt_seconds
+
+    @property
     def may_send_size(self) -> bool:
         """Whether the size of a terminal can be sent now."""
         return self._websocket is not None and self._channel.may_send_size

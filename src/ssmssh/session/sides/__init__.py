@@ -32,6 +32,11 @@ class Controls(Protocol):
         ...
 
     @property
+    def round_trip_seconds(self) -> float:
+        """What a message and its acknowledgement take, about."""
+        ...
+
+    @property
     def may_send_size(self) -> bool:
         """Whether a size can be: for a shell also before the handshake, which its agent may leave out."""
         ...
