@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from ssmssh.errors import AccessDeniedError, FileError
 from ssmssh.nodes.pushes import COUNTS_SECONDS, KEPT, Push, Pushes
 
-PUSH = Push("123456789012/aws/eu-west-1/https://ssm", "i-0123456789abcdef0", "ec2-user", "ssh-ed25519 AAAA")
+PUSH = Push(
+    "123456789012/aws/eu-west-1/https://ssm", "i-0123456789abcdef0", "ec2-user", "ssh-ed25519 AAAA", "run-command"
+)
 
 
 class Clock:
@@ -40,13 +42,13 @@ def test_a_push_counts_for_a_while(tmp_path: Path) -> None:
     assert made(tmp_path / "pushes", clock), "the clock was set back"
 
 
-def test_it_counts_for_the_same_identity_instance_user_and_key_only(tmp_path: Path) -> None:
+def test_it_counts_for_the_same_identity_instance_user_key_and_way_only(tmp_path: Path) -> None:
     clock = Clock()
     others = [PUSH._replace(**{name: f"{value}x"}) for name, value in PUSH._asdict().items()]
-    assert [made(tmp_path, clock, each) for each in (PUSH, *others, PUSH, *others)] == [True] * 5 + [False] * 5
+    assert [made(tmp_path, clock, each) for each in (PUSH, *others, PUSH, *others)] == [True] * 6 + [False] * 6
 
 
-@given(st.tuples(*[st.text(max_size=3)] * 4), st.tuples(*[st.text(max_size=3)] * 4))
+@given(st.tuples(*[st.text(max_size=3)] * 5), st.tuples(*[st.text(max_size=3)] * 5))
 def test_no_two_pushes_share_a_name(first: tuple[str, ...], second: tuple[str, ...]) -> None:
     assert (Push(*first).digest == Push(*second).digest) == (first == second)
 

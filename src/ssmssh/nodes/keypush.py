@@ -78,7 +78,7 @@ class KeyPush(NamedTuple):
             SsmsshError: Otherwise, of the class for the reason.
         """
         key = own_key(self.directory) if self.identity_file is None else public_half(self.identity_file)
-        push = Push(str(identity_of(client)), target, self.user, key.text)
+        push = Push(str(identity_of(client)), target, self.user, key.text, self.way)
 
         def call() -> None:
             self._push(client, target, key, patience_seconds, wait)

@@ -29,12 +29,13 @@ _LONGEST_BYTES = 1024
 
 
 class Push(NamedTuple):
-    """What is pushed: which key for whom, to which instance, and who asks AWS for it."""
+    """What is pushed: which key for whom, to which instance, by which way, and who asks AWS for it."""
 
     identity: str
     instance_id: str
     user: str
     key: str
+    way: str
 
     @property
     def digest(self) -> str:
@@ -77,11 +78,6 @@ class Pushes:
                 for pattern in ("*.push", "*.lock", ".*.push.*"):
                     remove_all_but_newest(self._directory, pattern, KEPT)
         return True
-
-    def forget(self, push: Push) -> None:
-        """It does not count any more. Raises nothing."""
-        with contextlib.suppress(OSError):
-            self._path(push).unlink(missing_ok=True)
 
     def _counts(self, push: Push) -> bool:
         try:
