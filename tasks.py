@@ -36,6 +36,8 @@ PROGRAMS = {
     "redis-server": "redis-server",
     "faketime": "faketime",
     "fzf": "fzf",
+    "tcsh": "tcsh",
+    "fish": "fish",
     "node": "nodejs",
     "npm": "npm",
 }

@@ -17,6 +17,7 @@ ALL = (
     "banner",
     "throughput",
     "paced",
+    "bundle",
     "echo",
     "scale",
     "library",

@@ -44,6 +44,10 @@ TABLES = {
             "switches per message",
         ]
     },
+    "bundle": {
+        "bundle": ["", "MB/s", "/ one", "/ plain", "start s", "ramp s", "CPU ms per MB"],
+        "20 files of 2 kB, 20 ms one way": ["", "s", "times as quick"],
+    },
     "echo": {"echo": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
     "scale": {
         "scale": [

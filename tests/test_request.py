@@ -6,7 +6,7 @@ import pytest
 
 from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS
-from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare, understand
+from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare, understand, without_word
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.settings import DEFAULT_DOCUMENT
 
@@ -112,3 +112,21 @@ def test_parameters() -> None:
     assert prepare(ID, 22, parameters=parameters).session.parameters == {"portNumber": ["22"], **parameters}
     with pytest.raises(UsageError, match="NAME=VALUE"):
         parse_parameters(["portNumber"])
+
+
+@pytest.mark.parametrize(
+    ("host", "suffix", "expected"),
+    [
+        ("i-0123456789abcdef0.fast", None, "i-0123456789abcdef0"),
+        ("i-0123456789abcdef0.eu-west-1.prod.FAST", None, "i-0123456789abcdef0.eu-west-1.prod"),
+        ("i-0123456789abcdef0", None, "i-0123456789abcdef0"),
+        ("i-0123456789abcdef0.breakfast", None, "i-0123456789abcdef0.breakfast"),
+        ("fast", None, "fast"),
+        ("web.fast.ssm", "ssm", "web.ssm"),
+        ("web.eu-west-1.fast.SSM", "ssm", "web.eu-west-1.ssm"),
+        ("web.ssm", "ssm", "web.ssm"),
+        ("i-0123456789abcdef0.fast", "ssm", "i-0123456789abcdef0"),
+    ],
+)
+def test_a_word_that_is_dropped(host: str, suffix: str | None, expected: str) -> None:
+    assert without_word(host, "fast", suffix) == expected

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ssmssh.session.hostkeys import HostKeyGuard
     from ssmssh.session.pushing import PushGuard
     from ssmssh.session.remote import RemoteSession
+    from ssmssh.session.sides import LocalSide
 
 MAX_INHERITED = 4096
 """Descriptors below this are closed at the start: more than a busy editor leaks, and still one system call."""
@@ -75,8 +76,51 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     def say_awaited(awaited: str) -> None:
         _mention(program, f"waiting for {awaited}")
 
-    Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
+    most = _number_of_sessions(options)
+    if most == 1 or not _run_bundle(options, most, remote, side, program, wakeup):
+        Attempts(remote, side, wakeup, on_failure=program.fail, on_wait=say_awaited).run()
     return ExitStatus.DONE
+
+
+def _run_bundle(
+    options: "argparse.Namespace",
+    most: int,
+    remote: "RemoteSession",
+    side: "LocalSide",
+    program: Program,
+    wakeup: Wakeup,
+) -> bool:
+    """Connect over several sessions, until either side ends; whether that was possible, or nobody waits any more."""
+    import logging
+
+    from ssmssh import settings
+    from ssmssh.bundle.helper import Login
+    from ssmssh.bundle.start import Starter
+
+    words = [sys.executable, *sys.orig_argv[1:]]
+    login = Login(options.host, options.port, options.login_name or options.user or "", words, settings.read())
+    directory = settings.state_directory() / "relays"
+    starter = Starter(remote, side, wakeup, login, most=most, directory=directory)
+    bundle = starter.bundle(program.fail)
+    if bundle is not None:
+        bundle.run()
+        return True
+    if side.is_gone():
+        return True
+    sentence = f"one session, not several: {starter.complaint}"
+    logging.getLogger(__name__).warning("%s", sentence)
+    _mention(program, sentence)
+    return False
+
+
+def _number_of_sessions(options: "argparse.Namespace") -> int:
+    """How many sessions one connection may have; raises UsageError."""
+    from ssmssh import settings
+
+    text = settings.from_environment().sessions or options.sessions or "1"
+    if text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= settings.MAX_SESSIONS:
+        return int(text)
+    raise UsageError(f"{text[:20]!r} is no number of sessions from 1 to {settings.MAX_SESSIONS}")
 
 
 def take_standard_streams() -> tuple[int, int]:
@@ -148,6 +192,10 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
     parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
+    parser.add_argument(
+        "--sessions", metavar="N", help="a download runs over up to N sessions at a time, 2 to 16; 1 is plain"
+    )
+    parser.add_argument("--drop-word", metavar="WORD", help="HOST may end with .WORD, which says nothing")
     _add_guards(parser)
     parser.add_argument("--log-file", metavar="PATH", help="log everything there")
     parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
@@ -230,12 +278,13 @@ def _prepare(options: "argparse.Namespace", guards: "Sequence[HostKeyGuard | Pus
     from ssmssh.aws.login import forbid_library
 
     forbid_library()
-    from ssmssh.request import parse_parameters, prepare, understand
+    from ssmssh.request import parse_parameters, prepare, understand, without_word
     from ssmssh.session.caller import Caller
     from ssmssh.session.remote import RemoteSession
 
+    host = without_word(options.host, options.drop_word, options.suffix) if options.drop_word else options.host
     request = prepare(
-        understand(options.host, target=options.target, suffix=options.suffix, by=options.by),
+        understand(host, target=options.target, suffix=options.suffix, by=options.by),
         options.port,
         profile=options.profile,
         region=options.region,

@@ -69,6 +69,19 @@ def understand(
     return parse_target(host, is_region=is_region, profile_names=profile_names)
 
 
+def without_word(host: str, word: str, suffix: str | None) -> str:
+    """A host name without its last word where that is `word`: it tells a block from another, and nothing of a target.
+
+    Args:
+        host: As ssh gives it, in small letters mostly.
+        word: Compared without regard to case.
+        suffix: What may stand behind it, and stays.
+    """
+    ending = f".{suffix}" if suffix and host.lower().endswith(f".{suffix}".lower()) else ""
+    stem = host[: len(host) - len(ending)]
+    return stem[: -len(word) - 1] + ending if stem.lower().endswith(f".{word}".lower()) else host
+
+
 def understand_any(text: str) -> Target | Named:
     """What a target stands for where there is room for more than ssh's host names carry; blocks as `understand`.
 

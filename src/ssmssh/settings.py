@@ -29,6 +29,9 @@ cannot be; or through Run Command alone."""
 HOST_KEY_POLICIES = ("accept-new", "enforce")
 """What ssh does with a host key that AWS does not vouch for: take it if it is the first, or refuse it."""
 
+MAX_SESSIONS = 16
+"""For one connection: as many as a relay takes (`ssmssh.bundle.relay`), 11 MB/s."""
+
 KEY_NAME = "id_ed25519"
 """Of the private key of ours that is pushed, in `ssh_directory`."""
 
@@ -37,8 +40,8 @@ class Settings(NamedTuple):
     """Settings of the environment; None where it is silent.
 
     `profile`, `region`, `endpoint_url` (for the ``ssm`` API), `stream_endpoint_url` (for ``ssmmessages``),
-    `document_name`, `reason`, `wait`, `window`, `rate` and `log_file` have the meaning of the options of the same
-    names.
+    `document_name`, `reason`, `wait`, `window`, `rate`, `log_file` and `sessions` have the meaning of the options of
+    the same names. `sessions` alone comes before its option, which a block pins: it is for one command.
     """
 
     profile: str | None = None
@@ -51,6 +54,7 @@ class Settings(NamedTuple):
     window: str | None = None
     rate: str | None = None
     log_file: str | None = None
+    sessions: str | None = None
 
     def __repr__(self) -> str:
         shown = self._replace(endpoint_url=None, stream_endpoint_url=None)  # not looked through yet for a password
@@ -75,6 +79,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         window=value("WINDOW"),
         rate=value("RATE"),
         log_file=value("LOG_FILE"),
+        sessions=value("SESSIONS"),
     )
 
 

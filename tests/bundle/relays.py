@@ -15,7 +15,7 @@ import psutil
 
 from ssmssh.bundle.packing import pack
 from ssmssh.bundle.relay import HELLO, MAGIC
-from ssmssh.bundle.splitting import STOP, SplitStream, encode
+from ssmssh.bundle.splitting import STOP, BrokenMemberError, SplitStream, encode
 
 TIMEOUT_SECONDS = 20.0
 PYENV = Path("~/.pyenv/versions").expanduser()
@@ -141,10 +141,15 @@ class NearEnd:
                 continue
             with contextlib.suppress(BlockingIOError):
                 if data := visitor.sock.recv(1 << 16):
-                    self.split.receive(key, data, now)
+                    try:
+                        self.split.receive(key, data, now)
+                    except BrokenMemberError:
+                        self.lose(key)
                 else:
                     self.lose(key)
                     continue
+            if key not in self.split.members:
+                continue
             if self.split.wants(key, now):
                 data = self.split.take(key, 1 << 16, now)
                 try:

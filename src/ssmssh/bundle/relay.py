@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Dict, List, Optional, Union
 
-from ssmssh.bundle.splitting import BrokenMemberError, SplitStream
+from ssmssh.bundle.splitting import LEAVE, BrokenMemberError, SplitStream, encode
 
 MAX_STREAMS, MAX_MEMBERS, MAX_STRANGERS = 8, 16, 16
 """Streams; members of each; connections that have proved nothing yet, of which the oldest makes room for the next."""
@@ -54,6 +54,7 @@ class Connection:
         self.proves_by = now + PROOF_SECONDS
         self.input = b""
         self.stream: Optional[Stream] = None
+        self.is_broken = False
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -168,7 +169,7 @@ class Relay:
                     raise OSError
                 if stream is not None:
                     stream.split.receive(key, data, now)
-                else:
+                elif not connection.is_broken:
                     self._hear(key, connection, connection.input + data, now)
             elif stream is None and now >= connection.proves_by:
                 raise OSError
@@ -177,7 +178,9 @@ class Relay:
                 stream.split.give_back(key, data[connection.sock.send(data) :])
         except BlockingIOError:
             pass
-        except (OSError, BrokenMemberError):
+        except BrokenMemberError:
+            self._part(key, connection, now)
+        except OSError:
             self._drop(key, now)
 
     def _hear(self, key: int, connection: Connection, data: bytes, now: float) -> None:
@@ -200,6 +203,15 @@ class Relay:
         stream.split.join(key)
         stream.split.give_back(key, proof(self._secret, b"relay", *words))
         stream.split.receive(key, data[HELLO.size :], now)
+
+    def _part(self, key: int, connection: Connection, now: float) -> None:
+        """Tell a member to leave, which it does; what it still says is not read for sense."""
+        if connection.stream is not None:
+            connection.stream.split.leave(key)
+            connection.stream.orphan_since = now
+        connection.stream, connection.is_broken = None, True
+        connection.proves_by = now + PROOF_SECONDS
+        self._send(key, encode(LEAVE), now)
 
     def _connect(self) -> socket.socket:
         sock = socket.create_connection(("localhost", self._port), CONNECT_SECONDS)
@@ -243,9 +255,9 @@ def serve(port: int) -> None:
     listener.setblocking(False)
     secret = os.urandom(32)
     words = "ssmssh-relay %d %s\n" % (listener.getsockname()[1], secret.hex())
+    sys.stdout.write(words)
+    sys.stdout.flush()  # raises where nobody waits any more, and then there is no relay
     if os.fork():
-        sys.stdout.write(words)
-        sys.stdout.flush()
         os._exit(0)
     os.setsid()
     os.chdir("/")

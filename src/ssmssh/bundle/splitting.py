@@ -45,8 +45,9 @@ SMALL_FLIGHT_BYTES, FLIGHT_BYTES, LARGE_FLIGHT_BYTES = FRAME_BYTES, 64 * 1024, 5
 """What may be under way over one member of several: at the least, at first, at the most. It grows while frames take
 less than half of `STALLED_SECONDS` longer than the quickest, and is halved when one takes too long."""
 
-DATA, END, ACK, CLOSE, STOP = range(1, 6)
-"""Kinds of frames: bytes; no more bytes; an acknowledgement; this end is gone; the relay is to end."""
+DATA, END, ACK, CLOSE, STOP, LEAVE = range(1, 7)
+"""Kinds of frames: bytes; no more bytes; an acknowledgement; this end is gone; the relay is to end; this member's bytes
+did not add up."""
 
 HEAD = struct.Struct("!BHQII")
 """Kind, length, number, checksum of the payload, checksum of the head before it."""
@@ -239,6 +240,11 @@ class SplitStream:
         return not (self._unacknowledged or self._unsent) and self.end_was_sent == self._is_ending
 
     @property
+    def acknowledged_bytes(self) -> int:
+        """Up to where the other end has all that was written."""
+        return self._unacknowledged[0].number if self._unacknowledged else self._next_number
+
+    @property
     def held_bytes(self) -> int:
         """Of the stream, here: what was written and has not come, what has come and was not read."""
         received = sum(map(len, self._ready)) + sum(len(payload) for _, payload in self._early.values())
@@ -325,6 +331,8 @@ class SplitStream:
             self.closed_with = payload.decode("utf-8", "replace")
         elif kind == STOP:
             self.is_stop_asked = True
+        elif kind == LEAVE:
+            raise BrokenMemberError("its bytes did not add up there")
         else:
             raise BrokenMemberError("a frame of no known kind")
 

@@ -4,7 +4,7 @@ import compileall
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -59,6 +59,23 @@ def is_target(name: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+def is_target_before(word: str) -> Callable[[str], bool]:
+    """`is_target` for hosts of a block whose proxy drops that word at their end; none for no word."""
+    from ssmssh.request import without_word
+
+    return lambda name: is_target(without_word(name, word, None) if word else name)
+
+
+def check_no_target_word(name: str) -> None:
+    """Refuse a name that would say something else of a target; raises UsageError."""
+    from ssmssh.aws.client import known_partitions, profile_names
+
+    if known_partitions().is_region(name.lower()):
+        raise UsageError(f"--name {name} is a region, and hosts that end with it are in it", "use another --name")
+    if name.lower() in map(str.lower, profile_names()):
+        raise UsageError(f"--name {name} is a profile, and hosts that end with it are its", "use another --name")
 
 
 def place(config_file: Path | None) -> Place:

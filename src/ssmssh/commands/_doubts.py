@@ -43,7 +43,8 @@ def about_block(text: BlockText) -> Iterator[str]:
     """As `about_options`, and about the words in the patterns of a block and its suffix."""
     options = text.options
     yield from about_options(options)
-    words = {pattern.partition(".")[2] for pattern in text.patterns} - {options.suffix}
+    dropped = {options.suffix, text.drop_word or None, f"{text.drop_word}.{options.suffix}"}
+    words = {pattern.partition(".")[2] for pattern in text.patterns} - dropped
     if not any(words) and not options.suffix:
         return
     from ssmssh.aws.client import known_partitions, profile_names

@@ -7,6 +7,7 @@ import click
 from ssmssh.commands import _config, _doubts, _options
 from ssmssh.commands._loginusers import refuse_for_patterns
 from ssmssh.errors import ExitStatus
+from ssmssh.settings import MAX_SESSIONS
 from ssmssh.sshconfig import install, script
 from ssmssh.sshconfig.diff import visible
 from ssmssh.sshconfig.options import BlockOptions
@@ -17,9 +18,11 @@ _EXAMPLES = """\b
 Examples:
   ssmssh install-config --user ec2-user --profile prod
   ssmssh install-config --name prod --profile prod --region eu-west-1
+  ssmssh install-config --name fast --sessions 8
   ssmssh install-config --identity-file ~/.ssh/id_work --identities-only --dry-run
 
-The second is for hosts like i-0123456789abcdef0.prod, beside the block for all others.
+The second is for hosts like i-0123456789abcdef0.prod, beside the block for all others; the third for
+downloads from i-0123456789abcdef0.fast.
 """
 
 
@@ -31,6 +34,12 @@ The second is for hosts like i-0123456789abcdef0.prod, beside the block for all 
 @click.option("--host-pattern", metavar="PATTERN", multiple=True, help="Hosts to answer for.  [default: i-* and mi-*]")
 @click.option("--suffix", metavar="WORD", help="Answer for Names, too, with this word behind them: web-1.ssm.")
 @click.option("--by", metavar="WHAT", help="What the hosts are: name, private-ip, public-ip, dns or tag:KEY.")
+@click.option(
+    "--sessions",
+    metavar="N",
+    type=click.IntRange(1, MAX_SESSIONS),
+    help="Downloads over up to N sessions at a time, 2 to 16.  [default: 1]",
+)
 @_options.include_option
 @click.option("--capture", is_flag=True, help="Answer for hosts that the config names, too, if the patterns match.")
 @click.option("--reset", is_flag=True, help="Forget the options of earlier runs.")
@@ -57,6 +66,9 @@ def install_config(
     where = _config.place(config_file)
     job = install.Installation(name, options, reset, script.find(), _config.is_target)
     text = install.intended(job, where)
+    if text.drop_word:
+        _config.check_no_target_word(text.name)
+        job = job._replace(is_target=_config.is_target_before(text.drop_word))
     for doubt in _doubts.about_block(text):
         click.echo(visible(f"Note: {doubt}."), err=True)
     if print_only:

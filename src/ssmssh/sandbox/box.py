@@ -222,6 +222,13 @@ class Sandbox:
         """
         self.call("open_port", number=number, own=own, host=host)
 
+    def open_ssh_port(self) -> int:
+        """Have every instance's SSH server listen on one more port of the loopback address, too; which one.
+
+        What listens there is what a program on the instance finds there; port 22 is for agents alone.
+        """
+        return cast("int", self.call("open_ssh_port"))
+
     def expire_pushed_keys(self) -> None:
         """Have the time of every key that was pushed be up."""
         self.call("expire_keys")

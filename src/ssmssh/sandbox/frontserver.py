@@ -116,6 +116,7 @@ class FrontServer:
             "clear_fault": self._clear_fault,
             "faults": self._list_faults,
             "open_port": self._open_port,
+            "open_ssh_port": self._open_ssh_port,
             "expire_keys": self._expire_keys,
             "renew_key": self._renew_key,
             "stop": self._stop,
@@ -234,6 +235,11 @@ class FrontServer:
     async def _open_port(self, *, number: int, own: int, host: str = "") -> None:
         for gateway in self._gateways:
             await gateway.call("open_port", number=number, own=own, host=host)
+
+    async def _open_ssh_port(self) -> int:
+        port = cast("int", await self._gateways[0].call("open_ssh_port"))
+        await self._open_port(number=port, own=port)
+        return port
 
     async def _expire_keys(self) -> None:
         if self._dispatch is not None:

@@ -58,6 +58,7 @@ class Gateway:
             "begin_command": self.begin_command,
             "describe_command": self.describe_command,
             "cancel_command": self.cancel_command,
+            "open_ssh_port": self.open_ssh_port,
             "add_key": self.add_key,
             "renew_key": self.renew_key,
             "stop": self.stop,
@@ -163,6 +164,10 @@ class Gateway:
         """End an invocation."""
         self._commands.cancel(command_id, instance_id)
 
+    async def open_ssh_port(self) -> int:
+        """Have the SSH server listen on a port of the loopback address, as on an instance; which one."""
+        return self._reachable.listen_for_ssh()
+
     async def add_key(self, *, key: list[str]) -> None:
         """Accept one more credential."""
         self._keys.add(AccessKey(*key))
@@ -175,6 +180,7 @@ class Gateway:
         """End all sessions, so that clients end too, and then the process."""
         for session in self._sessions.values():
             session.terminate("the sandbox was stopped", "The sandbox was stopped.")
+        self._reachable.close()
         asyncio.get_running_loop().call_later(0.05, self.stopped.set)
 
     def _find(self, session_id: str | None) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssmssh.errors import FileError, TargetError
+from ssmssh.sandbox import launched
 from ssmssh.sandbox.files import write_file
 from ssmssh.sandbox.pushedkeys import directory_of
 from ssmssh.sshconfig.section import quote_word
@@ -60,7 +61,7 @@ UseDNS no
 MaxSessions 100
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
-SetEnv HOME={home}
+SetEnv HOME={home} {mark}
 """
 
 
@@ -82,11 +83,7 @@ class SystemSshd:
         Raises:
             OSError: no socket or no process can be had.
         """
-        log = self.directory / "sshd.log"
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.replace(self.directory / "sshd.log.1")
-        configuration = self.directory / ("sshd_config.swapped" if is_swapped else "sshd_config")
-        words = [self.program, "-i", "-f", str(configuration), "-E", str(log)]
+        words = self._words("sshd_config.swapped" if is_swapped else "sshd_config")
         pushed = directory_of(self.directory, target)
         if pushed is not None:  # what comes before the configuration counts
             files = " ".join(f'"{path}"' for path in (*key_files(self.directory), pushed / "%u"))
@@ -94,18 +91,31 @@ class SystemSshd:
         near, far = loopback_pair()
         with far:
             try:
-                process = subprocess.Popen(
-                    words,
-                    stdin=far.fileno(),
-                    stdout=far.fileno(),
-                    stderr=subprocess.DEVNULL,
-                    umask=self.umask,
-                    start_new_session=True,
-                )
+                process = self._start(words, far)
             except OSError:
                 near.close()
                 raise
         return near, process
+
+    def serve(self, connection: socket.socket) -> "subprocess.Popen[bytes]":
+        """Start a server for a connection that did not come through an agent; the caller must wait for it."""
+        return self._start(self._words(), connection)
+
+    def _start(self, words: list[str], connection: socket.socket) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            words,
+            stdin=connection.fileno(),
+            stdout=connection.fileno(),
+            stderr=subprocess.DEVNULL,
+            umask=self.umask,
+            start_new_session=True,
+        )
+
+    def _words(self, configuration: str = "sshd_config") -> list[str]:
+        log = self.directory / "sshd.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(self.directory / "sshd.log.1")
+        return [self.program, "-i", "-f", str(self.directory / configuration), "-E", str(log)]
 
 
 def find_sshd() -> str | None:
@@ -150,16 +160,18 @@ def configure(directory: Path, program: str) -> None:
             raise FileError(
                 f"cannot make {PRIVILEGE_SEPARATION_DIRECTORY}, which sshd needs: {error.strerror}"
             ) from error
+    mark = launched.make_mark(directory)
     for name, host_key in (("sshd_config", "host_key"), ("sshd_config.swapped", "swapped_host_key")):
-        write_file(directory / name, _configuration(directory, host_key))
+        write_file(directory / name, _configuration(directory, host_key, mark))
 
 
-def _configuration(directory: Path, host_key: str) -> str:
+def _configuration(directory: Path, host_key: str, mark: str) -> str:
     return _CONFIGURATION.format(
         user=pwd.getpwuid(os.geteuid()).pw_name,
         host_key=quote_word(str(directory / host_key)),
         key_files=" ".join(quote_word(str(path)) for path in key_files(directory)),
         home=quote_word(str(directory / "home")),  # the login shell reads its start-up files there: none of the user's
+        mark=f"{launched.VARIABLE}={mark}",
     )
 
 

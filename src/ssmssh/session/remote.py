@@ -27,7 +27,13 @@ from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, Ss
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.caller import Caller
 from ssmssh.session.outage import RESUME_SECONDS
-from ssmssh.session.patience import LEAST_OPEN_SECONDS, OPEN_ATTEMPTS, OPEN_SECONDS, RESERVED_SECONDS
+from ssmssh.session.patience import (
+    LEAST_OPEN_SECONDS,
+    OPEN_ATTEMPTS,
+    OPEN_SECONDS,
+    PATIENCE_SECONDS,
+    RESERVED_SECONDS,
+)
 from ssmssh.websocket import EarlyDial, WebSocket
 
 if TYPE_CHECKING:
@@ -103,6 +109,27 @@ class RemoteSession:
         self.answers_by = math.inf
         """When patience ends, in monotonic seconds. Nobody knows how long credentials take (a person may be
         asked), so it is infinite until they are there."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks for it."""
+        return self._caller
+
+    @property
+    def target(self) -> str:
+        """The Target, as far as it is known yet: a name is one only before it was looked up."""
+        return self._target
+
+    def beside(self, port: int) -> "RemoteSession":
+        """Another session of the same caller with the same target, for another port; nobody waits for the target."""
+        request = self._request._replace(
+            target=self._target,
+            parameters={**self._request.parameters, "portNumber": [str(port)]},
+            patience_seconds=min(PATIENCE_SECONDS, self._request.patience_seconds),
+            waits_for_target=False,
+            finder=self._request.finder if self._target == self._request.target else None,
+        )
+        return RemoteSession(self._caller, request, self._on_open, self._on_target)
 
     @property
     def limits(self) -> Limits:

@@ -40,8 +40,13 @@ class BlockText:
     def patterns(self) -> tuple[str, ...]:
         """What the ``Host`` line says; a named block answers for ids followed by its name unless told otherwise."""
         patterns = self.options.host_pattern or default_patterns(self.name)
-        suffixed = f"*.{self.options.suffix}"
+        suffixed = f"*.{self.drop_word}.{self.options.suffix}" if self.drop_word else f"*.{self.options.suffix}"
         return (*patterns, suffixed) if self.options.suffix and suffixed not in patterns else patterns
+
+    @property
+    def drop_word(self) -> str:
+        """The word that tells its hosts from others': the name of one that is for bundles; empty where it is none."""
+        return self.name.lower() if self.options.is_bundle and not self.options.host_pattern else ""
 
     @property
     def include(self) -> bool:
@@ -93,6 +98,7 @@ class BlockText:
             self.directory,
             keys=self.keys,
             passes_user=self.passes_user,
+            drop_word=self.drop_word,
         )
 
 

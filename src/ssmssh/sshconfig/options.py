@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Self, TypeVar
 
 from ssmssh.errors import UsageError
-from ssmssh.settings import PUSH_WAYS
+from ssmssh.settings import MAX_SESSIONS, PUSH_WAYS
 from ssmssh.sshconfig.sharing import check_time
 
 MAX_REASON_CHARACTERS = 256
@@ -70,6 +70,7 @@ class BlockOptions:
     identities_only: bool | None = None
     push_key: str | None = None
     verify_host_keys: str | None = None
+    sessions: int | None = None
     forward_agent: bool | None = None
     compression: bool | None = None
     server_alive: int | None = None
@@ -81,7 +82,12 @@ class BlockOptions:
     @property
     def needs_user(self) -> bool:
         """Whether the proxy has to know whom ssh logs in as."""
-        return bool(self.push_key)
+        return bool(self.push_key) or self.is_bundle
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether a connection may have several sessions."""
+        return (self.sessions or 1) > 1
 
     def changed_by(self, other: "BlockOptions") -> Self:
         """These options with what `other` chooses; ``--option`` is taken key by key, a key alone removes it."""
@@ -178,6 +184,8 @@ def check_values(options: BlockOptions) -> None:
         )
     if options.push_key and options.push_key not in PUSH_WAYS:
         raise UsageError(f"--push-key takes {' or '.join(PUSH_WAYS)}, and not {options.push_key!r}")
+    if options.sessions is not None and not 1 <= options.sessions <= MAX_SESSIONS:
+        raise UsageError(f"--sessions takes a number from 1 to {MAX_SESSIONS} (1: plain)")
     if options.server_alive is not None and not 0 <= options.server_alive <= 100_000:
         raise UsageError("--server-alive takes seconds, 0 to 100000 (0: no keep-alive)")
     if options.multiplex:

@@ -50,7 +50,7 @@ class SectionText:
     `patterns` are what its ``Host`` line says, `script` is the program for the ProxyCommand line, and `directory` is
     where control sockets are kept, in ssh's spelling. `target` is what it leads to; empty where the host names tell.
     `keys` is where a key of ours is, in ssh's spelling, and `passes_user` says that the installed ssh can be trusted
-    with the log-in name, where an option needs it.
+    with the log-in name, where an option needs it. `drop_word` ends host names and says nothing of a target.
     """
 
     patterns: tuple[str, ...]
@@ -60,6 +60,7 @@ class SectionText:
     target: str = ""
     keys: str = "~/.ssh/ssmssh"
     passes_user: bool = False
+    drop_word: str = ""
 
     @property
     def proxy_command(self) -> str:
@@ -76,6 +77,10 @@ class SectionText:
                 raise UsageError(f"{flag_of(name)} {value!r} looks like another option", "give a value that does not")
             if value:
                 words += [flag_of(name), value]
+        if options.sessions:
+            words += ["--sessions", str(options.sessions)]
+        if self.drop_word:
+            words += ["--drop-word", self.drop_word]
         if options.push_key:
             words.append(f"--push-key={options.push_key}")
             if options.identity_file:

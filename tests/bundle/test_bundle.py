@@ -1,0 +1,270 @@
+"""OpenSSH's programs, rsync and git over several sessions at a time, and what happens to these."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests import leaks
+from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, digest, payload, wait_until
+from tests.bundle.stage import Stage, home_file, kill
+from tests.complaints import Complaints
+
+
+@pytest.fixture(scope="module")
+def box(temporary_directory: Path, complaints: Complaints) -> Iterator[tuple[Sandbox, int]]:
+    """With the real agent's pacing, which is what it is about."""
+    before = leaks.Traces.take([temporary_directory])
+    with Sandbox(seed=1, gateways=2) as box:
+        yield box, box.open_ssh_port()
+    left = before.left_since()
+    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def stage(box: tuple[Sandbox, int], tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(box[0], tmp_path, box[1])
+    yield stage
+    stage.close()
+
+
+def test_a_download_gets_more_members_and_every_byte_comes(stage: Stage) -> None:
+    data = payload(4_000_000)
+    with home_file(stage.box, "big", "") as path:
+        path.write_bytes(data)
+        got = stage.run("cat ~/big")
+    assert digest(got) == digest(data)
+    assert len(stage.sessions) >= 3, "a helper's, and two members'"
+    assert re.search(r"2 members, \d+ kB/s: another one|1 members, \d+ kB/s: another one", stage.said)
+
+
+def test_one_helper_for_a_connection_and_none_for_the_next(stage: Stage) -> None:
+    assert stage.run("echo hello") == b"hello\n"
+    first = stage.sessions
+    assert len(first) == 2, "the helper's, and one member's"
+    assert stage.run("echo again") == b"again\n"
+    assert len(stage.sessions) == 3
+    assert len(stage.relays) == 1
+    assert "one session, not several" not in stage.said
+
+
+def test_an_upload_needs_one_member(stage: Stage) -> None:
+    data = payload(6_000_000)
+    assert stage.run("sha256sum", stdin=data).split()[0].decode() == digest(data)
+    assert len(stage.sessions) == 2
+
+
+def test_what_comes_back_is_what_was_sent(stage: Stage) -> None:
+    data = payload(1_500_000)
+    assert digest(stage.run("cat", stdin=data)) == digest(data)
+
+
+def test_the_status_and_the_standard_error_of_a_command(stage: Stage) -> None:
+    done = stage.client.run("ssh", *stage.options, EC2_HOST, "echo wrong >&2; exit 3", status=3)
+    assert done.stderr.endswith(b"wrong\n")
+
+
+def test_scp_sftp_rsync_and_git(stage: Stage) -> None:
+    data = payload(400_000)
+    near, far = stage.client.directory, stage.client.directory / "far"
+    (near / "up").write_bytes(data)
+    far.mkdir()
+    stage.client.run("scp", "-q", *stage.options, "up", f"{EC2_HOST}:{far}/copied")
+    stage.client.run("scp", "-q", *stage.options, f"{EC2_HOST}:{far}/copied", "down")
+    (near / "batch").write_text(f"get {far}/copied fetched\n")
+    stage.client.run("sftp", *stage.options, "-b", "batch", EC2_HOST)
+    files = near / "many"
+    files.mkdir()
+    for number in range(30):
+        (files / str(number)).write_bytes(payload(2000, number))
+    stage.client.run("rsync", "-a", "-e", stage.ssh, "many", f"{EC2_HOST}:{far}")
+    stage.client.run("rsync", "-a", "-e", stage.ssh, f"{EC2_HOST}:{far}/many/", "back")
+    commit = "git -c user.name=x -c user.email=x@example.com commit -qm x"
+    stage.run(f"cd {far}/many && git init -q && git add . && {commit}")
+    variables = {"GIT_SSH_COMMAND": stage.ssh}
+    stage.client.run("git", "clone", "-q", f"ssh://{EC2_HOST}{far}/many", "clone", variables=variables)
+    assert {digest((near / name).read_bytes()) for name in ("down", "fetched")} == {digest(data)}
+    for number in range(30):
+        assert (near / "back" / str(number)).read_bytes() == payload(2000, number)
+        assert (near / "clone" / str(number)).read_bytes() == payload(2000, number)
+    assert len(stage.relays) == 1
+
+
+FAULTS = ["cut", "bye", "half-open", "agent-cut:away=0.3,double=1", "pause:away=1", "garbage",
+          "agent-dies:away=0.5", "session-terminated-elsewhere"]  # fmt: skip
+
+
+@pytest.mark.improper
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_one_member_is_not_noticed(stage: Stage, fault: str) -> None:
+    data = payload(5_000_000)
+    with home_file(stage.box, "big", "") as path:
+        path.write_bytes(data)
+        process = stage.client.start("ssh", *stage.options, EC2_HOST, "cat ~/big")
+        stage.wait_for_members(2)
+        stage.box.faults.set(fault, stage.members[0].session_id)
+        got, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said.decode() + stage.said
+    assert digest(got) == digest(data)
+
+
+@pytest.mark.improper
+@pytest.mark.parametrize("fault", ["cut", "agent-cut:away=0.3,double=1", "session-terminated-elsewhere"])
+def test_a_fault_of_all_members_is_not_noticed(stage: Stage, fault: str) -> None:
+    """An upload, where an agent that lost its connection writes a message twice (protocol.md 15.1)."""
+    data = payload(8_000_000)
+    with home_file(stage.box, "cut.sh", "head -c 4000000 | sha256sum; touch ~/half; sha256sum; rm ~/half") as script:
+        process = stage.client.start("ssh", *stage.options, EC2_HOST, f"sh {script}")
+        assert process.stdin is not None
+        process.stdin.write(data[:4_000_000])
+        process.stdin.flush()
+        wait_until((script.parent / "half").exists, "the first half")
+        process.stdin.write(data[4_000_000:5_000_000])
+        process.stdin.flush()
+        for member in stage.members:
+            stage.box.faults.set(fault, member.session_id)
+        got, said = process.communicate(data[5_000_000:], timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said.decode() + stage.said
+    assert [line.split()[0].decode() for line in got.splitlines()] == [
+        digest(data[:4_000_000]), digest(data[4_000_000:])
+    ]  # fmt: skip
+
+
+def test_a_relay_that_is_killed_ends_the_connection_with_a_reason(stage: Stage) -> None:
+    process = stage.client.start("ssh", *stage.options, EC2_HOST, "echo here; cat")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    (relay,) = stage.relays
+    kill(relay)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 255
+    assert b"several" in said or b"relay" in said, said
+    assert stage.run("echo again") == b"again\n", "over another relay"
+
+
+def test_a_proxy_that_is_killed_leaves_nothing(stage: Stage) -> None:
+    """The next connection ends what the service still has of it, and the relay closes what it had open."""
+    process = stage.client.start("ssh", *stage.options, EC2_HOST, "echo here; exec cat")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    (proxy,) = [each for each in psutil.Process(process.pid).children() if "ssmssh-proxy" in " ".join(each.cmdline())]
+    kill(proxy)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 255
+    assert stage.run("echo again") == b"again\n"
+    wait_until(lambda: not stage.members, "the end of its sessions", explain=lambda: stage.said)
+
+
+def test_a_client_that_leaves_ends_what_it_has_started(stage: Stage) -> None:
+    process = stage.client.start("ssh", *stage.options, EC2_HOST, "echo $$; exec cat")
+    assert process.stdout is not None
+    far = int(process.stdout.readline())
+    process.terminate()  # ssh itself; the proxy hears SIGHUP
+    process.communicate(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: not stage.members, "the end of its sessions", explain=lambda: stage.said)
+    (relay,) = stage.relays
+    wait_until(
+        lambda: not [each for each in relay.net_connections() if each.status != psutil.CONN_LISTEN],
+        "the relay's connections",
+    )
+    wait_until(lambda: not psutil.pid_exists(far), "the end of the command")
+
+
+@pytest.mark.parametrize("fault", ["throttle", "access-denied"])
+def test_members_that_cannot_be_had_are_missing(stage: Stage, fault: str) -> None:
+    data = payload(3_000_000)
+    with home_file(stage.box, "big", "") as path:
+        path.write_bytes(data)
+        process = stage.client.start("ssh", *stage.options, EC2_HOST, "cat ~/big")
+        stage.wait_for_members(1)
+        with stage.box.faults.during(fault):
+            got, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, said.decode() + stage.said
+    assert digest(got) == digest(data)
+
+
+def test_a_member_that_somebody_ends_stops_growth(stage: Stage) -> None:
+    process = stage.client.start("ssh", *stage.options, EC2_HOST, "head -c 5000000 /dev/zero")
+    stage.wait_for_members(2)
+    stage.box.faults.set("session-terminated-elsewhere", stage.members[-1].session_id)
+    got, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert len(got) == 5_000_000
+    before = len(stage.sessions)
+    assert len(stage.run("head -c 2500000 /dev/zero")) == 2_500_000
+    assert len(stage.sessions) == before + 1
+
+
+class TestPlain:
+    """Where a bundle cannot be had there is a connection, and the reason, once."""
+
+    def reason(self, stage: Stage) -> str:
+        assert stage.run("echo hello") == b"hello\n"
+        lines = [line for line in stage.said.splitlines() if "one session, not several" in line]
+        assert len(lines) == 1, stage.said
+        assert not stage.relays
+        return lines[0]
+
+    def test_no_python(self, stage: Stage) -> None:
+        (stage.client.directory / "bin").mkdir()
+        for program in ("sh", "true"):
+            (stage.client.directory / "bin" / program).symlink_to(f"/bin/{program}")
+        with home_file(stage.box, ".bashrc", f"PATH={stage.client.directory}/bin\n"):
+            assert "no Python" in self.reason(stage)
+            before = len(stage.sessions)
+            assert stage.run("echo hello") == b"hello\n"
+        assert len(stage.sessions) == before + 1, "it is remembered"
+
+    def test_a_profile_that_takes_its_time(self, stage: Stage) -> None:
+        flag = stage.client.directory / "slow"
+        flag.touch()
+        with home_file(stage.box, ".bashrc", f"[ -e {flag} ] && rm {flag} && sleep 12\n"):
+            assert "took more than 6 s" in self.reason(stage)
+
+    def test_no_login_name(self, stage: Stage) -> None:
+        stage.proxy = stage.proxy.removesuffix(' "%r"')
+        assert '"%r"' in self.reason(stage)
+
+    def test_a_log_in_that_is_refused(self, stage: Stage) -> None:
+        """As where the outer ssh is given a key by hand, or asks for a password."""
+        directory = stage.client.directory / "bin"
+        directory.mkdir()
+        ssh = directory / "ssh"
+        ssh.write_text('#!/bin/sh\necho "user@host: Permission denied (publickey,password)." >&2\nexit 255\n')
+        ssh.chmod(0o755)
+        stage.proxy = f"/usr/bin/env PATH={directory}:/usr/bin:/bin {stage.proxy}"
+        assert "a key that asks nothing" in self.reason(stage)
+
+    def test_one_session_is_plain(self, stage: Stage) -> None:
+        stage.proxy = stage.proxy.replace("--sessions 8", "--sessions 1")
+        assert stage.run("echo hello") == b"hello\n"
+        assert len(stage.sessions) == 1
+        assert "several" not in stage.said
+
+
+def test_a_banner_of_the_profile_is_no_hindrance(stage: Stage) -> None:
+    with home_file(stage.box, ".bashrc", "echo Welcome to this instance\n"):
+        assert stage.run("echo hello") == b"Welcome to this instance\nhello\n"
+    assert "several" not in stage.said
+    assert len(stage.relays) == 1
+
+
+def test_a_terminal_that_the_configuration_forces(stage: Stage) -> None:
+    """For the outer ssh; the helper's has none."""
+    stage.client.run("ssh", *stage.options, "-o", "RequestTTY=force", EC2_HOST, "echo hello")
+    assert len(stage.relays) == 1
+
+
+def test_the_variable_beats_the_option(stage: Stage) -> None:
+    stage.client.environment["SSMSSH_SESSIONS"] = "1"
+    assert stage.run("echo hello") == b"hello\n"
+    assert len(stage.sessions) == 1
+
+
+@pytest.mark.parametrize("number", ["0", "17", "x", "-1"])
+def test_a_number_of_sessions_that_is_none(stage: Stage, number: str) -> None:
+    stage.client.environment["SSMSSH_SESSIONS"] = number
+    done = stage.client.run("ssh", *stage.options, EC2_HOST, "true", status=255)
+    assert b"is no number of sessions from 1 to 16" in done.stderr
