@@ -14,7 +14,8 @@ from tests.acceptance.openssh import effective, identity_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LIBRARY = {
-    "library_download.py", "library_fabric.py", "library_netmiko.py", "library_threads.py", "test_with_sandbox.py",
+    "library_download.py", "library_fabric.py", "library_forward.py", "library_netmiko.py", "library_threads.py",
+    "test_with_sandbox.py",
 }  # fmt: skip
 """Run by `test_library_examples`."""
 

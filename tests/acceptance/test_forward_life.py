@@ -4,14 +4,27 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ssmssh.forwarding.routes import MAX_POOLED
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, Client, accepts, echo_server, end, receive_exactly, wait_until
+from tests.acceptance.clients import (
+    EC2_HOST,
+    Client,
+    Terminal,
+    accepts,
+    connect_through_socks,
+    echo_server,
+    end,
+    free_port,
+    receive_exactly,
+    wait_until,
+)
 from tests.acceptance.forwarding import CLOSED, ECHO, Forwarding, connect, exchange_all
 
 
@@ -131,10 +144,10 @@ def test_a_service_that_is_not_there_any_more_fails_the_connection_only(
         wait_until(lambda: is_through(forwarding.port), "another try to work")
 
 
-def is_through(port: int) -> bool:
+def is_through(port: int, host: str = "localhost") -> bool:
     """Whether a SOCKS client comes to the echo server."""
     with connect(port) as connection:
-        connection.sendall(b"\5\1\0" + b"\5\1\0\3\x09localhost" + ECHO.to_bytes(2))
+        connection.sendall(b"\5\1\0" + b"\5\1\0\3" + bytes([len(host)]) + host.encode() + ECHO.to_bytes(2))
         return receive_exactly(connection, 4)[3] == 0
 
 
@@ -179,3 +192,66 @@ def test_a_database_by_its_identifier(client: Client, sandbox: Sandbox, echo: in
     done = client.run("ssmssh", "forward", EC2_HOST, "--rds", "other", status=4)
     assert b"look for the database 'other'" in done.stderr
     client.run("ssmssh", "forward", EC2_HOST, "--rds", "x:orders", status=2)
+
+
+def test_a_lost_connection_is_said_on_a_terminal_and_resumed(client: Client, sandbox: Sandbox, echo: int) -> None:
+    assert echo
+    port = free_port()
+    with Terminal(client, "ssmssh", "forward", EC2_HOST, "-L", f"{port}:{ECHO}") as terminal:
+        terminal.expect(f"[::1]:{port} leads to localhost:{ECHO}, through {EC2_HOST}".encode())
+        with connect(port) as connection:
+            connection.sendall(b"hello")
+            assert connection.recv(100) == b"hello"
+            with sandbox.faults.during("cut:bytes=0"):
+                connection.sendall(b"again")
+                terminal.expect(b"is lost, and is being resumed")
+            terminal.expect(b"is there again")
+            assert connection.recv(100) == b"again"
+        terminal.type(b"\x03")
+        assert terminal.wait() == 128 + 2
+
+
+def test_the_pool_of_socks_is_bounded(client: Client, sandbox: Sandbox, echo: int) -> None:
+    """16 destinations at a time: a 17th waits for five seconds, or takes the place of one that is idle."""
+    hosts = [f"host{number}.internal" for number in range(MAX_POOLED + 1)]
+    for host in hosts:
+        sandbox.open_port(ECHO, echo, host)
+    with Forwarding(client, "-D", "0") as forwarding, contextlib.ExitStack() as held:
+        clients = [held.enter_context(connect_through_socks(forwarding.port, host, ECHO)) for host in hosts[:-1]]
+        for client_socket in clients:
+            client_socket.sendall(b"hello")
+            assert receive_exactly(client_socket, 5) == b"hello"
+        assert not is_through(forwarding.port, hosts[-1])
+        before = {session.session_id for session in sandbox.sessions() if session.is_open}
+        clients[-1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        clients[-1].close()  # with a reset: an end alone is not taken for one at once
+        with connect_through_socks(forwarding.port, hosts[-1], ECHO) as last:
+            last.sendall(b"hello")
+            assert receive_exactly(last, 5) == b"hello"
+        wait_until(
+            lambda: len(before - {session.session_id for session in sandbox.sessions() if session.is_open}) == 1,
+            "the session that was idle to end",
+        )
+
+
+@pytest.fixture
+def old_box(temporary_directory: Path) -> Iterator[Sandbox]:
+    """With an agent that knows no smux."""
+    with Sandbox(unpaced=True, agent_version="3.0.196.0") as box:
+        yield box
+
+
+def test_old_agents_carry_one_connection_at_a_time(old_box: Sandbox, tmp_path: Path) -> None:
+    client = Client(old_box.environment, tmp_path)
+    with echo_server() as port, contextlib.closing(client):
+        old_box.open_port(ECHO, port)
+        with Forwarding(client, "-L", f":{ECHO}") as forwarding:
+            with connect(forwarding.port) as first, connect(forwarding.port) as second:
+                second.sendall(b"second")
+                first.sendall(b"first")
+                assert receive_exactly(first, 5) == b"first"
+                first.close()
+                assert receive_exactly(second, 6) == b"second"
+            assert exchange_all(connect(forwarding.port)) == b"hello"
+        done = client.run("ssmssh", "forward", EC2_HOST, "-L", f":db.internal:{ECHO}", status=2)
+        assert b"cannot connect to other hosts" in done.stderr

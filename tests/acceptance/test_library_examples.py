@@ -1,10 +1,13 @@
 """The examples of the library do what they say; fabric and netmiko are in an environment of their own."""
 
+import http.server
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, payload
 from tests.acceptance.openssh import effective, identity_file
 
@@ -37,6 +40,24 @@ def test_programs_on_top_of_paramiko(client: Client, name: str) -> None:
     client.environment["PYTHONPATH"] = str(ROOT / "src")
     words = [EC2_HOST, effective(client, "User"), str(identity_file(client)), "echo here"]
     assert b"here\n" in client.run(python, EXAMPLES / f"library_{name}.py", *words).stdout
+
+
+def test_a_page_through_a_forwarded_port(client: Client, sandbox: Sandbox) -> None:
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"welcome")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server, ThreadPoolExecutor(1) as pool:
+        sandbox.open_port(80, server.server_address[1], "intranet")
+        served = pool.submit(server.handle_request)
+        done = client.run(sys.executable, EXAMPLES / "library_forward.py", EC2_HOST, "intranet", "80")
+        served.result()
+    assert done.stdout == b"welcome\n"
 
 
 def test_the_fixture_of_another_project(client: Client) -> None:

@@ -407,6 +407,21 @@ def test_old_agents_are_kept_awake() -> None:
         assert bench.open().side.next_deadline(bench.now) > bench.now + 1e6
 
 
+def test_an_hour_of_idleness_costs_nothing(bench: Bench) -> None:
+    clients = [bench.client() for _ in range(100)]
+    output = bench.agent.take_output()
+    for _ in range(12):
+        bench.turn(300)
+        assert bench.side.next_deadline(bench.now) > bench.now + 3600
+    assert bench.side.clients == 100
+    assert not bench.ended
+    assert bench.agent.take_output() == output == b""
+    for client in clients:
+        client.sendall(b"still here")
+    bench.turn()
+    assert list(bench.got.values()) == [b"still here"] * 100
+
+
 def test_other_documents_are_refused() -> None:
     with contextlib.closing(Bench()) as bench, pytest.raises(UsageError, match="for one connection"):
         bench.open("")
