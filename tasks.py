@@ -38,6 +38,9 @@ PROGRAMS = {
     "fzf": "fzf",
     "tcsh": "tcsh",
     "fish": "fish",
+    "vi": "vim-tiny",
+    "less": "less",
+    "tmux": "tmux",
     "node": "nodejs",
     "npm": "npm",
 }

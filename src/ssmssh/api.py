@@ -1,40 +1,32 @@
 """What other programs import: a session as a socket.
 
 Nothing here prints, catches a signal, changes the environment, or leaves anything to clean up, and all of it may be
-called from any thread. docs/library.md tells how sessions end, and what is promised from one version to the next.
-
-Theory of operation. Who calls AWS is found out once for all sessions that are asked for in the same way
-(`ssmssh.session.caller`): as long as one of them lives, and for the last one as long as the process does, so that a
-program that goes from one instance to the next does not look for credentials at each. What counts is all that was said:
-the arguments and the environment's ``AWS_*`` and ``SSMSSH_*``. Files are read again when AWS's own have changed, and
-after a failure that another may have been the reason of, so that a log-in in another window helps.
+called from any thread. docs/library.md tells how sessions end, and what is promised from one version to the next. Who
+calls AWS is found out once for all sessions that are asked for in the same way (`ssmssh.session.sharedcallers`).
 """
 
 import logging
-import os
 import socket
-import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from ssmssh import settings
-from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, UsageError
+from ssmssh.errors import NetworkError, UsageError
 from ssmssh.forwarding.hosted import HostedForwarder
 from ssmssh.forwarding.routes import session_to
 from ssmssh.forwarding.specs import ITSELF, Destination, Forwarding, TcpBind, destination
-from ssmssh.network.tls import user_path
 from ssmssh.request import Request, prepare, understand_any
-from ssmssh.session.caller import Caller
 from ssmssh.session.host import HostedSession
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.sessionsocket import CLOSE_SECONDS, SessionSocket
+from ssmssh.session.sharedcallers import OF_WHO_CALLS, drop_caller, shared_caller
 from ssmssh.session.sides.pair import PairSide
 
 if TYPE_CHECKING:
-    from ssmssh.aws.client import AwsSettings
+    import subprocess
 
-__all__ = ["Forward", "OpenSession", "SessionSocket", "connect", "forward", "open_session"]
+
+__all__ = ["Forward", "OpenSession", "SessionSocket", "connect", "forward", "open_session", "run"]
 
 MAX_SECONDS = 1_000_000
 """Of a time-out: more than a week, and less than any system's clock can count."""
@@ -152,11 +144,71 @@ def open_session(
         wait=wait,
         choose=choose,
     )
-    caller = _caller(request)
+    caller = shared_caller(request.aws, request.journal_directory)
     try:
         return _open(RemoteSession(caller, request.session), timeout)
-    except _OF_WHO_CALLS:
-        _drop(caller)
+    except OF_WHO_CALLS:
+        drop_caller(caller)
+        raise
+
+
+def run(
+    target: str,
+    argv: Sequence[str],
+    *,
+    shell: bool = False,
+    binary: bool = False,
+    profile: str | None = None,
+    region: str | None = None,
+    document_name: str | None = None,
+    reason: str | None = None,
+    endpoint_url: str | None = None,
+    stream_endpoint_url: str | None = None,
+    wait: float | None = None,
+    choose: Literal["newest", "oldest"] | None = None,
+    timeout: float | None = None,
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command on an instance, without ssh, and wait for its end. docs/shell-and-run.md tells what it cannot do.
+
+    The words of `argv`, the program first, arrive as they are; with `shell` they are joined by blanks, and ``sh`` looks
+    at them. There is no standard input. With `binary` standard output is any bytes, and what is missing is noticed.
+    `document_name` is one of type NonInteractiveCommands, `timeout` is for all of it: the session is ended then. All
+    other arguments are those of `connect`.
+
+    Returns the outputs as bytes, of at most 64 MiB each, and the status: 254 if nobody knows it.
+
+    Raises:
+        NetworkError: It took more than `timeout`, or the service was not reached.
+        SessionEndedError: Some of the output is known to be missing, or there was more than is kept.
+        SsmsshError: As `connect`.
+    """
+    texts = {"profile": profile, "region": region, "document_name": document_name, "reason": reason}
+    urls = {"endpoint_url": endpoint_url, "stream_endpoint_url": stream_endpoint_url}
+    seconds = {"wait": wait, "timeout": timeout}
+    _check_kinds({"target": target}, {**texts, **urls}, port=0, parameters=None, choose=choose, seconds=seconds)
+    if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+        raise UsageError("argv has to be a sequence of str, and not empty")
+    from ssmssh.session.remotecommand import DOCUMENT, Command, capture  # noqa: PLC0415 - `connect` does without
+
+    command = Command(argv, has_shell=shell, is_binary=binary)
+    request = prepare(
+        understand_any(target),
+        None,
+        profile=profile,
+        region=region,
+        document_name=document_name or DOCUMENT,
+        parameters=command.parameters,
+        reason=reason,
+        endpoint_url=endpoint_url,
+        stream_endpoint_url=stream_endpoint_url,
+        wait=wait,
+        choose=choose,
+    )
+    caller = shared_caller(request.aws, request.journal_directory)
+    try:
+        return capture(command, RemoteSession(caller, request.session), timeout)
+    except OF_WHO_CALLS:
+        drop_caller(caller)
         raise
 
 
@@ -242,7 +294,7 @@ def _checked_destination(host: str, port: int, local_port: int) -> Destination:
 
 
 def _begin_forward(request: Request, forwarding: Forwarding, timeout: float | None) -> "Forward":
-    caller = _caller(request)
+    caller = shared_caller(request.aws, request.journal_directory)
     try:
         hosted = HostedForwarder([forwarding], lambda to: RemoteSession(caller, session_to(request.session, to)))
         try:
@@ -252,8 +304,8 @@ def _begin_forward(request: Request, forwarding: Forwarding, timeout: float | No
         except BaseException:
             hosted.stop()
             raise
-    except _OF_WHO_CALLS:
-        _drop(caller)
+    except OF_WHO_CALLS:
+        drop_caller(caller)
         raise
     return Forward(hosted)
 
@@ -337,42 +389,6 @@ class OpenSession:
         self.close()
 
 
-_callers: "weakref.WeakValueDictionary[tuple[AwsSettings, int, object], Caller]" = weakref.WeakValueDictionary()
-"""By what was said, the environment as a hash: it may hold keys; and by the state of AWS's files."""
-
-_last: list[Caller] = []
-_looking = threading.Lock()
-"""Held for a look at both."""
-
-_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
-"""The variable that names one, and where it is otherwise."""
-
-_OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
-"""Failures that may be others once the configuration has been read anew."""
-
-
-def _caller(request: Request) -> Caller:
-    """Who calls, shared with all sessions that are asked for in the same way."""
-    said = {name: text for name, text in settings.read().items() if name.startswith(("AWS_", "SSMSSH_"))}
-    files = [said.get(variable) or path for variable, path in _FILES.items()]
-    key = (request.aws, hash(frozenset(said.items())), tuple(map(_state_of, files)))
-    with _looking:
-        caller = _callers.get(key)
-        if caller is None:
-            caller = _callers[key] = Caller(request.aws, request.journal_directory)
-        _last[:] = [caller]
-        return caller
-
-
-def _state_of(file: str) -> tuple[int, ...] | None:
-    """What changes when a file is written; None if there is none to be seen."""
-    try:
-        status = user_path(file).stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
 def _check_kinds(
     needed: Mapping[str, object],
     texts: Mapping[str, object],
@@ -403,23 +419,3 @@ def _check_kinds(
         values = value if isinstance(value, Sequence) else [value]
         if not (isinstance(name, str) and all(isinstance(each, str) for each in values)):
             raise UsageError("parameters have to have a str, or several, under each name")
-
-
-def _drop(caller: Caller) -> None:
-    """Have the next one be found out anew."""
-    with _looking:
-        _last[:] = [each for each in _last if each is not caller]
-        for key in [key for key, each in _callers.items() if each is caller]:
-            del _callers[key]
-
-
-def _forget() -> None:
-    """A forked child shares no connection to the API with its parent."""
-    global _looking
-    _looking = threading.Lock()
-    _callers.clear()
-    _last.clear()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_forget)

@@ -17,6 +17,8 @@ COMMANDS = {
     "install-config": "Write or update the block in ~/.ssh/config.",
     "list": "List the managed instances of one or many regions and profiles.",
     "pick": "Choose an instance, and print its id.",
+    "run": "Run a command on one instance or on many, without ssh.",
+    "shell": "Open a shell on an instance, without ssh.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",
     "show-config": "Show what ssh will do for a host, and which lines decide it.",
     "sync": "Write an entry in ~/.ssh/config for each instance, by its tags.",

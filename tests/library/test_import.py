@@ -49,6 +49,7 @@ def test_the_public_names() -> None:
         "errors",
         "forward",
         "open_session",
+        "run",
     }
     assert set(ssmssh.__all__) <= set(dir(ssmssh))
     for name in ssmssh.__all__:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import ssmssh
-from ssmssh import api
 from ssmssh.sandbox import Sandbox
+from ssmssh.session import sharedcallers
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, payload, receive_exactly
 from tests.library.farside import FarSide
 from tests.library.programs import our_threads
@@ -106,8 +106,8 @@ def test_nobody_is_kept_that_nobody_needs(here: Sandbox, helper: Helper, far_sid
     for profile in ("helped", "other", "helped", "other"):
         ssmssh.connect(EC2_HOST, far_side.number, profile=profile).close()
     gc.collect()
-    assert len(api._callers) == 1
-    assert len(api._last) == 1
+    assert len(sharedcallers._callers) == 1
+    assert len(sharedcallers._last) == 1
 
 
 def test_a_failure_is_not_kept(here: Sandbox, helper: Helper, far_side: FarSide) -> None:

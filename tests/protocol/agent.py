@@ -19,9 +19,16 @@ from ssmssh.protocol.message import (
     parse,
     random_message_id,
 )
-from ssmssh.protocol.payloads import build_acknowledge, parse_acknowledge, parse_flag, parse_handshake_response
+from ssmssh.protocol.payloads import (
+    SessionType,
+    build_acknowledge,
+    parse_acknowledge,
+    parse_flag,
+    parse_handshake_response,
+)
 from ssmssh.protocol.receiving import ReceiveStream
 from ssmssh.protocol.roundtrip import RoundTrip
+from ssmssh.sandbox.farside import AgentTask
 from ssmssh.sandbox.strict import Critic
 from tests.protocol.support import handshake_complete, handshake_request
 
@@ -39,7 +46,7 @@ class Agent:
         """Data that came before the handshake was complete: what must never happen."""
         self.is_terminated = False
         self.is_paused = False
-        self.critic = Critic(self)
+        self.critic = Critic(self, AgentTask(SessionType.PORT, {}))
         self.next_number = 0
         self._has_read_in_pause = False
         self._download = list(download)

@@ -24,6 +24,7 @@ from ssmssh.sandbox.character import Character, Dice, Races
 from ssmssh.sandbox.farside import AgentTask
 from ssmssh.sandbox.farsides import FarSides
 from ssmssh.sandbox.outlet import AgentEnd
+from ssmssh.sandbox.sessionlog import SessionLog
 from ssmssh.sandbox.sshd import loopback_pair
 
 INPUT, OUTPUT, ACKNOWLEDGE = "input_stream_data", "output_stream_data", "acknowledge"
@@ -255,7 +256,9 @@ async def _stage(character: Character, races: Races, seed: int, kind: str, host:
 
     service = Service(lambda: loop.time() - began)
     task = AgentTask(SessionType.PORT, properties)
-    agent = Agent(service, FarSides(task, dial, character), character, Dice(random.Random(seed), lambda: races))
+    agent = Agent(
+        service, FarSides(task, dial, character, SessionLog()), character, Dice(random.Random(seed), lambda: races)
+    )
     far.setblocking(True)
     stage = Stage(agent, service, connect, far, targets=[far])
     with near, far, contextlib.ExitStack() as sockets:

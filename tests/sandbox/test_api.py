@@ -54,13 +54,6 @@ def test_starts_that_are_refused(ssm: Any) -> None:
         assert code_of(start, ssm=ssm, Parameters=parameters) == "InvalidParameters"
 
 
-@pytest.mark.parametrize("document", [None, "AWS-StartInteractiveCommand"])
-def test_what_the_sandbox_cannot_carry_is_said(ssm: Any, document: str | None) -> None:
-    arguments = {} if document is None else {"DocumentName": document}
-    with pytest.raises(ClientError, match="does not carry"):
-        ssm.start_session(Target=TARGET, **arguments)
-
-
 def test_sessions_are_listed_by_page_and_filter(ssm: Any) -> None:
     started = [start(ssm)["SessionId"] for _ in range(3)]
     pages = ssm.get_paginator("describe_sessions").paginate(

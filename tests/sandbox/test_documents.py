@@ -54,5 +54,5 @@ def test_contents_are_documents(name: str) -> None:
     assert content["schemaVersion"] == "1.0"
     assert content["sessionType"] == DOCUMENTS[name].session_type
     described = DOCUMENTS[name].describe()
-    assert described["Owner"] == "Amazon"
+    assert described["Owner"] == DOCUMENTS[name].owner
     assert described["DocumentType"] == "Session"

@@ -22,8 +22,8 @@ and makes the `TargetOptions`.
 import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import click
 
@@ -32,7 +32,7 @@ from ssmssh.commands._choosing import can_choose, choose_node
 from ssmssh.commands._options import caller_options, with_options
 from ssmssh.commands._progress import Progress
 from ssmssh.commands._starting import AGENT_SECONDS, start_if_stopped
-from ssmssh.errors import CredentialsError, UsageError
+from ssmssh.errors import CredentialsError, SsmsshError, UsageError
 from ssmssh.nodes.choice import AmbiguousTargetError, Choose
 from ssmssh.nodes.node import Node
 from ssmssh.request import Request, prepare, understand_any
@@ -41,6 +41,9 @@ from ssmssh.session.patience import PATIENCE_SECONDS, RESERVED_SECONDS
 from ssmssh.session.remote import SessionRequest
 from ssmssh.sshconfig.diff import visible
 from ssmssh.target import Named, Target, excerpt
+
+if TYPE_CHECKING:
+    from ssmssh.aws.client import AwsSettings
 
 
 class TargetOptions(TypedDict):
@@ -143,9 +146,43 @@ def reach(
         KeyboardInterrupt: Somebody has left the choice.
         SsmsshError: Whatever else kept it from being found out.
     """
-    typed = understand_agreeing(text, profile=options["profile"], region=options["region"])
-    request = prepare(
-        typed,
+    request = _request(text, options, port, document_name, parameters)
+    caller = _ready(request, login=options["login"])
+    reached = _found(caller, request.session, is_lasting=is_lasting)
+    return _started(reached) if options["start"] else reached
+
+
+def reach_each(
+    texts: Iterable[str], options: TargetOptions, *, document_name: str, parameters: Mapping[str, list[str]]
+) -> Iterator[tuple[str, Reached | SsmsshError]]:
+    """`reach` several, one after the other, and say what has become of each; who calls is found out once for all.
+
+    That is, for all with the same words of region and profile behind them. Raises UsageError, which is about all.
+    """
+    callers: dict[AwsSettings, Caller] = {}
+    for text in texts:
+        try:
+            request = _request(text, options, None, document_name, parameters)
+            if request.aws not in callers:
+                callers[request.aws] = _ready(request, login=options["login"])
+            reached = _found(callers[request.aws], request.session, is_lasting=False)
+            yield text, _started(reached) if options["start"] else reached
+        except UsageError:
+            raise
+        except SsmsshError as error:
+            yield text, error
+
+
+def _request(
+    text: str,
+    options: TargetOptions,
+    port: int | None,
+    document_name: str | None,
+    parameters: Mapping[str, list[str]] | None,
+) -> Request:
+    """What was asked for, as far as nobody has to be asked."""
+    return prepare(
+        understand_agreeing(text, profile=options["profile"], region=options["region"]),
         port,
         profile=options["profile"],
         region=options["region"],
@@ -158,9 +195,6 @@ def reach(
         retry_access=options["retry_access"],
         choose=options["choose"],
     )
-    caller = _ready(request, login=options["login"])
-    reached = _found(caller, request.session, is_lasting=is_lasting)
-    return _started(reached) if options["start"] else reached
 
 
 def _ready(request: Request, *, login: bool) -> Caller:

@@ -63,7 +63,7 @@ class Agent:
         self.invalid = 0
         self.inbox = Inbox(self._process)
         self._outbox = Outbox(outlet.agent_sends, unpaced=character.unpaced)
-        self._critic = Critic(self.sent, is_forward=far_sides.task.is_forward) if character.strict else None
+        self._critic = Critic(self.sent, far_sides.task) if character.strict else None
         self._outlet = outlet
         self._unpaced = character.unpaced
         self._dice = dice
@@ -102,9 +102,12 @@ class Agent:
 
     def begin(self) -> None:
         """Appear: the data channel is open."""
+        self._outbox.begin()
+        if self._far_sides.task.skips_handshake:
+            self._open("")
+            return
         self._state = AgentState.HANDSHAKE
         self._outbox.say(PayloadType.HANDSHAKE_REQUEST, self._handshake.begin())
-        self._outbox.begin()
         self._flush()
 
     def receive(self, messages: list[bytes]) -> None:
@@ -278,13 +281,16 @@ class Agent:
         if answer.failure:
             self.finish(answer.end)
             return True
-        self._state = AgentState.OPEN
         self._throws_away = self._dice.is_lost("early")
         self._outbox.say(PayloadType.HANDSHAKE_COMPLETE, self._handshake.complete())
-        self._far = self._far_sides.make(self, answer.client_version)
+        self._open(answer.client_version)
+        return True
+
+    def _open(self, client_version: str) -> None:
+        self._state = AgentState.OPEN
+        self._far = self._far_sides.make(self, client_version)
         self._far.open()
         self._hold()
-        return True
 
     # Sending.
 

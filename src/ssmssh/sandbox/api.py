@@ -16,7 +16,7 @@ from typing import cast
 
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.control import Peer
-from ssmssh.sandbox.documents import DOCUMENTS, Document, ParameterError
+from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, ParameterError
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response, json_response
 from ssmssh.sandbox.inventory import Inventory
@@ -29,8 +29,6 @@ from ssmssh.sandbox.runcommand import RunCommand
 _log = logging.getLogger(__name__)
 
 _TARGET_PREFIX = "AmazonSSM."
-_SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
-_CARRIED_TYPE = "Port"
 _KNOWN_SESSIONS = 100_000
 _SESSION_SIZES = (1, 200)
 
@@ -98,8 +96,11 @@ class Api:
 
     async def _start_session(self, call: JsonCall) -> object:
         target = call.text("Target")
-        document_name = call.text("DocumentName", _SHELL_DOCUMENT)
+        document_name = call.text("DocumentName", SHELL_DOCUMENT)
         self._check_faults(call.place, target, document_name)
+        if "DocumentName" not in call.arguments and self._faults.take_call("nameless-denied"):
+            resource = f"arn:aws:ssm:*:{call.place.account_id}:document/{SHELL_DOCUMENT}"
+            raise access_denied(call.place, "ssm:StartSession", resource)
         instance = self._inventory.find(target, call.place)
         if instance is None or not instance.is_reachable:
             raise ApiError("TargetNotConnected", f"{target} is not connected.")
@@ -111,8 +112,6 @@ class Api:
             properties = document.fill_in(parameters)
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
-        if document.session_type != _CARRIED_TYPE:
-            raise ApiError("InvalidDocument", f"The sandbox does not carry sessions of document {document_name} yet.")
         session_id = f"user@example.com-{secrets.token_hex(9)[:17]}"
         gateway = self._gateways[self._started % len(self._gateways)]
         self._started += 1
@@ -198,8 +197,6 @@ class Api:
 
     def _document(self, name: str) -> Document:
         document = DOCUMENTS.get(name)
-        if document is None and name == _SHELL_DOCUMENT:
-            raise ApiError("InvalidDocument", "The sandbox does not carry shell sessions yet.")
         if document is None:
             raise ApiError("InvalidDocument", f"Document with name {name} does not exist.")
         return document

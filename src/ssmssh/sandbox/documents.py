@@ -1,4 +1,4 @@
-"""The session documents that AWS owns, as far as their shapes are public, and what their parameters may be.
+"""The session documents that AWS owns, as far as their shapes are public, and the account's shell; their parameters.
 
 Parameter names, defaults and patterns: public copies of the documents and AWS's output for DescribeDocument.
 """
@@ -8,6 +8,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
+"""The account's own, with its preferences; it counts where StartSession names none."""
 
 PORT_PATTERN = "^([1-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
 _LOCAL_PORT_PATTERN = PORT_PATTERN.replace("[1-9]|", "[0-9]|", 1)
@@ -30,6 +33,7 @@ class Document:
     session_type: str
     parameters: Mapping[str, Mapping[str, object]]
     properties: Mapping[str, object]
+    owner: str = "Amazon"
 
     def fill_in(self, given: Mapping[str, Sequence[str]]) -> dict[str, object]:
         """The properties with the parameters of a StartSession put in.
@@ -71,7 +75,7 @@ class Document:
         """The ``Document`` of DescribeDocument."""
         return {
             "Name": self.name,
-            "Owner": "Amazon",
+            "Owner": self.owner,
             "Status": "Active",
             "DocumentVersion": "1",
             "DefaultVersion": "1",
@@ -150,6 +154,14 @@ DOCUMENTS: Mapping[str, Document] = {
             "Port",
             _FORWARDING | {"host": _text("(Optional) Hostname or IP address of the destination server")},
             _FORWARDING_PROPERTIES | {"host": "{{ host }}"},
+        ),
+        Document(
+            SHELL_DOCUMENT,
+            "Document to hold regional settings for Session Manager",
+            "Standard_Stream",
+            {},
+            {},
+            "self",
         ),
         Document(
             "AWS-StartInteractiveCommand",

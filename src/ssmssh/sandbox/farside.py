@@ -30,6 +30,16 @@ class AgentTask:
         """A property that is a string; empty without it."""
         return str(self.properties.get(name, ""))
 
+    @property
+    def skips_handshake(self) -> bool:
+        """Whether the agent begins without one, as with all that has a terminal."""
+        return self.session_type in (SessionType.STANDARD_STREAM, SessionType.INTERACTIVE_COMMANDS)
+
+    def platform(self) -> Mapping[str, object]:
+        """The properties for the platform on which the sandbox's instances run."""
+        found = self.properties.get("linux")
+        return found if isinstance(found, Mapping) else {}
+
 
 class Channel(Protocol):
     """The agent, as its far side sees it."""

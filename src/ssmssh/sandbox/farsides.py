@@ -3,13 +3,17 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from ssmssh.protocol.payloads import SessionType
 from ssmssh.sandbox.basicport import BasicPort
 from ssmssh.sandbox.character import Character
+from ssmssh.sandbox.command import Command
 from ssmssh.sandbox.farside import AgentTask, Channel, FarSide
 from ssmssh.sandbox.hosts import is_forbidden, reached_by
 from ssmssh.sandbox.muxport import MuxPort
 from ssmssh.sandbox.outlet import AgentEnd
 from ssmssh.sandbox.port import Dialled
+from ssmssh.sandbox.sessionlog import SessionLog
+from ssmssh.sandbox.terminal import Terminal
 from ssmssh.sandbox.unfit import Unfit
 from ssmssh.sandbox.versions import has_keepalives, is_multiplexed
 
@@ -19,14 +23,26 @@ DialHost = Callable[[str, int], Awaitable[Dialled]]
 
 @dataclass(frozen=True, slots=True)
 class FarSides:
-    """Makes those of a session; `dial` reaches what the target reaches."""
+    """Makes those of a session; `dial` reaches what the target reaches, `log` is for shells and commands."""
 
     task: AgentTask
     dial: DialHost
     character: Character
+    log: SessionLog
 
     def make(self, channel: Channel, client_version: str) -> FarSide:
         """The far side for a client of that version; not open yet."""
+        match self.task.session_type:
+            case SessionType.NON_INTERACTIVE_COMMANDS:
+                return Command(channel, self.task, self.log, self.character.version)
+            case SessionType.INTERACTIVE_COMMANDS:
+                argv = ["sh", "-c", str(self.task.platform().get("commands", ""))]
+                return Terminal(channel, argv, self.log, unpaced=self.character.unpaced)
+            case SessionType.STANDARD_STREAM:
+                return Terminal(channel, ["sh"], self.log, unpaced=self.character.unpaced)
+        return self._make_port(channel, client_version)
+
+    def _make_port(self, channel: Channel, client_version: str) -> FarSide:
         host, version = self.task.text("host"), self.character.version
         if host and is_forbidden(host, version):
             return Unfit(channel, AgentEnd(f"Forwarding to IP address {host} is forbidden.", f"{host} is forbidden"))

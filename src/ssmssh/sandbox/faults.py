@@ -109,6 +109,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             seconds=3,
             agent=3,
         ),
+        _call("nameless-denied", "StartSession may not be asked for without the name of a document"),
         _call("forbidden", "StartSession is refused with HTTP 403 and XML instead of JSON"),
         _call("invalid-document", "StartSession says that the document does not exist"),
         _call("internal-error", "every call is answered with InternalServerError"),

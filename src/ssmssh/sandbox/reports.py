@@ -9,6 +9,7 @@ class SessionReport:
     """A session as the sandbox's service sees it; times are Unix times, sizes payload bytes.
 
     `status` is Connecting, Connected, Disconnected or Terminated; `end_reason` says in words what ended it.
+    `logged_bytes` is what the agent has written to its disk of a shell's or a command's output.
     The `agent_…` fields tell about the agent's side: resends, messages nobody has acknowledged, duplicates and
     unusable messages it was sent. `complaints` says in words what the client did that a correct one would not, the
     first twenty times, if the sandbox is strict.
@@ -36,6 +37,7 @@ class SessionReport:
     lost: int
     duplicated: int
     reordered: int
+    logged_bytes: int
     agent_resent: int
     agent_unacknowledged: int
     agent_duplicates: int

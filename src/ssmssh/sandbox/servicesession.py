@@ -36,6 +36,7 @@ from ssmssh.sandbox.faults import Fault, FaultSet
 from ssmssh.sandbox.link import Link
 from ssmssh.sandbox.outlet import AgentEnd, AgentState
 from ssmssh.sandbox.port import Dialled
+from ssmssh.sandbox.sessionlog import SessionLog
 from ssmssh.sandbox.traffic import Traffic
 from ssmssh.sandbox.wire import Weather
 
@@ -117,7 +118,8 @@ class ServiceSession:
         self._agent_holds = False
         self._timers: list[asyncio.TimerHandle] = []
         chance, character = environs.chance, replace(environs.character, version=order.agent_version)
-        far_sides = FarSides(order.task, self._dial, character)
+        self._log = SessionLog()
+        far_sides = FarSides(order.task, self._dial, character, self._log)
         self.agent = Agent(self, far_sides, character, Dice(chance, self._races))
         self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
         self.up = Link(self._backlog.put, self.faults, chance)
@@ -181,6 +183,7 @@ class ServiceSession:
             "lost": self.up.statistics.lost + self.down.statistics.lost,
             "duplicated": self.up.statistics.duplicated + self.down.statistics.duplicated,
             "reordered": self.up.statistics.reordered + self.down.statistics.reordered,
+            "logged_bytes": self._log.size_bytes,
             "agent_resent": self.agent.sent.resent,
             "agent_unacknowledged": len(self.agent.sent),
             "agent_duplicates": self.agent.inbox.duplicates,

@@ -27,12 +27,14 @@ from ssmssh.protocol.payloads import (
     parse_flag,
     parse_handshake_response,
 )
+from ssmssh.sandbox.farside import AgentTask
 
 _COMPLAINTS = 20
 """The first tell the story; a client that does nothing right must not fill the memory."""
 _REMEMBERED = 10_000
 """Messages that the official client keeps, to send them again."""
-_PORT_PAYLOADS = frozenset({PayloadType.OUTPUT, PayloadType.HANDSHAKE_RESPONSE, PayloadType.FLAG})
+_PAYLOADS = frozenset({PayloadType.OUTPUT, PayloadType.HANDSHAKE_RESPONSE, PayloadType.FLAG})
+"""In all sessions; only those with a terminal, which skip the handshake, take its size."""
 
 
 class Sent(Protocol):
@@ -45,12 +47,14 @@ class Sent(Protocol):
 
 
 class Critic:
-    """Judges one client of a Port session; one that is a forward may go on behind DisconnectToPort."""
+    """Judges one client of a session with a `task`: a forward may go on behind DisconnectToPort."""
 
-    def __init__(self, sent: Sent, *, is_forward: bool = False) -> None:
+    def __init__(self, sent: Sent, task: AgentTask) -> None:
         self.complaints: list[str] = []
-        self._is_forward = is_forward
+        self._is_forward = task.is_forward
         self._sent = sent
+        self._payloads = _PAYLOADS | {PayloadType.SIZE} if task.skips_handshake else _PAYLOADS
+        self._skips_handshake = task.skips_handshake
         self._seen: dict[int, int] = {}
         self._highest = -1
         self._last_number: int | None = None
@@ -106,11 +110,12 @@ class Critic:
 
     def _judge_content(self, message: AgentMessage, *, is_complete: bool) -> None:
         kind = message.payload_type
-        if kind not in _PORT_PAYLOADS or message.flags or not message.payload:
+        if kind not in self._payloads or message.flags or not message.payload:
             self._complain(
                 f"a message of payload type {kind}, with flags {message.flags}, of {len(message.payload)} bytes"
             )
-        if (kind == PayloadType.HANDSHAKE_RESPONSE) != (message.sequence_number == 0):
+        is_first = message.sequence_number == 0 and not self._skips_handshake
+        if (kind == PayloadType.HANDSHAKE_RESPONSE) != is_first:
             self._complain(f"a message of payload type {kind} with the number {message.sequence_number}")
         elif kind == PayloadType.HANDSHAKE_RESPONSE:
             self._judge_response(message.payload)

@@ -18,6 +18,14 @@ _NO_KEEPALIVES_AFTER_CLIENT = (1, 2, 331, 0)
 _NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}")
 
 
+_SEPARATING_FROM = (3, 1, 1511, 0)
+
+
+def separates_output(agent_version: str) -> bool:
+    """Whether an agent sends a command's outputs apart, and its status (release notes)."""
+    return _numbers(agent_version) >= _SEPARATING_FROM
+
+
 def is_multiplexed(agent_version: str, client_version: str) -> bool:
     """Whether an agent speaks smux in a session of type ``LocalPortForwarding``."""
     return _numbers(agent_version) > _AGENT_AFTER and _numbers(client_version) >= _CLIENT_FROM

@@ -24,6 +24,8 @@ from ssmssh.aws import proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError, TargetError
+from ssmssh.protocol.events import KeyRequested
+from ssmssh.protocol.handshake import DataKey
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
 from ssmssh.session.caller import Caller
 from ssmssh.session.outage import RESUME_SECONDS
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
     from ssmssh.nodes.finder import Finder
     from ssmssh.session.journal import Entry
 
+DEFAULT_SHELL_DOCUMENT = "SSM-SessionManagerRunShell"
+"""The account's shell by its name. Policies with ``ssm:SessionDocumentAccessCheck`` want one to be named; an account
+that has never set it up does not have it, but has a shell."""
+
 _USER_AGENT = f"ssmssh/{__version__}"
 _log = logging.getLogger(__name__)
 
@@ -47,12 +53,13 @@ _log = logging.getLogger(__name__)
 class SessionRequest(NamedTuple):
     """What to ask StartSession for.
 
-    `document_name` is None for the account's shell. `parameters` are the document's, always lists. `patience_seconds`
-    is how long the target may take to answer, counted from when credentials are there; while it lasts StartSession is
-    tried again where that is worth it. `waits_for_target` says that a target that is not connected is, for as long, and
-    a name that nobody has; `access_seconds`, for how much of it an access that is denied is. `limits` are those of the
-    channel. `finder` is for a `target` that is no Target but a name; None where it is one. `resume_seconds` is for how
-    long a lost connection is tried to be resumed.
+    `document_name` is None for the account's shell: where that is denied `DEFAULT_SHELL_DOCUMENT` is named, too.
+    `parameters` are the document's, always lists. `patience_seconds` is how long the target may take to answer, counted
+    from when credentials are there; while it lasts StartSession is tried again where that is worth it.
+    `waits_for_target` says that a target that is not connected is, for as long, and a name that nobody has;
+    `access_seconds`, for how much of it an access that is denied is. `limits` are those of the channel. `finder` is for
+    a `target` that is no Target but a name; None where it is one. `resume_seconds` is for how long a lost connection is
+    tried to be resumed.
     """
 
     target: str
@@ -159,6 +166,11 @@ class RemoteSession:
         return other
 
     @property
+    def target_id(self) -> str:
+        """What StartSession gets as its Target; for after it."""
+        return self._target
+
+    @property
     def description(self) -> str:
         """The target as messages name it, with region and profile as far as they are known."""
         name = self._request.target
@@ -237,6 +249,12 @@ class RemoteSession:
         if self._entry is not None:
             self._entry.release()
 
+    def data_key(self, request: KeyRequested) -> DataKey:
+        """The key of this session, from KMS; as `ssmssh.aws.kms.data_key`, and InterruptedError if it was abandoned."""
+        from ssmssh.aws.kms import data_key  # noqa: PLC0415 - few sessions are encrypted
+
+        return data_key(self._caller.client, request, self.session_id or "", self._target, wait=self._wait)
+
     def end_stale_sessions(self) -> None:
         """End what processes of ours that were killed have left open; for when our own session runs."""
         self._caller.end_stale_sessions()
@@ -260,12 +278,26 @@ class RemoteSession:
 
     def _ask_for_session(self, client: AwsClient, *, is_sure: bool = True) -> StartedSession:
         """Start a session with the target; one that may be another by now is not waited for."""
+        document_name = self._request.document_name
+        try:
+            return self._ask_for_document(client, document_name, is_sure=is_sure)
+        except AccessDeniedError as error:
+            if document_name is not None:
+                raise
+            _log.info("without the name of a document: %s", error)
+            try:
+                return self._ask_for_document(client, DEFAULT_SHELL_DOCUMENT, is_sure=is_sure)
+            except AccessDeniedError as second:
+                sentence = f"{second.sentence}; nor without the name of a document"
+                raise AccessDeniedError(sentence, second.hint) from error
+
+    def _ask_for_document(self, client: AwsClient, document_name: str | None, *, is_sure: bool) -> StartedSession:
         request = self._request
         self._on_target(client, self._target)
         return ssm.start_session(
             client,
             self._target,
-            document_name=request.document_name,
+            document_name=document_name,
             parameters=request.parameters,
             reason=request.reason,
             patience_seconds=max(0.0, self.answers_by - time.monotonic() - RESERVED_SECONDS),

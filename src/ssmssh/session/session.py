@@ -50,6 +50,9 @@ GOODBYE_MESSAGES = 8
 """Of a client that has gone, which a far side that has gone as well need not acknowledge: ssh closes its channels and
 says goodbye, a small message each. An upload that is broken off has dozens under way."""
 
+ConnectionEvent = Connected | Lost | Paused | Resumed
+"""What happens to the way there."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -72,12 +75,12 @@ class Session:
         on_failure: Callable[[SsmsshError], bool] = lambda _: False,
         on_open: Callable[[HandshakeCompleted], None] = lambda _: None,
         on_wait: Callable[[str], None] = lambda _: None,
-        on_connection: Callable[[Connected | Lost], None] = lambda _: None,
+        on_connection: Callable[[ConnectionEvent], None] = lambda _: None,
     ) -> None:
         """`on_failure` is told what it ends with, at once: to end the session may take seconds more.
 
         It says whether another session follows, which needs the input. `on_open` is told that the far side takes data
-        from now on, `on_wait` is for `Patience`, `on_connection` is told of each connection and its loss.
+        from now on, `on_wait` is for `Patience`, `on_connection` is told of each connection, its loss and its pauses.
         """
         self._remote = remote
         self._side = side
@@ -215,6 +218,7 @@ class Session:
                     self._patience.lost(event.reason)
                 case Paused() | Resumed():
                     _log.debug("%s", event)
+                    self._on_connection(event)
                     self._interrupted(now)
         if received:
             self._side.received(received)

@@ -24,6 +24,7 @@ import select
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from ssmssh.descriptors import (
     CAN_POLL_PIPES,
@@ -50,6 +51,9 @@ WRITE_BYTES = 256 * 1024
 AT_ONCE_BYTES = 4096
 """Given at a time, up to which the loop writes itself: four messages of the agent. For more a thread is the better
 writer: its writes are fewer and larger, and go on beside the loop."""
+
+POLL_SECONDS = 1.0
+"""Between looks at what wakes nobody who waits for a reader: that it is gone, or that there was a signal."""
 
 FIRST_LINE_BYTES = 1024
 """Of a failure's line on stdout: OpenSSH takes lines of up to 8192 bytes before the version line."""
@@ -89,6 +93,11 @@ class Wakeup:
             self._writer.send(b"\0")
         except (BlockingIOError, OSError):
             return
+
+    def wait(self) -> None:
+        """Block until there was a wake, and take note of it; for who has no loop."""
+        select.select([self._reader], [], [])
+        self.drain()
 
     def drain(self) -> None:
         """Take note of every wake so far, before looking at what they were for."""
@@ -319,6 +328,11 @@ class OutputPump:
         """Wait until nothing is left to write, for as long at most."""
         with self._changed:
             self._changed.wait_for(lambda: not self._queued_bytes, timeout_seconds)
+
+    def drain(self, stop_requested: Callable[[], bool]) -> None:
+        """Wait until nothing is left to write, nobody reads any more, or somebody wants to stop."""
+        while self._queued_bytes and self.has_reader() and not stop_requested():
+            self.wait_until_written(POLL_SECONDS)
 
     def put_first_line(self, line: str) -> None:
         """Write `line` and CR LF at once, unless anything was put before; does not wait for a reader.

@@ -1,0 +1,96 @@
+"""The terminal of a shell: raw while a session is open, and as it was before afterwards, whatever happens.
+
+Raw is what cfmakeraw(3) does, as ssh has it: no echo, no lines, no signals, and line feeds are not turned into carriage
+returns. A program that is killed by SIGKILL in it leaves it so; everything else goes through `restored`.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+SIZE_WITHOUT_A_TERMINAL = (300, 100)
+"""Columns and rows, as the official client tells them: few lines are broken."""
+
+CAN_BE_RAW = sys.platform != "win32"
+"""Whether there are terminals as POSIX has them."""
+
+
+class RawTerminal:
+    """Standard input and output as a terminal, as far as they are one.
+
+    Attributes:
+        is_interactive: Whether the input is one: else nobody types.
+    """
+
+    def __init__(self, input_fd: int, output_fd: int) -> None:
+        self.is_interactive = CAN_BE_RAW and os.isatty(input_fd)
+        self._input_fd = input_fd
+        self._output_fd = output_fd if os.isatty(output_fd) else input_fd
+        self._before: list[int | list[bytes | int]] | None = None
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows; looked up again when the system has said that they changed."""
+        if self._size is None:
+            try:
+                size = os.get_terminal_size(self._output_fd)
+            except OSError:
+                size = os.terminal_size(SIZE_WITHOUT_A_TERMINAL)
+            self._size = (size.columns, size.lines)
+        return self._size
+
+    @contextlib.contextmanager
+    def restored(self) -> Iterator[None]:
+        """Note changes of the size meanwhile; at the end the terminal is as it was. For the main thread."""
+        number = getattr(signal, "SIGWINCH", None)
+        handler = signal.signal(number, self._resized) if number is not None else None
+        try:
+            yield
+        finally:
+            if number is not None:
+                signal.signal(number, handler)
+            self.restore()
+
+    def make_raw(self) -> None:
+        """Pass every key on, and echo none; nothing happens without a terminal."""
+        if sys.platform == "win32" or not self.is_interactive or self._before is not None:
+            return
+        import termios
+        import tty
+
+        with contextlib.suppress(termios.error):  # it has gone: the end of the input tells
+            before = termios.tcgetattr(self._input_fd)
+            tty.setraw(self._input_fd, termios.TCSADRAIN)
+            self._before = before
+
+    def restore(self) -> None:
+        """Have it as it was before `make_raw`; as often as one likes."""
+        if sys.platform == "win32" or self._before is None:
+            return
+        import termios
+
+        before, self._before = self._before, None
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(self._input_fd, termios.TCSADRAIN, before)
+
+    def suspend(self) -> None:
+        """Stop this program until somebody continues it; nothing happens without a terminal."""
+        if sys.platform == "win32" or self._before is None:
+            return
+        self.restore()
+        os.kill(os.getpid(), signal.SIGTSTP)
+        self._size = None
+        self.make_raw()
+
+    def tell(self, sentence: str) -> None:
+        """Show a sentence on stderr, on a line of its own also where it is raw."""
+        end = "\r\n" if self._before is not None else "\n"
+        with contextlib.suppress(OSError):
+            os.write(2, f"{end}ssmssh: {sentence}{end}".encode("utf-8", "replace"))
+
+    def _resized(self, _number: int, _frame: FrameType | None) -> None:
+        self._size = None

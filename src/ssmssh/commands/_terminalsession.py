@@ -1,0 +1,60 @@
+"""A session with this program's terminal at its near end, as ``shell`` and ``run -t`` have it."""
+
+import click
+
+from ssmssh.commands._rawterminal import RawTerminal
+from ssmssh.errors import SsmsshError
+from ssmssh.lifecycle import Program
+from ssmssh.session.caller import Caller
+from ssmssh.session.link import Connected, Lost
+from ssmssh.session.outage import PERSONAL_RESUME_SECONDS
+from ssmssh.session.remote import RemoteSession, SessionRequest
+from ssmssh.session.session import ConnectionEvent, Session
+from ssmssh.session.sides.terminal import TerminalSide
+from ssmssh.session.streams import InputPump, OutputPump, Wakeup
+
+
+def run_in_terminal(caller: Caller, request: SessionRequest, terminal: RawTerminal) -> None:
+    """Run one session until it has ended; the terminal is as before then. Blocks.
+
+    Raises:
+        SsmsshError: As `Session.run`.
+    """
+    program = click.get_current_context().find_object(Program)
+    if program is None:
+        raise AssertionError("a command's context has one")
+    wakeup = Wakeup()
+    remote = RemoteSession(caller, request._replace(resume_seconds=PERSONAL_RESUME_SECONDS))
+    source, sink = InputPump(0, wakeup), OutputPump(1, wakeup)
+    side = TerminalSide(
+        source,
+        sink,
+        lambda: bool(program.stop),
+        terminal,
+        is_interactive=terminal.is_interactive,
+        key_source=remote.data_key,
+    )
+
+    def note(event: ConnectionEvent) -> None:
+        match event:
+            case Lost():
+                side.lost()
+            case Connected():
+                side.connected()
+
+    session = Session(
+        remote,
+        side,
+        wakeup,
+        on_connection=note,
+        on_wait=lambda awaited: terminal.tell(f"waiting for {awaited}") if terminal.is_interactive else None,
+    )
+    with terminal.restored():
+        program.stop.wake(wakeup.signal_fd)
+        source.start()
+        sink.start()
+        try:
+            session.run()
+        except SsmsshError:
+            if not side.has_left:  # who has left need not be told that the session did not end well
+                raise

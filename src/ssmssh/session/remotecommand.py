@@ -1,0 +1,171 @@
+"""A command on an instance, from its words to its status: what ``ssmssh run`` and the library do with one session."""
+
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ssmssh.errors import NetworkError, SessionEndedError, TargetError
+from ssmssh.protocol.events import Paused
+from ssmssh.session.commandline import as_base64, in_shell, quoted
+from ssmssh.session.link import Lost
+from ssmssh.session.remote import RemoteSession
+from ssmssh.session.session import ConnectionEvent, Session
+from ssmssh.session.sides.command import CommandSide, Output
+from ssmssh.session.sides.outputs import Base64Output, Captured
+from ssmssh.session.streams import Wakeup
+
+DOCUMENT = "AWS-StartNonInteractiveCommand"
+
+UNKNOWN_STATUS = 254
+"""Of a command whose own nobody knows: the agent tells -1, or none at all."""
+
+_SEPARATES_FROM = (3, 1, 1511, 0)
+"""The first agent that keeps outputs apart and tells a status (its release notes)."""
+
+_WHOLE_FROM = (3, 3, 4851, 0)
+"""The first agent whose readers survive a pause of the channel (its release notes)."""
+
+
+class Command(NamedTuple):
+    """What is to be run.
+
+    Attributes:
+        argv: Its words, the program first.
+        has_shell: They are joined by blanks, and a shell makes of them what it likes.
+        is_binary: Its standard output is any bytes: it is carried as base64, and proved to be whole.
+    """
+
+    argv: Sequence[str]
+    has_shell: bool = False
+    is_binary: bool = False
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """Of `DOCUMENT`. Raises UsageError as `ssmssh.session.commandline.quoted`."""
+        argv = in_shell(self.argv) if self.has_shell else self.argv
+        text = quoted(as_base64(argv) if self.is_binary else argv)
+        return {"command": [text], "separateOutputStream": ["true"]}
+
+
+class Outcome(NamedTuple):
+    """What has become of a command.
+
+    Attributes:
+        status: Its own, from 0 to 255; None if nobody knows it.
+        notes: What a person should know of it, as sentences.
+    """
+
+    status: int | None
+    notes: Sequence[str]
+
+
+def run_command(
+    command: Command,
+    remote: RemoteSession,
+    output: Output,
+    errors: Output,
+    wakeup: Wakeup,
+    *,
+    stop_requested: Callable[[], bool],
+    on_side: Callable[[CommandSide], None] = lambda _: None,
+) -> Outcome:
+    """Run `command` in a session of its own. Blocks until it has ended.
+
+    Args:
+        command: What to run; `remote` was asked for with its `parameters`.
+        remote: The session.
+        output: Gets standard output.
+        errors: Gets standard error.
+        wakeup: Of the session's loop.
+        stop_requested: Whether to end the session, and with it the command; looked at when `wakeup` fires.
+        on_side: Is given the side before the session begins, for what may interrupt the command.
+
+    Raises:
+        SessionEndedError: Some of the output is known to be missing.
+        SsmsshError: As `Session.run`.
+    """
+    decoder = Base64Output(output) if command.is_binary else None
+    side = CommandSide(decoder or output, errors, stop_requested, remote.data_key)
+    on_side(side)
+    was_paused = False
+
+    def note(event: ConnectionEvent) -> None:
+        nonlocal was_paused
+        was_paused = was_paused or isinstance(event, Lost | Paused)
+
+    Session(remote, side, wakeup, on_connection=note).run()
+    if side.is_gone():
+        return Outcome(side.status, ())
+    if decoder is not None:
+        _check_whole(decoder, remote.description)
+    return _outcome(side, decoder, remote.description, was_paused=was_paused)
+
+
+def capture(
+    command: Command, remote: RemoteSession, timeout_seconds: float | None
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run `command` in a session of its own, with its outputs in memory. Blocks.
+
+    Raises:
+        NetworkError: It took more than `timeout_seconds`; the session is ended.
+        SessionEndedError: There was more output than is kept, or some is known to be missing.
+        SsmsshError: As `Session.run`.
+    """
+    output, errors = Captured(), Captured()
+    wakeup, is_late = Wakeup(), threading.Event()
+
+    def give_up() -> None:
+        is_late.set()
+        wakeup.wake()
+
+    timer = threading.Timer(threading.TIMEOUT_MAX if timeout_seconds is None else timeout_seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        outcome = run_command(command, remote, output, errors, wakeup, stop_requested=is_late.is_set)
+    finally:
+        timer.cancel()
+        timer.join()
+        wakeup.close()
+    if is_late.is_set():
+        raise NetworkError(f"The command on {remote.description} took more than {timeout_seconds:g} s")
+    if output.is_broken or errors.is_broken:
+        raise SessionEndedError(f"The output of the command on {remote.description} is too large", "use scp for files")
+    status = UNKNOWN_STATUS if outcome.status is None else outcome.status
+    return subprocess.CompletedProcess(list(command.argv), status, output.getvalue(), errors.getvalue())
+
+
+def _check_whole(decoder: Base64Output, target: str) -> None:
+    if decoder.is_whole:
+        return
+    if decoder.lacks_encoder:
+        raise TargetError(f"There is no base64 on {target}", "install it there, or leave out --binary")
+    raise SessionEndedError(
+        f"The output of the command on {target} is not whole", "run it again; for files scp is the better way"
+    )
+
+
+def _outcome(side: CommandSide, decoder: Base64Output | None, target: str, *, was_paused: bool) -> Outcome:
+    status = decoder.status if side.status is None and decoder is not None else side.status
+    version = _numbers(side.agent_version)
+    notes = []
+    if status is None and version < _SEPARATES_FROM:
+        notes.append(
+            f"the agent of {target} ({side.agent_version}) tells no status and cannot keep errors apart from output; "
+            "3.1.1511.0 can"
+        )
+    elif status is None:
+        notes.append(f"nobody knows with which status the command on {target} ended: a signal, perhaps")
+    if was_paused and decoder is None and version < _WHOLE_FROM:
+        notes.append(
+            f"the connection to {target} was interrupted, and its agent ({side.agent_version}) may have cut off the "
+            "output then; --binary finds out"
+        )
+    return Outcome(status, notes)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """What to compare; of a version that is none, less than any."""
+    words = version.split(".")
+    return tuple(map(int, words)) if all(word.isascii() and word.isdigit() for word in words) else ()

@@ -1,0 +1,169 @@
+"""A command without a terminal as a session's local side: two outputs, a status, and no input.
+
+The session is that of AWS-StartNonInteractiveCommand with separated output: standard output comes as one type of
+payload, standard error as another, and the status at the end as a third. An agent that cannot separate sends it all as
+output, when the command has ended, and no status.
+
+* A command that could not be started has status 1, and the text that says why comes a second later. So the end is
+  waited for `LAST_WORDS_SECONDS` behind the status.
+* The agent takes no input but a Ctrl-C, which it turns into a signal.
+* Nothing tells how a command that was ended by a signal has ended: the agent says -1.
+"""
+
+import logging
+import math
+import selectors
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
+from ssmssh.protocol.expectation import Expectation
+from ssmssh.protocol.message import PayloadType
+from ssmssh.protocol.payloads import SessionType
+from ssmssh.session.keying import KeySource
+from ssmssh.session.loop import Turning
+from ssmssh.session.sides import Controls, EndPolicy
+
+LAST_WORDS_SECONDS = 2.0
+"""Behind the status: an agent takes one second to say why a command could not be started."""
+
+INTERRUPT = b"\x03"
+"""What the agent turns into SIGINT."""
+
+_STATUS_PREFIX = b"EXIT_CODE: "
+_KNOWN_STATUSES = range(256)
+
+_log = logging.getLogger(__name__)
+
+
+class Output(Protocol):
+    """Where output goes: `ssmssh.session.streams.OutputPump`, or what collects it."""
+
+    def put(self, chunks: list[bytes]) -> None:
+        """Take it; never blocks."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more should be given for now."""
+        ...
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nobody will read what is given."""
+        ...
+
+
+class CommandSide:
+    """The outputs of a command; `stop_requested` tells of signals. For the loop's thread, but for `interrupt`.
+
+    Args:
+        output: For standard output.
+        errors: For standard error.
+        stop_requested: Whether nobody waits for the command any more.
+        key_source: Gives the key of a session that is encrypted.
+    """
+
+    expectation = Expectation(
+        frozenset({SessionType.NON_INTERACTIVE_COMMANDS}),
+        is_multiplexed=None,
+        hint="use AWS-StartNonInteractiveCommand, the default, or a document like it",
+    )
+    end_policy = EndPolicy.CALL
+
+    def __init__(
+        self, output: Output, errors: Output, stop_requested: Callable[[], bool], key_source: KeySource | None = None
+    ) -> None:
+        self.key_source = key_source
+        self._output = output
+        self._errors = errors
+        self._stop_requested = stop_requested
+        self._interrupts = 0
+        self._has_status = self._has_ended = False
+        self._ends_at = math.inf
+        self.agent_version = ""
+        """As the agent states it, once the session is open."""
+        self.status: int | None = None
+        """Of the command, from 0 to 255; None while it runs, and where the agent does not know or tell it."""
+
+    def interrupt(self) -> None:
+        """Have the command interrupted, as by Ctrl-C; for a handler of signals, or any thread that wakes the loop."""
+        self._interrupts += 1
+
+    def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
+        """Nothing: outputs wake the loop."""
+
+    def unwatch(self) -> None:
+        """Nothing, again."""
+
+    def next_deadline(self, now: float) -> float:
+        """When the command's last words are over; at once if they have just begun."""
+        if self._has_ended:
+            return math.inf
+        return now if self._has_status and self._ends_at == math.inf else self._ends_at
+
+    def look(self, ready: Collection[object], now: float) -> None:  # noqa: ARG002 - a side's, and not needed
+        """Look whether the last words are over."""
+        if self._has_status and self._ends_at == math.inf:
+            self._ends_at = now + LAST_WORDS_SECONDS
+        self._has_ended = now >= self._ends_at
+
+    def opened(self, handshake: HandshakeCompleted) -> None:
+        """The command runs."""
+        self.agent_version = handshake.agent_version
+
+    def received(self, events: Sequence[DataReceived | FlagReceived]) -> None:
+        """Pass output and errors on, note the status."""
+        for event in events:
+            if not isinstance(event, DataReceived):
+                continue
+            if event.payload_type is PayloadType.EXIT_CODE:
+                self._take_status(event.payload)
+            else:
+                (self._errors if event.payload_type is PayloadType.STD_ERR else self._output).put([event.payload])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one of the outputs is."""
+        return self._output.is_full or self._errors.is_full
+
+    @property
+    def queued_bytes(self) -> int:
+        """Of interrupts."""
+        return self._interrupts
+
+    def take(self, limit_bytes: int) -> memoryview:
+        """Interrupts."""
+        count = min(self._interrupts, limit_bytes)
+        self._interrupts -= count
+        return memoryview(INTERRUPT * count)
+
+    def control(self, controls: Controls, now: float) -> None:
+        """Nothing: there is no terminal."""
+
+    def has_more(self) -> bool:
+        """Whether an interrupt is to be sent."""
+        return bool(self._interrupts)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the command has ended, and its last words are over."""
+        return self._has_ended
+
+    def is_gone(self) -> bool:
+        """Whether a signal said so, or nobody reads the output."""
+        return self._stop_requested() or self._output.is_broken
+
+    def discard(self) -> None:
+        """Nothing: there is no input."""
+
+    def finish(self) -> None:
+        """Nothing: who has made the outputs waits for them."""
+
+    def _take_status(self, payload: bytes) -> None:
+        text = payload.removeprefix(_STATUS_PREFIX).strip()
+        if text.isdigit() and int(text[:4]) in _KNOWN_STATUSES:
+            self.status = int(text)
+        else:
+            _log.info("the agent tells no status: %r", payload[:40])
+        self._has_status = True

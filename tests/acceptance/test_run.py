@@ -1,0 +1,183 @@
+"""``ssmssh run``: commands without ssh; their words, their outputs, their statuses."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, end, payload, wait_until
+
+
+def run(client: Client, *words: str, status: int = 0, stdin: bytes = b"") -> tuple[bytes, str]:
+    """The output, and what was said."""
+    done = client.run("ssmssh", "run", *words, status=status, stdin=stdin)
+    return done.stdout, done.stderr.decode()
+
+
+@pytest.mark.parametrize("status", [0, 1, 7, 255])
+def test_the_status_is_the_commands(client: Client, status: int) -> None:
+    assert run(client, EC2_HOST, "--", "sh", "-c", f"exit {status}", status=status) == (b"", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("exit 126", 126), ("no-such-program", 127), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+)
+def test_a_shells_statuses(client: Client, text: str, status: int) -> None:
+    assert run(client, "--shell", EC2_HOST, text, status=status)[0] == b""
+
+
+def test_without_a_shell_a_signal_is_not_known(client: Client) -> None:
+    _, said = run(client, EC2_HOST, "sh", "-c", "kill -9 $$", status=254)
+    assert "nobody knows with which status" in said
+
+
+def test_outputs_are_apart(client: Client) -> None:
+    script = "echo out; echo err >&2; echo more"
+    assert run(client, EC2_HOST, "sh", "-c", script) == (b"out\nmore\n", "err\n")
+
+
+def test_words_arrive_as_they_are(client: Client) -> None:
+    words = ["a b", "it's", '"q"', "$HOME", "*", "", "ü\n\t#", "\\", "-x", "{{ portNumber }}"]
+    output, _ = run(client, EC2_HOST, "--", "printf", "%s|", *words)
+    assert output.decode().split("|")[:-1] == words
+
+
+def test_a_shell_joins_its_words(client: Client) -> None:
+    assert run(client, "--shell", EC2_HOST, "--", "echo", "$((6*7))", "|", "tr", "4", "5")[0] == b"52\n"
+
+
+def test_there_is_no_input(client: Client) -> None:
+    assert run(client, EC2_HOST, "cat", stdin=b"ignored")[0] == b""
+
+
+def test_what_cannot_be_started_is_told(client: Client) -> None:
+    _, said = run(client, EC2_HOST, "no-such-program", status=1)
+    assert "Unable to start command" in said
+
+
+def test_any_bytes_are_whole(client: Client) -> None:
+    data = payload(5_000_000)
+    source = client.directory / "source"
+    source.write_bytes(data)
+    assert run(client, "--binary", EC2_HOST, "cat", str(source))[0] == data
+    assert run(client, "--binary", "--shell", EC2_HOST, "printf 'a\\0\\377'; exit 9", status=9)[0] == b"a\0\xff"
+
+
+def test_failures_of_ours_have_one_status_and_tell_the_usual_one(client: Client) -> None:
+    _, said = run(client, "i-0aaaaaaaaaaaaaaaa", "true", status=255)
+    assert re.search(r"TargetNotConnected.*\(status 4\)", said)
+    assert len(said.splitlines()) == 1
+    _, said = run(client, "--document-name", "AWS-StartSSHSession", EC2_HOST, "true", status=255)
+    assert "(status 2)" in said
+
+
+@pytest.mark.parametrize(
+    "words", [[], [EC2_HOST], [EC2_HOST, "--"], ["--targets", EC2_HOST], ["-t", "--binary", EC2_HOST, "true"]]
+)
+def test_wrong_usage(client: Client, words: list[str]) -> None:
+    assert "(status 2)" in run(client, *words, status=255)[1]
+
+
+def test_a_terminal_is_one(client: Client) -> None:
+    output, _ = run(client, "-t", EC2_HOST, "--", "sh", "-c", "test -t 1 && echo 'a terminal'", status=254)
+    assert output == b"a terminal\r\n"
+
+
+def test_ctrl_c_reaches_the_command(client: Client) -> None:
+    process = client.start(
+        "ssmssh", "run", EC2_HOST, "sh", "-c", "trap 'exit 5' INT; echo up; while :; do sleep 0.05; done"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    assert end(process, signal.SIGINT) == 5
+
+
+def test_a_second_one_ends_the_session(client: Client, sandbox: Sandbox) -> None:
+    process = client.start("ssmssh", "run", EC2_HOST, "sh", "-c", "trap '' INT; echo up; while :; do sleep 0.05; done")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGINT)
+    assert b"once more ends the session" in process.stderr.readline()
+    assert end(process, signal.SIGINT) == 128 + signal.SIGINT
+    assert not any(session.is_open for session in sandbox.sessions())
+
+
+def test_nobody_reads(client: Client) -> None:
+    script = f"ssmssh run {EC2_HOST} yes | head -n 1; echo $?"
+    assert client.run("bash", "-c", f"set -o pipefail; {script}").stdout == b"y\n141\n"
+
+
+def test_several_targets(client: Client) -> None:
+    output, said = run(
+        client, "--targets", f"{EC2_HOST},db-1,nope,{HYBRID_HOST}", "--shell", "--", "echo one; echo two; exit 3",
+        status=255,
+    )  # fmt: skip
+    lines = output.decode().splitlines()
+    for name in (EC2_HOST, "db-1", HYBRID_HOST):
+        assert [line for line in lines if line.startswith(f"{name}: ")] == [f"{name}: one", f"{name}: two"]
+    assert len(lines) == 6
+    assert "nope: No managed instance" in said
+    assert said.splitlines()[-1].startswith("ssmssh: 0 of 4 succeeded")
+
+
+def test_what_passes_a_filter(client: Client) -> None:
+    output, said = run(client, "--filter", "web", "--", "echo", "here")
+    assert output == f"{EC2_HOST}: here\n".encode()
+    assert said == "ssmssh: 1 of 1 succeeded\n"
+    _, said = run(client, "--filter", "no-such-name", "--", "true", status=255)
+    assert "no target" in said
+
+
+def test_outputs_in_files(client: Client) -> None:
+    directory = client.directory / "out"
+    run(client, "--targets", "web-1,db-1", "--output-dir", str(directory), "--", "sh", "-c", "echo out; echo err >&2")
+    found = {path.name: path.read_bytes() for path in directory.iterdir()}
+    assert found == {f"{name}.{kind}": f"{kind}\n".encode() for name in ("web-1", "db-1") for kind in ("out", "err")}
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> list[str]:
+    """How to run what follows in a sandbox with twenty instances more; of two nobody is there, one is old."""
+    rows = [{"instance_id": f"i-{number:017x}", "name": f"n-{number}"} for number in range(1, 21)]
+    rows[0]["agent_version"] = "3.1.1000.0"
+    for row in rows[-2:]:
+        row["ping_status"] = "ConnectionLost"
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(rows))
+    return ["ssmssh", "sandbox", "--instances", str(path), "--"]
+
+
+def test_twenty_at_once(client: Client, many: list[str]) -> None:
+    """Two of them fail, and one does not tell its status."""
+    names = [f"n-{number}" for number in range(1, 21)]
+    words = ["run", "--targets", ",".join(names), "--parallel", "20", "--", "echo", "up"]
+    done = client.run(*many, "ssmssh", *words, status=255)
+    assert sorted(done.stdout.decode().splitlines()) == sorted(f"{name}: up" for name in names[:-2])
+    assert b"17 of 20 succeeded; not: n-1 (254), n-19 (255), n-20 (255)" in done.stderr
+
+
+def test_an_old_agent_is_told_of(client: Client, many: list[str]) -> None:
+    done = client.run(*many, "ssmssh", "run", "n-1", "sh", "-c", "echo a; echo b >&2", status=254)
+    assert done.stdout == b"a\nb\n"
+    assert b"3.1.1000.0) tells no status" in done.stderr
+
+
+def test_output_that_a_pause_cut_off_is_told_of(client: Client, sandbox: Sandbox) -> None:
+    """The service pauses the agent while it has no connection to the client."""
+    script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); printf '%0100d\\n' $i; sleep 0.01; done"
+    for words in ([], ["--binary"]):
+        process = client.start("ssmssh", "run", *words, EC2_HOST, "sh", "-c", script)
+        wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in sandbox.sessions()), "its output")
+        sandbox.faults.set("cut")
+        output, said = process.communicate(timeout=60)
+        sandbox.faults.clear("cut")
+        if words:
+            assert process.returncode == 255
+            assert b"is not whole" in said or b"no longer holds the session" in said
+        else:
+            assert 0 < output.count(b"\n") < 300
+            assert b"may have cut off the output" in said

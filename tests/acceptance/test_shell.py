@@ -1,0 +1,252 @@
+"""``ssmssh shell``: a terminal on the far side, and the one here as it was before, whatever happens."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pyte
+import pytest
+
+from ssmssh.sandbox import Sandbox
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, Terminal, digest, payload, wait_until
+from tests.processes import command_lines
+
+PROMPT = b"ready> "
+
+
+class Shell:
+    """A terminal here with a login in it: ``stty -g`` before and after tells whether all is as it was."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.before = self._settings()
+
+    def _settings(self) -> bytes:
+        self.terminal.type(b"echo i''s=$(stty -g)=\n")
+        self.terminal.expect(b"is=")
+        return self.terminal.expect(b"=\r\n")
+
+    def begin(self, *words: str) -> None:
+        """Open a shell on an instance, and wait for its prompt."""
+        self.terminal.type(b"ssmssh shell " + " ".join([*words, EC2_HOST]).encode() + b'; echo "status"=$?\n')
+        self.terminal.expect(b"# " if os.geteuid() == 0 else b"$ ")
+        self.terminal.type(b"PS1='ready> '\r")
+        self.terminal.expect(b"\r\n" + PROMPT)
+
+    def do(self, line: bytes) -> bytes:
+        """Type a line; what is shown until the next prompt."""
+        self.terminal.type(line + b"\r")
+        return self.terminal.expect(b"\r\n" + PROMPT).partition(b"\r\n")[2]
+
+    def expect_end(self, status: int = 0) -> bytes:
+        """The shell has ended, with everything as before; what was shown last."""
+        shown = self.terminal.expect(f"status={status}\r\n".encode(), 60)
+        assert self._settings() == self.before
+        return shown
+
+
+@pytest.fixture
+def shell(client: Client) -> Iterator[Shell]:
+    client.environment |= {"PS1": "here> ", "TERM": "xterm"}
+    with Terminal(client, "sh") as terminal:
+        yield Shell(terminal)
+
+
+def test_a_shell_and_its_end(shell: Shell, sandbox: Sandbox) -> None:
+    shell.begin()
+    assert shell.do(b"echo $((6*7))") == b"42"
+    assert shell.do(b"stty size; tty | cut -c 1-9") == b"24 80\r\n/dev/pts/"
+    shell.terminal.type(b"exit\r")
+    shell.expect_end()
+    assert not any(session.is_open for session in sandbox.sessions())
+
+
+def test_a_size_that_changes(shell: Shell) -> None:
+    shell.begin()
+    shell.terminal.resize(33, 111)
+    wait_until(lambda: shell.do(b"stty size") == b"33 111", "the new size")
+    shell.terminal.type(b"exit\r")
+    shell.expect_end()
+
+
+def test_keys_that_are_signals_here_are_the_far_sides(shell: Shell) -> None:
+    shell.begin()
+    shell.terminal.type(b"sleep 1000\r")
+    shell.terminal.expect(b"sleep 1000\r\n")
+    shell.terminal.type(b"\x03")
+    shell.terminal.expect(b"^C")
+    shell.terminal.expect(PROMPT)
+    shell.terminal.type(b"sleep 1000\r")
+    shell.terminal.expect(b"sleep 1000\r\n")
+    shell.terminal.type(b"\x1a")
+    shell.terminal.expect(PROMPT)
+    assert b"sleep 1000" in shell.do(b"jobs")
+    shell.terminal.type(b"fg\r")
+    shell.terminal.expect(b"sleep 1000")
+    shell.terminal.type(b"\x1c")
+    shell.terminal.expect(PROMPT)
+    shell.terminal.type(b"\x04")
+    shell.expect_end()
+
+
+def test_escapes(shell: Shell) -> None:
+    shell.begin()
+    shell.terminal.type(b"\r~?")
+    shell.terminal.expect(b"suspend ssmssh")
+    shell.terminal.type(b"\r~~x\r")
+    shell.terminal.expect(b"~x")
+    shell.terminal.expect(PROMPT)
+    shell.terminal.type(b"sleep 1000\r~.")
+    shell.expect_end()
+
+
+def test_a_suspended_shell(shell: Shell) -> None:
+    """``~^Z`` gives the terminal back as it was, and ``fg`` takes it again."""
+    shell.terminal.type(b"set -m; PS1='here> '\n")
+    shell.begin()
+    shell.terminal.type(b"\r~\x1a")
+    shell.terminal.expect(b"here> ")
+    assert shell._settings() == shell.before
+    shell.terminal.type(b"fg\n")
+    shell.terminal.expect(b"ssmssh shell")
+    wait_until(lambda: b"alive" in shell.do(b"echo alive"), "the shell again")
+    shell.terminal.type(b"exit\r")
+    shell.terminal.expect(b"here> ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(shell: Shell, number: signal.Signals) -> None:
+    shell.begin()
+    _our_process().send_signal(number)
+    shell.expect_end(128 + number)
+
+
+def test_a_lost_session_leaves_the_terminal_as_it_was(shell: Shell, sandbox: Sandbox) -> None:
+    shell.begin()
+    sandbox.faults.set("idle-timeout")
+    shown = shell.expect_end(7)
+    sandbox.faults.clear()
+    assert re.search(rb"was ended: .* idle for too long", shown)
+
+
+def test_a_lost_connection_is_resumed(shell: Shell, sandbox: Sandbox) -> None:
+    shell.begin()
+    sandbox.faults.set("resume-error:times=4")
+    sandbox.faults.set("cut")
+    shell.terminal.expect(b"the connection is lost", 60)
+    shell.terminal.expect(b"the connection is there again", 60)
+    sandbox.faults.clear()
+    wait_until(lambda: b"alive" in shell.do(b"echo alive"), "the shell again")
+    shell.terminal.type(b"exit\r")
+    shell.expect_end()
+
+
+def test_one_can_give_up_on_a_lost_connection(shell: Shell, sandbox: Sandbox) -> None:
+    shell.begin()
+    sandbox.faults.set("resume-error")
+    sandbox.faults.set("cut")
+    shell.terminal.expect(b"Enter ~ . gives up", 60)
+    shell.terminal.type(b"\r~.")
+    shell.expect_end()
+    sandbox.faults.clear()
+
+
+def test_a_paste_of_a_megabyte(shell: Shell) -> None:
+    shell.begin()
+    text = b"".join(payload(30, number).hex().encode() + b"\n" for number in range(17_000))
+    name = f"paste-{os.getpid()}".encode()
+    shell.do(b"stty -echo; d=$(mktemp -d)")
+    shell.terminal.type(b"cat > $d/" + name + b"\r")
+    for at in range(0, len(text), 4096):
+        shell.terminal.type(text[at : at + 4096])
+    shell.terminal.type(b"\x04")
+    shell.terminal.expect(PROMPT, 120)
+    shell.terminal.type(b"sha256sum $d/" + name + b"; rm -r $d\r")
+    shell.terminal.expect(digest(text).encode())
+    shell.terminal.type(b"exit\r")
+    shell.expect_end()
+
+
+def test_characters_that_are_split_between_messages(shell: Shell) -> None:
+    shell.begin()
+    text = "äöü€😀" * 250
+    assert shell.do(f"printf '%s\\n' {text}".encode()).decode() == text
+    shell.terminal.type(b"exit\r")
+    shell.expect_end()
+
+
+def test_full_screen_programs(shell: Shell) -> None:
+    """vi writes a file, less pages, tmux runs inside; seen with the eyes of a terminal emulator."""
+    shell.begin()
+    shell.do(b"d=$(mktemp -d); export TERM=xterm")
+    shell.terminal.type(b"vi -u NONE -N $d/note\r")
+    shell.terminal.expect(b"note", 60)
+    shell.terminal.type(b"ihello\x1b[D\x1b[Dxx\x1b")
+    shell.terminal.type(b":wq\r")
+    shell.terminal.expect(PROMPT)
+    assert shell.do(b"cat $d/note") == b"helxxlo"
+    shell.do(b"seq 1 500 > $d/long")
+    shell.terminal.type(b"less $d/long\r")
+    shell.terminal.expect(b"\r\n22")
+    shell.terminal.type(b"G")
+    shell.terminal.expect(b"500")
+    shell.terminal.type(b"q")
+    shell.terminal.expect(PROMPT)
+    shell.terminal.type(b"tmux -L t$$ -f /dev/null new-session 'printf in-\\%s tmux; read x'\r")
+    screen = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(screen)
+    seen = shell.terminal.expect(b"in-tmux", 60) + b"in-tmux"
+    stream.feed(seen)
+    assert "in-tmux" in screen.display[0]
+    shell.terminal.type(b"\r")
+    shell.terminal.expect(PROMPT)
+    shell.terminal.type(b"rm -r $d; exit\r")
+    shell.expect_end()
+
+
+def test_a_script_in_a_pipe(client: Client) -> None:
+    """No terminal here: its end ends the shell, whether it says so or not."""
+    done = client.run("ssmssh", "shell", HYBRID_HOST, stdin=b"stty -echo; stty size\ncat | tr a-z A-Z\nlast words\n")
+    assert b"100 300\r\n" in done.stdout
+    assert b"LAST WORDS" in done.stdout
+    client.run("ssmssh", "shell", HYBRID_HOST, stdin=b"sleep 2; exit\n")
+
+
+def test_a_name_that_must_be_given(client: Client, sandbox: Sandbox) -> None:
+    """Some policies want a document's name, and ours is tried once more with it."""
+    sandbox.faults.set("nameless-denied")
+    client.run("ssmssh", "shell", EC2_HOST, stdin=b"exit\n")
+    assert sandbox.sessions()[-1].document_name == "SSM-SessionManagerRunShell"
+    sandbox.faults.set("access-denied")
+    done = client.run("ssmssh", "shell", EC2_HOST, status=5)
+    sandbox.faults.clear()
+    (line,) = done.stderr.decode().splitlines()
+    assert "nor without the name of a document" in line
+
+
+def test_another_document(client: Client) -> None:
+    done = client.run(
+        *("ssmssh", "shell", "--document-name", "AWS-StartInteractiveCommand"),
+        *("--parameter", "command=test -t 0 && echo yes", EC2_HOST),
+    )
+    assert b"yes\r\n" in done.stdout
+
+
+@pytest.mark.improper
+def test_a_document_for_something_else(client: Client) -> None:
+    """Its agent wants a handshake, which the size of the terminal comes before."""
+    done = client.run("ssmssh", "shell", "--document-name", "AWS-StartSSHSession", EC2_HOST, status=2)
+    assert b"Expected a session of type" in done.stderr
+
+
+def _our_process() -> psutil.Process:
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        found[:] = [each for each, words in command_lines() if "shell" in words and words[1:2][0].endswith("ssmssh")]
+        return bool(found)
+
+    wait_until(is_there, "ssmssh shell")
+    return found[0]
