@@ -2,6 +2,7 @@
 
 import datetime as dt
 import platform
+import re
 import tempfile
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def _line(outcomes: dict[str, Outcome]) -> str:
         outcome.line.partition(" (log:")[0].removeprefix("ssmssh-proxy: ").removeprefix("ssmssh: ")
         for outcome in outcomes.values()
     }
-    return "<br>".join(sorted(line.strip().replace("|", "\\|") for line in lines if line))
+    shown = {re.sub("localhost:[0-9]+", "localhost:PORT", line.strip()).replace("|", "\\|") for line in lines if line}
+    return "<br>".join(sorted(shown))
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written", "ssh -G"}),
         ("listing", {"ids", "table", "JSON with tags", "table, by tag, throttled"}),
         ("library", {"proxies", "library, one loop for all", "library, one loop each"}),
+        ("forward", {"up, ssmssh-proxy", "down, ssmssh forward", "at once, ssmssh forward"}),
         ("micro", {"floor", "receive + ack", "send + ack", "WebSocket in", "WebSocket out, by the library"}),
     ],
 )
