@@ -180,6 +180,19 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     parser.add_argument("--reason", help="noted in the account's session history")
     parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of the ssm API")
     parser.add_argument("--stream-endpoint-url", metavar="URL", help="endpoint of the ssmmessages service")
+    _add_bounds(parser)
+    parser.add_argument(
+        "--sessions", metavar="N", help="a download runs over up to N sessions at a time, 2 to 16; 1 is plain"
+    )
+    parser.add_argument("--drop-word", metavar="WORD", help="HOST may end with .WORD, which says nothing")
+    _add_guards(parser)
+    parser.add_argument("--log-file", metavar="PATH", help="log everything there")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    return parser.parse_args(arguments)
+
+
+def _add_bounds(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
@@ -192,15 +205,6 @@ def parse_arguments(arguments: Sequence[str]) -> "argparse.Namespace":
     )
     parser.add_argument("--window", metavar="KIB", help="the most of an upload that is on its way, 16 to 4096 KiB")
     parser.add_argument("--rate", metavar="KB", help="the rate of an upload at most, in 1000 bytes a second, from 50")
-    parser.add_argument(
-        "--sessions", metavar="N", help="a download runs over up to N sessions at a time, 2 to 16; 1 is plain"
-    )
-    parser.add_argument("--drop-word", metavar="WORD", help="HOST may end with .WORD, which says nothing")
-    _add_guards(parser)
-    parser.add_argument("--log-file", metavar="PATH", help="log everything there")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log everything at once, on stderr too")
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
-    return parser.parse_args(arguments)
 
 
 def _add_guards(parser: "argparse.ArgumentParser") -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Self
 
+from ssmssh.settings import home_directory
+
 EC2_HOST = "i-0123456789abcdef0"
 OTHER_HOST = "i-0fedcba9876543210"
 HYBRID_HOST = "mi-0123456789abcdef0"
@@ -28,6 +30,14 @@ PATIENCE_SECONDS = 60.0
 
 ECHO_PIECE_BYTES = 64 * 1024
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def real_ssh_files() -> dict[str, bytes]:
+    """What there is, in the home of the user who runs this, of the files that a sandbox is not to touch."""
+    directory = home_directory() / ".ssh"
+    ours = ("config", "known_hosts", "known_hosts.lock", "id_ed25519", "id_ed25519.pub", "id_ed25519.lock")
+    names = ("config", "known_hosts", "known_hosts2", "authorized_keys", *(f"ssmssh/{name}" for name in ours))
+    return {name: (directory / name).read_bytes() for name in names if (directory / name).exists()}
 
 
 def payload(size_bytes: int, seed: int = 0) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import Client
+from tests.acceptance.clients import Client, real_ssh_files
 
 
 @pytest.fixture
@@ -15,3 +15,11 @@ def client(sandbox: Sandbox, tmp_path: Path) -> Iterator[Client]:
     client = Client(sandbox.environment, tmp_path)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="module")
+def untouched_home() -> Iterator[None]:
+    """The files of the user who runs this are the same before and after."""
+    before = real_ssh_files()
+    yield
+    assert real_ssh_files() == before

@@ -13,9 +13,10 @@ import pytest
 from ssmssh.nodes.hostkeys import parse_line
 from ssmssh.nodes.keptkeys import KeptKeys
 from ssmssh.sandbox import Sandbox
-from ssmssh.settings import home_directory
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST, Client, free_port, wait_until
 from tests.openssh.unpack import RELEASES, ssh_of
+
+pytestmark = pytest.mark.usefixtures("untouched_home")
 
 REFUSED = 255
 POLICIES = ("accept-new", "enforce")
@@ -91,21 +92,6 @@ def host(sandbox: Sandbox, client: Client) -> Iterator[Host]:
     yield host
     sandbox.faults.clear()
     host.forget()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _real_home() -> Iterator[None]:
-    """The files of the user who runs this are the same before and after."""
-    before = contents()
-    yield
-    assert contents() == before
-
-
-def contents() -> dict[str, bytes]:
-    """Of what is not to be touched, as far as it is there."""
-    directory = home_directory() / ".ssh"
-    names = ("config", "known_hosts", "known_hosts2", "ssmssh/known_hosts", "ssmssh/known_hosts.lock")
-    return {name: (directory / name).read_bytes() for name in names if (directory / name).exists()}
 
 
 def swap(host: Host) -> None:

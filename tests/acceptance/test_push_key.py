@@ -15,6 +15,8 @@ from ssmssh.sandbox import Instance, Sandbox
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, PATIENCE_SECONDS, Client, wait_until
 from tests.sandbox.client import aws_client
 
+pytestmark = pytest.mark.usefixtures("untouched_home")
+
 STOPPED = "i-00000000000000002"
 USER = pwd.getpwuid(os.geteuid()).pw_name
 ACTION = "ec2-instance-connect:SendSSHPublicKey"
@@ -254,3 +256,31 @@ def test_what_run_command_refuses_is_said(client: Client, box: Sandbox, authoriz
     assert "the command ended as Failed: " in told
     assert "authorized_keys is a link" in told
     assert not (client.directory / "elsewhere").exists()
+
+
+def test_two_sandboxes_one_after_the_other(temporary_directory: Path, tmp_path: Path) -> None:
+    """Everything is written where the sandbox's ssh, scp and sftp look, without a word about where that is.
+
+    Ids are the same, keys are others, and nothing of the first is in the way.
+    """
+    chosen = ("--yes", "--push-key", "--verify-host-keys", "enforce", "--user", USER)
+    for number in range(2):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with Sandbox(unpaced=True, ssh_server="system", offers_key=False) as box:
+            client = Client(box.environment, directory)
+            config = box.directory / "ssh_config"
+            assert f"Written: {config}" in client.run("ssmssh", "install-config", *chosen).stderr.decode()
+            done = client.run("ssh", "-o", "BatchMode=yes", EC2_HOST, "echo in")
+            assert (done.stdout, done.stderr) == (b"in\n", b"")
+            client.run("ssmssh", "host", "add", *chosen, "web", EC2_HOST)
+            assert client.run("ssh", "-o", "BatchMode=yes", "web", "echo in").stdout == b"in\n"
+            client.run("scp", "-q", config, f"web:{directory}/copied")
+            assert (directory / "copied").read_bytes() == config.read_bytes()
+            client.run("sftp", "-b", "-", EC2_HOST, stdin=f"rename {directory}/copied {directory}/renamed\n".encode())
+            assert (directory / "renamed").exists()
+            assert box.count_calls(ACTION) == 1
+            client.run("ssmssh", "sync", *chosen, "name:db-1")
+            assert client.run("ssh", "-o", "BatchMode=yes", "db-1", "echo in").stdout == b"in\n"
+            assert b"ProxyCommand" in client.run("ssmssh", "show-config", "web").stdout
+            client.close()

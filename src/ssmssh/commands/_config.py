@@ -79,12 +79,17 @@ def check_no_target_word(name: str) -> None:
 
 
 def place(config_file: Path | None) -> Place:
-    """Where the files are. ssh goes by the password database and not by $HOME, and so do we."""
+    """Where the files are. ssh goes by the password database and not by $HOME, and so do we.
+
+    In a sandbox the config is the one that the sandbox's ssh reads: a block there names files that go with the sandbox,
+    and would be in the way of the user's own instances.
+    """
     home = settings.home_directory()
-    default = home / ".ssh" / "config"
     same_home = Path.home() == home
-    if config_file is None and not same_home:
+    sandbox = settings.sandbox_directory()
+    if config_file is None and sandbox is None and not same_home:
         click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home}, and so does this.", err=True)
+    default = sandbox / "ssh_config" if sandbox else home / ".ssh" / "config"
     config = config_file.absolute() if config_file else default
     return place_of(config, settings.state_directory(), home, settings.ssh_directory(), tilde=same_home)
 
