@@ -108,6 +108,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("banner", {"ssmssh-proxy"}),
         ("throughput", {"raw down, bare client", *(f"{way} down, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
         ("paced", {"raw, bare client", *(f"{way}, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
+        ("bundle", set()),
         ("echo", {"bare client", "ssmssh-proxy"}),
         ("scale", {"1 up", "2 up", "1 down", "2 down", "1 down, reader rests 2 s"}),
         ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written", "ssh -G"}),
