@@ -54,6 +54,25 @@ def test_the_only_one_needs_no_terminal(client: Client) -> None:
     assert client.run("ssmssh", "pick", WEB).stdout.decode() == f"{WEB}\n"
 
 
+EC2 = "deny:ec2:DescribeInstances"
+FRONT_END = "mi-00000000000000003"
+"""The only hybrid node with that tag; instances of EC2 have it, too."""
+
+
+def test_the_only_one_of_which_that_is_known(town: Sandbox, client: Client, without_fzf: Client) -> None:
+    """It is not taken for the only one: nobody but a person can say whether it is meant."""
+    with town.faults.during(EC2):
+        done = client.run("ssmssh", "pick", "tag:Role=Front End", status=5)
+        assert done.stdout == b""
+        assert b"whether further instances pass the filters is not known" in done.stderr
+        assert b"ask for ec2:DescribeInstances" in done.stderr
+        with Picking(without_fzf, "'tag:Role=Front End'") as terminal:
+            assert b"whether further instances pass" in terminal.expect(b"1 of 1; " + LIST)
+            terminal.type(b"\r")
+            assert terminal.end() == f"{FRONT_END}\n"
+            assert b"not known: tags" in terminal.seen
+
+
 def test_one_that_is_elsewhere_is_printed_as_ssh_needs_it(client: Client) -> None:
     words = "ssmssh", "pick", "--all-regions", "--profile", "other"
     host = client.run(*words).stdout.decode()

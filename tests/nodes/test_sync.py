@@ -156,6 +156,25 @@ def test_host_add_says_one_thing_of_a_name_that_cannot_be(client: Client) -> Non
     assert "has a host of that name" in line
 
 
+def test_a_person_sees_how_far_it_is_and_that_calls_fail(client: Client, hamlet: Sandbox) -> None:
+    words = ("ssmssh", "sync", "--yes", "--config-file", str(config_of(client)))
+    with hamlet.faults.during("throttle:times=3"), Terminal(client, *words, columns=160) as terminal:
+        terminal.expect(b"0 of 1 region, 0 instances; us-east-1: ThrottlingException, trying again")
+        terminal.expect(b"0 of 1 region, 6 instances")
+        terminal.expect(b"\r\x1b[K")
+        assert terminal.wait() == 0
+    assert names(client) == NAMES
+
+
+def test_a_person_sees_that_the_look_for_a_name_fails(client: Client, hamlet: Sandbox) -> None:
+    words = ("ssmssh", "host", "add", "--yes", "--config-file", str(config_of(client)), "mine", "db-1")
+    with hamlet.faults.during("throttle:times=2"), Terminal(client, *words, columns=160) as terminal:
+        terminal.expect(b"looking for 'db-1': ThrottlingException, trying again")
+        terminal.expect(b"\r\x1b[Klooking for 'db-1'\r\x1b[K")
+        assert terminal.wait() == 0
+    assert names(client) == {"mine"}
+
+
 def test_the_account_is_asked_for_once_and_at_the_pace_that_is_allowed(client: Client, hamlet: Sandbox) -> None:
     with counting(hamlet) as calls:
         sync(client, *PLACES)

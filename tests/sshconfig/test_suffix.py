@@ -98,6 +98,26 @@ def test_what_hosts_are(home: Home, by: str) -> None:
     assert home.run("show-config", "box").return_value == 0
 
 
+@pytest.mark.parametrize("words", [("--by", "tag:Role"), ("--by", "name"), ("--suffix", "ssm")])
+def test_which_one_of_a_group(home: Home, words: tuple[str, str]) -> None:
+    """The option is one of the proxy's, is remembered, is known without the comments, and can be taken back."""
+    home.write(CONFIG)
+    host, patterns = ("box.ssm", ()) if "ssm" in words else ("box", ("--host-pattern", "box"))
+    home.install("--name", "lab", *words, "--choose", "newest", *patterns, "--user", "me")
+    command = " ".join(("/ssmssh-proxy", *words, "--choose newest %h %p"))
+    assert home.ssh(host)["proxycommand"][0].endswith(command)
+    home.install("--name", "lab", "--region", "eu-west-1")
+    assert home.ssh(host)["proxycommand"][0].endswith(" --choose newest %h %p")
+    whole = home.config.read_bytes()
+    home.config.write_bytes(b"".join(each for each in whole.splitlines(keepends=True) if not each.startswith(b"#")))
+    home.install("--name", "lab", *patterns)
+    assert home.ssh(host)["proxycommand"][0].endswith(" --choose newest %h %p")
+    home.install("--name", "lab", "--choose", "oldest")
+    assert home.ssh(host)["proxycommand"][0].endswith(" --choose oldest %h %p")
+    home.install("--name", "lab", "--choose", "")
+    assert "--choose" not in home.ssh(host)["proxycommand"][0]
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -105,6 +125,9 @@ def test_what_hosts_are(home: Home, by: str) -> None:
         (["--by", "tag:"], "is nothing to find a host by"),
         (["--by", "tag:a'b"], "cannot stand in a ProxyCommand"),
         (["--by", "name", "--suffix", "ssm"], "cannot be given together"),
+        (["--by", "tag:Role", "--choose", "any"], "takes newest or oldest"),
+        (["--by", "private-ip", "--choose", "newest"], "may mean a group"),
+        (["--choose", "newest"], "may mean a group"),
     ],
 )
 def test_what_hosts_cannot_be(home: Home, words: list[str], why: str) -> None:

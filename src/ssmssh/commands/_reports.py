@@ -1,12 +1,14 @@
 """What a survey has come to, for a person: how far it is, what has failed, what is not known."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from ssmssh.commands._places import Places
+from ssmssh.commands._progress import Progress
 from ssmssh.errors import CredentialsError, SsmsshError, UsageError
+from ssmssh.nodes.node import Node
 from ssmssh.nodes.survey import Survey
 from ssmssh.sshconfig.diff import visible
 
@@ -24,6 +26,18 @@ def state_of(survey: Survey) -> str:
         return state
     more = f" (and {len(troubled) - 1} more)" if len(troubled) > 1 else ""
     return visible(f"{state}; {troubled[0].client.region}{more}: {troubled[0].trouble}, trying again")
+
+
+def watched(survey: Survey) -> Iterator[list[Node]]:
+    """The pages of a survey, while a line on a terminal says how far it is; the line is gone afterwards."""
+    progress = Progress()
+    try:
+        progress.show(state_of(survey))
+        for page in survey:
+            progress.show(state_of(survey))
+            yield page
+    finally:
+        progress.clear()
 
 
 def place_of(survey: Survey) -> str:

@@ -218,9 +218,14 @@ def _found(caller: Caller, session: SessionRequest, *, is_lasting: bool) -> Reac
     started = time.monotonic()
     until = started + session.patience_seconds - RESERVED_SECONDS if session.waits_for_target else -math.inf
     progress = Progress()
-    progress.show(f"looking for {excerpt(session.target, 80)}")
+    looking = f"looking for {excerpt(session.target, 80)}"
+
+    def tell_trouble(trouble: str) -> None:
+        progress.show(visible(f"{looking}: {trouble}, trying again") if trouble else looking)
+
+    progress.show(looking)
     try:
-        instance_id = finder.find(caller.client, again=is_lasting, until=until)
+        instance_id = finder.find(caller.client, again=is_lasting, until=until, on_trouble=tell_trouble)
     except AmbiguousTargetError as error:
         progress.clear()
         instance_id = _chosen(session.target, error).instance_id

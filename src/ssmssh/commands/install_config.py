@@ -34,6 +34,7 @@ downloads from i-0123456789abcdef0.fast.
 @click.option("--host-pattern", metavar="PATTERN", multiple=True, help="Hosts to answer for.  [default: i-* and mi-*]")
 @click.option("--suffix", metavar="WORD", help="Answer for Names, too, with this word behind them: web-1.ssm.")
 @click.option("--by", metavar="WHAT", help="What the hosts are: name, private-ip, public-ip, dns or tag:KEY.")
+@click.option("--choose", metavar="WHICH", help="newest or oldest, where --suffix or --by may find a group.")
 @click.option(
     "--sessions",
     metavar="N",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from ssmssh.commands._choosing import choose_node
+from ssmssh.commands._choosing import can_choose, choose_node
 from ssmssh.commands._formats import typed_host
 from ssmssh.commands._places import find_places, place_options
 from ssmssh.commands._progress import Progress
@@ -30,7 +30,8 @@ def pick(
 ) -> int:
     """Choose an instance, and print its id, as in: ssh $(ssmssh pick web).
 
-    The filters are those of "ssmssh list"; if only one instance passes them, nothing is asked. With --region,
+    The filters are those of "ssmssh list"; if only one instance passes them, nothing is asked, unless it is not
+    permitted to know whether others do. With --region,
     --all-regions or --profile the id has its region and profile behind it, as ssh needs it then. Nothing else is
     printed on stdout. fzf is used if it is installed. Exits with 130 if nothing is chosen.
     """
@@ -50,7 +51,13 @@ def pick(
 
 
 def _only_or_chosen(survey: Survey) -> Node | None:
-    """The only node, or the one that a person chooses from the first two on; None if there is none."""
+    """The only node, or the one that a person chooses; None if there is none.
+
+    A person is asked from the second node on, and about an only one, too, if nobody knows whether others pass.
+
+    Raises:
+        SsmsshError: There is one, others may not be judged, and nobody is there to ask: why not.
+    """
     progress = Progress()
     progress.show(state_of(survey))
     pages = iter(survey)
@@ -63,7 +70,10 @@ def _only_or_chosen(survey: Survey) -> Node | None:
                 break
     finally:
         progress.clear()
-    if len(seen) <= 1:
+    if len(seen) == 1 and (doubt := doubt_of(survey)) is not None:
+        if not can_choose():
+            raise doubt
+    elif len(seen) <= 1:
         return seen[0] if seen else None
     return choose_node(_chained(seen, pages))
 

@@ -14,7 +14,7 @@ from ssmssh.aws.pages import Pager
 from ssmssh.commands import _config, _doubts, _options
 from ssmssh.commands._loginusers import AUTO, users_of
 from ssmssh.commands._places import Places, find_places, place_options
-from ssmssh.commands._reports import doubt_of, failures_of
+from ssmssh.commands._reports import doubt_of, failures_of, watched
 from ssmssh.commands._synced import Found, Wish
 from ssmssh.errors import ExitStatus, SsmsshError
 from ssmssh.nodes.filters import parse_filters
@@ -112,7 +112,7 @@ def _listed(places: Places, wish: Wish) -> tuple[list[Found], list[SsmsshError],
     with_ec2 = wish.template.needs_tags or wish.users is not None
     survey = Survey(places.clients, wish.filters, with_ec2=with_ec2, with_all=True)
     nodes: dict[tuple[str | None, str], list[Node]] = {}
-    for page in survey:
+    for page in watched(survey):
         for node in page:
             if not node.is_gone:
                 nodes.setdefault((node.profile, node.region), []).append(node)

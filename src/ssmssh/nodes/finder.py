@@ -56,6 +56,7 @@ class Finder:
         wait: Callable[[float], None] = time.sleep,
         until: float = -math.inf,
         clock: Callable[[], float] = time.monotonic,
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> str:
         """The id of the machine that is meant. Blocks for calls, unless it is remembered.
 
@@ -65,13 +66,15 @@ class Finder:
             wait: Called with seconds before a call is repeated; what it raises ends this.
             until: When a machine that is not there yet is not waited for any more, by the `clock`.
             clock: Monotonic seconds.
+            on_trouble: As of `Pager`.
 
         Raises:
             SsmsshError: As `Resolver.resolve`.
         """
         pause, longest = LOOK_AGAIN_SECONDS
         while True:
-            pager = Pager(client, patience_seconds=max(FINDING_SECONDS, until - clock()), wait=wait, clock=clock)
+            patience = max(FINDING_SECONDS, until - clock())
+            pager = Pager(client, patience_seconds=patience, wait=wait, clock=clock, on_trouble=on_trouble)
             resolver = Resolver(client, self._cache, str(identity_of(client)), pager)
             try:
                 node = resolver.resolve(self._expression, choose=self._choose, again=again)

@@ -25,6 +25,8 @@ _SUFFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A label of a host name (RFC 1123), as ssh hands it on: in lower case."""
 _BY = re.compile(r"name|private-ip|public-ip|dns|tag:.+")
 
+_CHOICES = ("newest", "oldest")
+
 _QUOTING = re.compile(r"[\"'\\]")
 
 _Options = TypeVar("_Options", bound="BlockOptions")
@@ -61,6 +63,7 @@ class BlockOptions:
     host_pattern: tuple[str, ...] | None = None
     suffix: str | None = None
     by: str | None = None
+    choose: str | None = None
     user: str | None = None
     profile: str | None = None
     region: str | None = None
@@ -195,7 +198,7 @@ def check_values(options: BlockOptions) -> None:
 
 
 def check_finders(options: BlockOptions) -> None:
-    """Refuse a ``--suffix`` or ``--by`` that is none, or both; raises UsageError."""
+    """Refuse a ``--suffix``, ``--by`` or ``--choose`` that is none or that goes with nothing; raises UsageError."""
     if options.suffix and not _SUFFIX.fullmatch(options.suffix):
         raise UsageError(
             f"--suffix {options.suffix!r} cannot end a host name",
@@ -207,6 +210,10 @@ def check_finders(options: BlockOptions) -> None:
         )
     if options.suffix and options.by:
         raise UsageError("--suffix and --by cannot be given together", "give one of them to a block of another --name")
+    if options.choose and options.choose not in _CHOICES:
+        raise UsageError(f"--choose takes {' or '.join(_CHOICES)}, and not {options.choose!r}")
+    if options.choose and not (options.suffix or options.by == "name" or (options.by or "").startswith("tag:")):
+        raise UsageError("--choose is for hosts that may mean a group", "give --suffix, --by name or --by tag:KEY, too")
 
 
 def check_option(text: str) -> None:

@@ -39,8 +39,8 @@ _FORWARD = re.compile(r"((?:(?:\[[^]\s]*\]|[^:\s]*):)?\d+):((?:\[[^]\s]+\]|[^:\s
 _KEY_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 """What known_hosts files have no other use for."""
 
-_FINDERS = ("suffix", "by")
-"""Options of the proxy that say what a host name stands for."""
+_FINDERS = ("suffix", "by", "choose")
+"""Options of the proxy that say what a host name stands for, and which one if that is a group."""
 
 
 @dataclass(frozen=True, slots=True)
