@@ -250,6 +250,7 @@ def _key_guard(options: "argparse.Namespace", wakeup: Wakeup) -> "PushGuard":
     from ssmssh import settings
     from ssmssh.nodes.keypush import PATIENCE_SECONDS, KeyPush
     from ssmssh.nodes.pushes import Pushes
+    from ssmssh.request import parse_retry_access
     from ssmssh.session.pushing import PushGuard
 
     user = options.login_name or options.user
@@ -260,8 +261,9 @@ def _key_guard(options: "argparse.Namespace", wakeup: Wakeup) -> "PushGuard":
         )
     pushes = Pushes(settings.state_directory() / "pushes")
     identity_file = settings.path_for_ssh(options.identity_file) if options.identity_file else None
-    push = KeyPush(user, options.push_key, identity_file, settings.ssh_directory(), pushes)
-    return PushGuard(push.make, PATIENCE_SECONDS[push.way], wakeup)
+    access_seconds = parse_retry_access(options.retry_access)
+    push = KeyPush(user, options.push_key, identity_file, settings.ssh_directory(), pushes, access_seconds)
+    return PushGuard(push.make, PATIENCE_SECONDS[push.way], wakeup, access_seconds)
 
 
 def _guards(options: "argparse.Namespace", program: Program, wakeup: Wakeup) -> "Iterator[HostKeyGuard | PushGuard]":

@@ -138,7 +138,7 @@ def prepare(
     """
     environment = settings.from_environment()
     wait_seconds = _number(_first(wait, environment.wait), "seconds to wait", 1, MAX_WAIT_SECONDS)
-    access_seconds = _number(retry_access or None, "seconds to retry", 1, MAX_WAIT_SECONDS) or 0.0
+    access_seconds = parse_retry_access(retry_access)
     typed = understand(host) if isinstance(host, str) else host
     request = SessionRequest(
         target=typed.text if isinstance(typed, Named) else typed.instance_id,
@@ -154,6 +154,11 @@ def prepare(
     endpoints = {"endpoint_url": endpoint_url, "stream_endpoint_url": stream_endpoint_url}
     aws_settings = caller_settings(profile=typed.profile or profile, region=typed.region or region, **endpoints)
     return Request(aws_settings, request, _directories()[1] / "sessions")
+
+
+def parse_retry_access(value: float | str | None) -> float:
+    """For how many seconds a denied access is tried again; 0 for None. Raises UsageError."""
+    return _number(value or None, "seconds to retry", 1, MAX_WAIT_SECONDS) or 0.0
 
 
 def caller_settings(

@@ -138,6 +138,16 @@ def test_refused(client: Client, box: Sandbox) -> None:
     assert client.run(*ssh(config)).stdout == b"in\n", "a refusal is not remembered"
 
 
+def test_a_permission_that_was_granted_a_moment_ago(client: Client, box: Sandbox) -> None:
+    config, before = configured(client), pushes(box)
+    config.write_text(config.read_text().replace(" --push-key=", " --retry-access 60 --push-key="))
+    with box.faults.during(f"deny:{ACTION}"):
+        process = client.start(*ssh(config))
+        wait_until(lambda: pushes(box) > before + 1, "another attempt", PATIENCE_SECONDS)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, output) == (0, b"in\n"), errors
+
+
 def test_throttled_is_waited_for_and_said(client: Client, box: Sandbox) -> None:
     config, before = configured(client), pushes(box)
     with box.faults.during(f"error:{ACTION}/ThrottlingException,times=2"):

@@ -49,8 +49,9 @@ def test_a_permission_that_was_granted_a_moment_ago(client: Client, sandbox: San
         assert b"is not authorized to perform: ssm:StartSession" in refused.stderr
         assert sandbox.count_calls("ssm:StartSession") > before + 1
         before = sandbox.count_calls("ssm:StartSession")
-        client.run("ssh", EC2_HOST, "echo in", status=255)
+        refused = client.run("ssh", EC2_HOST, "echo in", status=255)
         assert sandbox.count_calls("ssm:StartSession") == before + 1
+        assert b"; if it was granted a moment ago: --retry-access 60" in refused.stderr
 
 
 def test_one_identity_for_all_sessions(client: Client, sandbox: Sandbox) -> None:

@@ -48,6 +48,10 @@ _FIRST_PAUSE_SECONDS = 0.4
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
+_GRANTED_JUST_NOW = "; if it was granted a moment ago: --retry-access 60"
+"""IAM takes seconds to know of a permission everywhere."""
+
+
 def start_session(
     client: "AwsClient",
     target: str,
@@ -97,6 +101,8 @@ def start_session(
             may_be_granted = isinstance(failure, AccessDeniedError) and next_at <= started_at + access_seconds
             most = sys.maxsize if may_be_granted else _worthwhile_retries(error, waits_for_target=waits_for_target)
             if retries >= most or next_at > ends_at:
+                if isinstance(failure, AccessDeniedError) and not access_seconds:
+                    failure.hint += _GRANTED_JUST_NOW
                 raise failure from None
         else:
             on_session(answers.session_id(answer, context))

@@ -11,6 +11,7 @@ import click
 
 from ssmssh import settings
 from ssmssh.commands import _config, _target
+from ssmssh.commands._progress import Progress
 from ssmssh.errors import ExitStatus, SsmsshError, TargetError, UsageError
 from ssmssh.nodes.hostkeycheck import moment
 from ssmssh.nodes.hostkeys import HostKey
@@ -20,6 +21,9 @@ from ssmssh.sshconfig.diff import visible
 
 PATIENCE_SECONDS = 30.0
 """For AWS's answer: a person waits for it, and for nothing else."""
+
+_PAUSE_SECONDS = 3.0
+"""Between two questions to a machine whose agent is not there yet."""
 
 OWN_WORD = "your own word"
 """The way of a key that a person has taken by its fingerprint."""
@@ -79,12 +83,30 @@ def _offered(record: Record, instance_id: str, fingerprint: str) -> HostKey:
 
 def _asked(reached: _target.Reached, record: Record) -> Obtained:
     try:
-        return obtain(reached.caller.client, reached.instance_id, patience_seconds=PATIENCE_SECONDS)
+        return _obtained(reached)
     except SsmsshError as error:
         if record.seen:
             last = record.seen[-1].key.fingerprint
             error.hint = f"{error.hint}; or, if you know the key from elsewhere: --fingerprint {last}"
         raise
+
+
+def _obtained(reached: _target.Reached) -> Obtained:
+    """What AWS says; asked again while a machine that is starting cannot be asked."""
+    session = reached.session
+    gives_up_at = time.monotonic() + (session.patience_seconds if session.waits_for_target else 0)
+    progress = Progress()
+    try:
+        while True:
+            try:
+                return obtain(reached.caller.client, reached.instance_id, patience_seconds=PATIENCE_SECONDS)
+            except TargetError:
+                if time.monotonic() + _PAUSE_SECONDS > gives_up_at:
+                    raise
+            progress.show(f"waiting for the agent of {reached.instance_id}")
+            time.sleep(_PAUSE_SECONDS)
+    finally:
+        progress.clear()
 
 
 def _show(instance_id: str, record: Record, obtained: Obtained) -> None:

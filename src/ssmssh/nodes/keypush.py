@@ -10,6 +10,7 @@ instance, with a time at which it ends (``authorize.sh``).
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +37,9 @@ RUN_COMMAND_SECONDS = 120
 LOCK_SECONDS = 30.0
 """To wait for another process that makes the same push; who has to wait for the server's first byte gives up before."""
 
+ACCESS_PAUSE_SECONDS = 2.0
+"""Between two attempts while a permission that was granted is not known of everywhere; that takes seconds."""
+
 RSA_BITS = (0, 2048, 4096)
 """Lengths of RSA keys that Instance Connect takes (User Guide, "Create a key pair"); 0 stands for other kinds. Not
 among them is what ssh-keygen makes unasked, 3072."""
@@ -53,7 +57,8 @@ class KeyPush(NamedTuple):
     """What is to be pushed.
 
     `user` is the log-in name, `way` one of `ssmssh.settings.PUSH_WAYS`; `identity_file` a private key of the user's,
-    None for the one of ours in `directory`. `pushes` are those that have been made.
+    None for the one of ours in `directory`. `pushes` are those that have been made. `access_seconds` is for how long a
+    denied access is tried again.
     """
 
     user: str
@@ -61,6 +66,7 @@ class KeyPush(NamedTuple):
     identity_file: Path | None
     directory: Path
     pushes: Pushes
+    access_seconds: float = 0.0
 
     def make(self, client: "AwsClient", target: str, patience_seconds: float, wait: Callable[[float], None]) -> bool:
         """Push the key, unless a push of it counts still; whether it was pushed now. Blocks.
@@ -81,7 +87,14 @@ class KeyPush(NamedTuple):
         push = Push(str(identity_of(client)), target, self.user, key.text, self.way)
 
         def call() -> None:
-            self._push(client, target, key, patience_seconds, wait)
+            gives_up_at = time.monotonic() + self.access_seconds
+            while True:
+                try:
+                    return self._push(client, target, key, patience_seconds, wait)
+                except AccessDeniedError:
+                    if time.monotonic() + ACCESS_PAUSE_SECONDS > gives_up_at:
+                        raise
+                wait(ACCESS_PAUSE_SECONDS)
 
         return self.pushes.once(push, call, patience_seconds=LOCK_SECONDS, wait=wait)
 

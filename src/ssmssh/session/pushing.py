@@ -37,11 +37,13 @@ class PushGuard:
         make: The push.
         patience_seconds: To be throttled before the push fails; and for it to be answered, once the server has spoken.
         wakeup: Of the loop.
+        access_seconds: For which `make` tries a denied access again; the patience comes on top.
     """
 
-    def __init__(self, make: Make, patience_seconds: float, wakeup: Wakeup) -> None:
+    def __init__(self, make: Make, patience_seconds: float, wakeup: Wakeup, access_seconds: float = 0.0) -> None:
         self._make = make
         self._patience_seconds = patience_seconds
+        self._hold_seconds = patience_seconds + access_seconds
         self._wakeup = wakeup
         self._pushing: Background[object] | None = None
         self._again: Callable[[], Background[object]] | None = None
@@ -75,7 +77,7 @@ class PushGuard:
         if pushing is None or self._again is None:
             return False
         if self._gives_up_at == math.inf:
-            self._gives_up_at = now + self._patience_seconds
+            self._gives_up_at = now + self._hold_seconds
             if self._is_worth_another(pushing, now):
                 pushing = self._pushing = self._again()
         if not pushing.is_done:
@@ -83,7 +85,7 @@ class PushGuard:
                 return False
             self._is_over.set()
             raise NetworkError(
-                f"The key push was not answered within {self._patience_seconds:g} s of the server's first word",
+                f"The key push was not answered within {self._hold_seconds:g} s of the server's first word",
                 "AWS is at fault or busy: try again in a moment",
             )
         pushing.result()
