@@ -148,6 +148,20 @@ def test_a_log_in_of_a_command_on_a_target(client: Client, town: Sandbox) -> Non
     assert b"nobody" in done.stderr
 
 
+def test_a_log_in_of_sync(client: Client, town: Sandbox) -> None:
+    (client.directory / "config").write_text(SSO)
+    notes = cli(client, logging_in(client, town))
+    ssh_config = client.directory / "ssh_config"
+    words = ["--config-file", str(ssh_config), "--profile", "person", "--user", "root", "--yes", "--login", "db-1"]
+    assert b"aws sso login" in client.run("ssmssh", "sync", *words, status=3).stderr  # nobody sits at a terminal
+    assert not notes.exists()
+    with Terminal(client, "ssmssh", "sync", *words, columns=200) as terminal:
+        terminal.expect(b"Running: aws sso login --profile person")
+        assert terminal.wait() == 0
+    assert notes.read_text() == "['sso', 'login', '--profile', 'person']"
+    assert "Host db-1\n" in ssh_config.read_text()
+
+
 def test_nobody_is_asked_without_the_option(client: Client, town: Sandbox) -> None:
     (client.directory / "config").write_text(SSO)
     notes = cli(client, logging_in(client, town))

@@ -177,6 +177,26 @@ def test_a_pattern_is_refused(name: str) -> None:
     assert "it is a pattern" in refused[0]
 
 
+def test_a_tag_says_neither_another_region_nor_the_suffix() -> None:
+    """What it may say: where the instance is, and what the template has there, too."""
+    tags = ["web.eu-west-1", "db.us-east-1", f"mail.{OTHER}", f"time.{ACCOUNT}", "box.ssm"]
+    listing = found(node(number, name) for number, name in enumerate(tags, 1))
+    entries, refused, _ = edited([], listing)
+    assert names(entries).keys() == {"db.us-east-1", f"time.{ACCOUNT}"}
+    assert [each.rpartition(": ")[2] for each in refused] == [
+        "a tag alone says '.ssm'",
+        f"a tag alone says '.{OTHER}'",
+        "a tag alone says '.eu-west-1'",
+    ]
+    for template in ("{Name}.{region}", "{Name}.ssm", "{Name}.{account}", "{Name}.{id}"):
+        assert len(edited([], listing, template=template).entries) == len(tags)
+
+
+def test_an_incomplete_listing_keeps_a_name_that_another_template_made() -> None:
+    there = edited([], found([node(1, "web")]), template="{Name}.ssm").entries
+    assert names(edited(there, found([node(1, "web")], is_complete=False)).entries) == {"web.ssm": A}
+
+
 def test_without_the_tag_there_is_no_entry() -> None:
     assert edited([], found([node(1, "")])) == Edited([], (f"{A} in {HERE}, Name '': it lacks a tag of {{Name}}",))
 

@@ -66,7 +66,7 @@ class Wish(NamedTuple):
         for each in in_order(each.node for each in passing.values()):
             key, place = each.instance_id, passing[each.instance_id].found
             name = names.get(key, "")
-            if reason := self._objection(each, name, wanted[key], free):
+            if reason := self._objection(passing[key], name, wanted[key], free):
                 called = f"{excerpt(each.name, 60)} as {excerpt(name, 60)}" if name else excerpt(each.name, 60)
                 refused.append(f"{key} in {place.region}, Name {called}: {reason}")
                 continue
@@ -93,15 +93,29 @@ class Wish(NamedTuple):
         leaving = {entry.name for entry in there} - taken - set(kept.values())
         return distinct(wanted, taken, kept, leaving)
 
-    def _objection(self, node: Node, name: str, wanted: str, free: Free) -> str:
+    def _objection(self, listed: _Listed, name: str, wanted: str, free: Free) -> str:
         """Why a node has no entry of that name; empty if it can have it."""
+        node = listed.node
         if name and not set(node.name) & set("*?!"):
-            return free(name)
+            return free(name) or self._pretence(listed, name, wanted)
         if set(node.name) & set("*?!"):
             return "it is a pattern"
         if not wanted:
             return f"it lacks a tag of {self.template.text}"
         return f"another has the name {excerpt(wanted, 60)}, or had it until now: then it gets it when sync runs again"
+
+    def _pretence(self, listed: _Listed, name: str, wanted: str) -> str:
+        """Why a name says what its instance is not; empty if it does not, or is one of another template's.
+
+        A tag may be ``web.eu-west-1`` on an instance of another region, or end in the suffix, and then answer in the
+        place of what a look-up would find. Behind the last dot stands what the template says, or where it is.
+        """
+        node, found = listed
+        _, dot, last = name.rpartition(".")
+        is_true = last in {node.region, found.account, node.instance_id} or self.template.text.endswith(f".{last}")
+        if not dot or is_true or not could_be(name, wanted, node.instance_id):
+            return ""
+        return f"a tag alone says {excerpt('.' + last, 60)}"
 
 
 def _by_id(found: Iterable[Found]) -> dict[str, _Listed]:
