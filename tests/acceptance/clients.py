@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import select
@@ -19,6 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Self
 
+from ssmssh.keptfiles import read_kept, write_kept
+from ssmssh.nodes.cache import LONGEST_ENTRY_BYTES
 from ssmssh.settings import home_directory
 
 EC2_HOST = "i-0123456789abcdef0"
@@ -312,3 +315,14 @@ def receive_exactly(connection: socket.socket, count: int) -> bytes:
         assert piece, f"the other side closed after {len(data)} of {count} bytes"
         data += piece
     return bytes(data)
+
+
+def remember_another(client: Client, old: str, new: str) -> None:
+    """Have the cache say of a name what was true of it before."""
+    (path,) = Path(client.environment["SSMSSH_HOME"]).glob("cache/nodes/*.json")
+    kept = read_kept(path, LONGEST_ENTRY_BYTES)
+    assert kept is not None
+    was, is_now = json.dumps(old).encode(), json.dumps(new).encode()
+    assert kept.count(was) == 1, kept
+    assert json.loads(kept)
+    assert write_kept(path, kept.replace(was, is_now))

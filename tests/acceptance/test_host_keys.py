@@ -13,7 +13,7 @@ import pytest
 from ssmssh.nodes.hostkeys import parse_line
 from ssmssh.nodes.keptkeys import KeptKeys
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST, Client, free_port, wait_until
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST, Client, free_port, remember_another, wait_until
 from tests.openssh.unpack import RELEASES, ssh_of
 
 pytestmark = pytest.mark.usefixtures("untouched_home")
@@ -247,6 +247,31 @@ def test_a_name_that_leads_to_another_instance(host: Host) -> None:
     assert "web-1.ssm" not in host.known_hosts.read_text()
     host.connect(host="web-1.ssm")
     assert f"web-1.ssm,{EC2_HOST} " in host.known_hosts.read_text()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_name_that_leads_to_another_instance_with_another_key(host: Host, policy: str) -> None:
+    """After a replacement: both keys are what AWS says of their instances, and nothing is asked or refused."""
+    names = host.sandbox.directory / "ssmssh" / "cache" / "nodes"
+    shutil.rmtree(names, ignore_errors=True)
+    host.install(policy, "--suffix", "ssm")
+    assert host.connect(host="web-1.ssm") == ""
+    told = host.sandbox.directory / "node" / "ssh" / "ssh_host_ed25519_key.pub"
+    first = told.read_text()
+    try:
+        told.write_text(host.public("swapped_host_key"))
+        swap(host)
+        remember_another(host.client, EC2_HOST, OTHER_HOST)
+        assert host.connect(host="web-1.ssm") == ""
+        assert f"web-1.ssm,{OTHER_HOST} {host.public('swapped_host_key').strip()}" in host.known_hosts.read_text()
+        assert host.connect(host=OTHER_HOST) == ""
+        assert "is another one than before" in host.connect(host=EC2_HOST, status=REFUSED), "it has not changed its key"
+    finally:
+        told.write_text(first)
+        host.sandbox.faults.clear()
+    shutil.rmtree(names)
+    assert host.connect(host="web-1.ssm") == ""
+    assert f"web-1.ssm,{EC2_HOST} {host.public('host_key').strip()}" in host.known_hosts.read_text()
 
 
 def test_beside_a_pushed_key(host: Host) -> None:

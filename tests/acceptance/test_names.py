@@ -1,6 +1,5 @@
 """Names in ssh: ``web-1.ssm``, addresses and tags, in two regions and accounts, and how many calls they cost."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ssmssh.keptfiles import read_kept, write_kept
-from ssmssh.nodes.cache import LONGEST_ENTRY_BYTES
 from ssmssh.sandbox import Instance, Sandbox, generate
-from tests.acceptance.clients import EC2_HOST, Client
+from tests.acceptance.clients import EC2_HOST, Client, remember_another
 from tests.complaints import Complaints
 from tests.nodes.conftest import counting as counting_all
 from tests.nodes.conftest import started
@@ -117,16 +114,6 @@ def test_ids_ask_nobody(villager: Client, village: Sandbox) -> None:
         villager.run("ssh", *PROXY, EC2_HOST, "true")
         villager.run("ssh", *PROXY, f"{EC2_HOST}.us-east-1.ssm", "true")
     assert calls == {START: 2}
-
-
-def remember_another(client: Client, old: str, new: str) -> None:
-    """Have the cache say of a name what was true of it before."""
-    (path,) = Path(client.environment["SSMSSH_HOME"]).glob("cache/nodes/*.json")
-    kept = read_kept(path, LONGEST_ENTRY_BYTES)
-    assert kept is not None
-    assert kept.count(old.encode()) == 1
-    assert json.loads(kept)
-    assert write_kept(path, kept.replace(old.encode(), new.encode()))
 
 
 def test_a_name_that_has_moved_is_asked_for_once_more(villager: Client, village: Sandbox) -> None:
