@@ -21,7 +21,8 @@ MAX_ACCEPTED = 64
 """Clients that are accepted in one turn; the others keep until the next."""
 
 MAX_ASKED = 256
-"""Clients of ``-D`` that have not said yet where they want to go, or wait for a session to have room for them."""
+"""Clients of ``-D`` that have not said yet where they want to go, or wait for a session to have room for them. More of
+them keep until there are fewer; those of ``-L`` are accepted meanwhile."""
 
 REQUEST_SECONDS = 20.0
 """For a client to say where it wants to go: programs do it at once."""
@@ -84,9 +85,10 @@ class Entrance:
 
     def prepare(self, now: float) -> float:
         """Wait for clients, unless there are too many."""
-        is_open = now >= self._rests_until and len(self._asked) < MAX_ASKED
+        is_open, may_ask = now >= self._rests_until, len(self._asked) < MAX_ASKED
         for sock, watched in self._watched:
-            watched.set(sock, selectors.EVENT_READ if is_open else 0)
+            accepts = is_open and (may_ask or self._doors[sock].route is not None)
+            watched.set(sock, selectors.EVENT_READ if accepts else 0)
         due = now + POLL_SECONDS if any(each.request.destination for each in self._asked.values()) else math.inf
         due = min(due, *(each.until for each in self._asked.values()), math.inf)
         return due if now >= self._rests_until else min(due, self._rests_until)
