@@ -280,6 +280,7 @@ def test_two_sandboxes_one_after_the_other(temporary_directory: Path, tmp_path: 
         with Sandbox(unpaced=True, ssh_server="system", offers_key=False) as box:
             client = Client(box.environment, directory)
             config = box.directory / "ssh_config"
+            before = config.read_bytes()
             assert f"Written: {config}" in client.run("ssmssh", "install-config", *chosen).stderr.decode()
             done = client.run("ssh", "-o", "BatchMode=yes", EC2_HOST, "echo in")
             assert (done.stdout, done.stderr) == (b"in\n", b"")
@@ -293,4 +294,7 @@ def test_two_sandboxes_one_after_the_other(temporary_directory: Path, tmp_path: 
             client.run("ssmssh", "sync", *chosen, "name:db-1")
             assert client.run("ssh", "-o", "BatchMode=yes", "db-1", "echo in").stdout == b"in\n"
             assert b"ProxyCommand" in client.run("ssmssh", "show-config", "web").stdout
+            for name in ("", "hosts", "sync"):
+                client.run("ssmssh", "uninstall-config", "--yes", "--name", name)
+            assert config.read_bytes() == before
             client.close()

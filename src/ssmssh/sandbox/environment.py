@@ -38,6 +38,7 @@ _REMOVED = frozenset(
 
 _SSH_CONFIG = """\
 Host i-* mi-*
+    # Not kept by install-config, whose block goes above it.
     User {user}
     ProxyCommand {proxy} %h %p
     ServerAliveInterval 30
