@@ -4,10 +4,12 @@ import datetime as dt
 import platform
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import ssmssh
 from ssmssh.sandbox import Sandbox, SessionReport
+from tests.session.commandtransfers import COMMANDS
 from tests.session.matrix import FORWARD_ROWS, ROWS, SIZE_BYTES, Row, run_row
 from tests.session.transfers import TRANSFERS, Outcome
 
@@ -52,20 +54,37 @@ acknowledges what comes later, and drops it.
 ## The table
 """
 
+COMMANDS_HEAD = """
+## Shells and commands
+
+The same faults against `ssmssh shell`, in whose terminal somebody pastes {size} kB in lines and reads them back, and
+`ssmssh run --binary` of a command that writes {size} kB. The terminal was as before after each of them. **run** ends
+with 7 (that is 255, with the 7 in its text) where the agent stopped reading the output when it was paused: agents
+before 3.3.4851.0 do, and the command then hangs if it has more to say. 130 stands for the Ctrl-C of somebody who was
+told so.
+"""
+
 
 def main() -> None:
     today = dt.datetime.now(dt.UTC).date().isoformat()
     system = f"{platform.system()} {platform.machine()}"
     print(HEAD.format(version=ssmssh.__version__, system=system, date=today, size=SIZE_BYTES // 1000))
-    print("| fault |", " | ".join(TRANSFERS), "| says |")
-    print("|---|" + "---|" * len(TRANSFERS) + "---|")
-    with Sandbox(seed=1) as box, tempfile.TemporaryDirectory() as name:
-        for number, row in enumerate((*ROWS, *FORWARD_ROWS)):
+    with Sandbox(seed=1) as box:
+        _print_table((*ROWS, *FORWARD_ROWS), [*TRANSFERS], box)
+        print(COMMANDS_HEAD.format(size=SIZE_BYTES // 1000))
+        _print_table(ROWS, [*COMMANDS], box)
+
+
+def _print_table(rows: Sequence[Row], names: Sequence[str], box: Sandbox) -> None:
+    print("| fault |", " | ".join(names), "| says |")
+    print("|---|" + "---|" * len(names) + "---|")
+    with tempfile.TemporaryDirectory() as name:
+        for number, row in enumerate(rows):
             directory = Path(name) / str(number)
             directory.mkdir()
-            outcomes = run_row(row, box, directory, ["forward"] if row in FORWARD_ROWS else [*TRANSFERS])
+            outcomes = run_row(row, box, directory, ["forward"] if row in FORWARD_ROWS else names)
             sessions = {session.session_id: session for session in box.sessions()}
-            cells = [_cell(row, outcomes[each], sessions) if each in outcomes else "" for each in TRANSFERS]
+            cells = [_cell(row, outcomes[each], sessions) if each in outcomes else "" for each in names]
             print(f"| {row.name} |", " | ".join(cells), f"| {_line(outcomes)} |", flush=True)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -186,6 +187,29 @@ class Terminal:
                 raise AssertionError(f"{text!r} did not appear; seen: {self.seen!r}")
         before, _, self.seen = self.seen.partition(text)
         return before
+
+    def press(self, text: bytes) -> None:
+        """The same, of a program that may have ended."""
+        with contextlib.suppress(OSError):
+            os.write(self._fd, text)
+
+    def sees(self, pattern: re.Pattern[bytes], timeout_seconds: float) -> bool:
+        """Whether it appears before the end; everything up to it is forgotten then."""
+        gives_up_at = time.monotonic() + timeout_seconds
+        while not (found := pattern.search(self.seen)):
+            if not self._read(gives_up_at - time.monotonic()):
+                return False
+        self.seen = self.seen[found.end() :]
+        return True
+
+    def follows(self, text: bytes, timeout_seconds: float) -> bool:
+        """Whether `text`, and nothing else, comes next."""
+        gives_up_at = time.monotonic() + timeout_seconds
+        while len(self.seen) < len(text) and text.startswith(self.seen):
+            if not self._read(gives_up_at - time.monotonic()):
+                return False
+        is_next, self.seen = self.seen.startswith(text), self.seen[len(text) :]
+        return is_next
 
     def wait(self) -> int:
         """Read on to the end of the program; its exit status."""

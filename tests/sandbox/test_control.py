@@ -47,7 +47,7 @@ def test_what_fails_is_an_error_in_words(name: str, words: str) -> None:
     async def talk() -> None:
         near, far = socket.socketpair()
         serving = asyncio.ensure_future(
-            control.serve(far, {"refuse": refuse, "crash": crash}, stopped := asyncio.Event())
+            control.serve(await Peer.over(far, {"refuse": refuse, "crash": crash}), stopped := asyncio.Event())
         )
         peer = await Peer.over(near, {})
         running = asyncio.ensure_future(peer.run())

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.faults import parse
-from tests.session.transfers import TRANSFERS, Outcome, Place, run
+from tests.session.commandtransfers import COMMANDS
+from tests.session.place import Place
+from tests.session.transfers import TRANSFERS, Outcome, run
 
 SIZE_BYTES = 300_000
 """Of each transfer. The agent sends 1 KiB per millisecond at most, and resends one in 100 ms."""
@@ -24,6 +26,7 @@ class Row:
             being in its line; a status of 0 or of a signal goes without a line.
         may_arrive: With `ends`: it depends on the moment, and every byte may as well arrive.
         forward_words: With `ends`: what a forwarding may say besides.
+        is_of_port: With `ends`: shells and commands, which have no port, do not meet it.
     """
 
     name: str
@@ -32,11 +35,14 @@ class Row:
     words: tuple[str, ...] = ()
     may_arrive: bool = False
     forward_words: tuple[str, ...] = ()
+    is_of_port: bool = False
 
     def holds(self, outcome: Outcome) -> bool:
         """Whether a transfer has met its faults and ended as it should."""
         if outcome.is_forward:
             return self._holds_forward(outcome)
+        if outcome.is_command:
+            return self._holds_command(outcome)
         is_quiet = not outcome.line and outcome.status in (0, *SIGNALS)
         if self.ends is None or (self.may_arrive and outcome.is_whole):
             has_met_all = outcome.log.count("lost the connection") >= self._cuts()
@@ -52,6 +58,25 @@ class Row:
         is_quiet = not outcome.line and 0 in self.ends
         return not outcome.is_whole and outcome.status in (CLIENT_FAILED, *self.ends) and (is_said or is_quiet)
 
+    def _holds_command(self, outcome: Outcome) -> bool:
+        """The same for a shell or a command.
+
+        All that a command has to say may have been said before an event, and an agent that is paused in the middle of
+        it says nothing more.
+        """
+        if outcome.is_whole:
+            return not outcome.line
+        if self.ends is None or self.is_of_port:
+            has_told = any(word in outcome.line for word in CUT_OFF) or outcome.status == INTERRUPTED
+            return outcome.status in (ENDED, INTERRUPTED) and has_told and self._pauses()
+        is_quiet = not outcome.line and 0 in self.ends
+        has_said_why = outcome.line.count("\n") == 1 and any(word in outcome.line for word in (*self.words, *CUT_OFF))
+        return outcome.status in self.ends and (is_quiet or has_said_why)
+
+    def _pauses(self) -> bool:
+        """Whether the agent is paused for a while."""
+        return not {parse(fault).name for fault in self.faults}.isdisjoint(PAUSING)
+
     def _cuts(self) -> int:
         """How often the connection must be lost."""
         faults = map(parse, self.faults)
@@ -60,6 +85,15 @@ class Row:
 
 CLIENT_FAILED = 1
 """What the clients of a forwarding end with that were not given every byte."""
+
+ENDED = 7
+INTERRUPTED = 128 + 2
+"""By who was told that nothing more might come, and pressed Ctrl-C."""
+CUT_OFF = ("is not whole", "no longer holds", "ended before everything")
+"""What is said of a command's output of which some is missing: of one that the agent has not read to its end, and of
+one that has ended while there was no connection, or while the agent had none."""
+
+PAUSING = ("cut", "bye", "half-open", "pause", "pause-client", "agent-cut")
 
 SIGNALS = (128 + 1, 128 + 15)
 """What ssh and paramiko end a ProxyCommand with: SIGHUP and SIGTERM."""
@@ -134,6 +168,7 @@ ROWS = (
         (4,),
         ("Nothing answers on port 2",),
         forward_words=("cannot connect to",),
+        is_of_port=True,
     ),
     Row(
         "nothing listens, told at once",
@@ -141,6 +176,7 @@ ROWS = (
         (4,),
         ("Nothing answers on port 2",),
         forward_words=("cannot connect to",),
+        is_of_port=True,
     ),
     Row("the SSH server dies", ("sshd-dies:bytes=80000",), (0, 7, *SIGNALS), ("before everything had arrived",)),
     Row("the agent dies", ("agent-dies:bytes=80000,away=1",), (7,), ("failed unexpectedly",)),
@@ -164,12 +200,15 @@ FORWARD_ROWS = (
 """What only sessions with many connections meet."""
 
 
-def run_row(row: Row, box: Sandbox, directory: Path, names: Sequence[str] = tuple(TRANSFERS)) -> dict[str, Outcome]:
+EVERY = {**TRANSFERS, **COMMANDS}
+
+
+def run_row(row: Row, box: Sandbox, directory: Path, names: Sequence[str] = tuple(EVERY)) -> dict[str, Outcome]:
     """The transfers of these names at the same time, in trouble; `directory` is for their files."""
 
     def transfer(name: str) -> Outcome:
         (directory / name).mkdir()
-        return run(TRANSFERS[name], Place(box, directory / name, SIZE_BYTES))
+        return run(EVERY[name], Place(box, directory / name, SIZE_BYTES))
 
     with box.faults.during(*row.faults), ThreadPoolExecutor(len(names)) as pool:
         return dict(zip(names, pool.map(transfer, names), strict=True))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, wait_until
-from tests.session.transfers import RECORDER
+from tests.session.place import RECORDER
 
 PORT = 2225
 """Where a test can stand for a program on the instance: the fixture `listener`."""

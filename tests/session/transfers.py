@@ -10,7 +10,6 @@
 The proxy runs under observation (`recorder`), so that its own end is known whatever the client makes of it.
 """
 
-import json
 import re
 import shlex
 import subprocess
@@ -20,16 +19,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, digest, echo_server, payload, wait_until
+from tests.session.commandtransfers import COMMANDS
+from tests.session.place import CLIENT_SECONDS, Place
 
-RECORDER = Path(__file__).with_name("recorder.py")
 LIBRARY_CLIENT = Path(__file__).with_name("libraryclient.py")
 FORWARD_CLIENT = Path(__file__).with_name("forwardclient.py")
 SFTP_CLIENT = Path(__file__).with_name("sftpclient.py")
-
-CLIENT_SECONDS = 90.0
-"""For one client that is troubled, on a busy machine; below a test's time-out."""
 
 ECHO_LINES = 30
 
@@ -54,6 +50,7 @@ class Outcome:
     line: str = ""
     log: str = field(default="", repr=False)
     is_forward: bool = False
+    is_command: bool = False
 
     def counted(self, name: str) -> int:
         """A number of the statistics that end the log."""
@@ -66,33 +63,13 @@ class Outcome:
         return found[1] if found else ""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where one transfer runs: a sandbox, and a directory for its files."""
-
-    box: Sandbox
-    directory: Path
-    size_bytes: int
-    options: tuple[str, ...] = ()
-
-    def proxy_command(self) -> str:
-        environment = {name: value for name, value in self.box.environment_changes.items() if value is not None}
-        (self.directory / "environment").write_text(json.dumps(environment))
-        words = [sys.executable, str(RECORDER), str(self.directory), *self.options]
-        return shlex.join(words) + " %h %p"
-
-    def ssh(self, *arguments: str) -> list[str]:
-        return [
-            "ssh", "-F", str(self.box.ssh_config), "-o", f"ProxyCommand={self.proxy_command()}",
-            "-o", "ControlMaster=no", "-o", "ControlPath=none", EC2_HOST, *arguments,
-        ]  # fmt: skip
-
-
 def run(transfer: "Transfer", place: Place) -> Outcome:
     """Run `transfer` to its end and gather what became of it."""
     began = time.monotonic()
     is_whole, says = transfer(place)
-    outcome = Outcome(is_whole, time.monotonic() - began, says, is_forward=transfer is forward)
+    seconds = time.monotonic() - began
+    is_command = transfer in COMMANDS.values()
+    outcome = Outcome(is_whole, seconds, says, is_forward=transfer is forward, is_command=is_command)
     status = place.directory / "status"
     wait_until(status.exists, "the end of the proxy", explain=lambda: says)
     outcome.status = int(status.read_text())

@@ -358,7 +358,7 @@ def _fill(hint: str, context: Context) -> str:
     return hint.format(
         elsewhere=look if is_instance else "",
         option=context.profile_option,
-        document=context.document_name or "of the account",
+        document=context.document_name or "the one for its shells",
         region=context.region or "of that name",
         region_option=f" --region {context.region}" if context.region else "",
     )

@@ -100,7 +100,13 @@ class _Runs:
         outputs = self._outputs(name)
         try:
             return run_command(
-                self._order.command, remote, *outputs, wakeup, stop_requested=self._stopped, on_side=on_side
+                self._order.command,
+                remote,
+                *outputs,
+                wakeup,
+                stop_requested=self._stopped,
+                on_side=on_side,
+                tell=self._program.say,
             )
         finally:
             for output in outputs:

@@ -125,6 +125,7 @@ def _on_one(program: Program, target: str, command: Command, document_name: str,
             wakeup,
             stop_requested=lambda: bool(program.stop),
             on_side=interrupts.add,
+            tell=program.say,
         )
     for pump in (output, errors):
         pump.drain(lambda: bool(program.stop))

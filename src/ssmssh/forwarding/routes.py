@@ -22,7 +22,7 @@ from ssmssh.session.link import Connected, Lost
 from ssmssh.session.loop import Loop, Turning
 from ssmssh.session.outage import PERSONAL_RESUME_SECONDS
 from ssmssh.session.remote import RemoteSession, SessionRequest
-from ssmssh.session.session import Session
+from ssmssh.session.session import ConnectionEvent, Session
 from ssmssh.session.sides.localconnection import LocalConnection, Outcome
 from ssmssh.session.sides.mux import MuxSide
 from ssmssh.session.streams import Wakeup
@@ -259,7 +259,9 @@ class Routes:
                 f"the session to {route.destination} is over, the next connection begins another: {why}"
             )
 
-    def _tell_connection(self, route: Route, side: MuxSide, event: Connected | Lost) -> None:
+    def _tell_connection(self, route: Route, side: MuxSide, event: ConnectionEvent) -> None:
+        if not isinstance(event, Connected | Lost):
+            return  # a pause: the connection is there
         side.is_cut = isinstance(event, Lost)
         if isinstance(event, Lost):
             self._listening.mention(

@@ -23,16 +23,19 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ssmssh.protocol.message import MessageType, PayloadType
+from ssmssh.protocol.message import MessageError, MessageType, PayloadType
+from ssmssh.sandbox.agentcipher import AgentCipher
 from ssmssh.sandbox.agenthandshake import AgentHandshake
 from ssmssh.sandbox.agentparser import (
     ClientMessage,
     ReaderLostError,
     UnreadableError,
+    WrappedKey,
     read,
     read_acknowledgement,
 )
 from ssmssh.sandbox.character import Character, Dice
+from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.ending import Ending
 from ssmssh.sandbox.farsides import FarSides
 from ssmssh.sandbox.inbox import Inbox
@@ -70,7 +73,12 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._far_sides = far_sides
         self._far: FarSide | None = None
-        self._handshake = AgentHandshake(far_sides.task, character, self.finish)
+        key = far_sides.task.key
+        self._cipher = AgentCipher(key, character.version) if key is not None else None
+        self._outbox.cipher = self._cipher
+        self._client_version = ""
+        self._unwrapping: asyncio.Task[None] | None = None
+        self._handshake = AgentHandshake(far_sides.task, character, self.finish, self._cipher)
         self._ending = Ending(lambda: len(self.sent), self._report)
         self._state = AgentState.WAITING
         self._is_deaf = False
@@ -263,10 +271,27 @@ class Agent:
         if message.payload_type == PayloadType.HANDSHAKE_RESPONSE:
             return self._take_response(message.payload)
         if message.payload_type == PayloadType.ENC_CHALLENGE_RESPONSE:
-            raise ReaderLostError("an answer to a challenge, without encryption")
+            return self._take_proof(message.payload)
         if self._far is None or self._throws_away:
             return True
-        return self._far.take(message.payload_type, message.payload)
+        payload = message.payload
+        if self._cipher is not None and message.payload_type == PayloadType.OUTPUT:
+            try:
+                payload = self._cipher.decrypt(payload)
+            except MessageError:
+                self.invalid += 1
+                return False
+        return self._far.take(message.payload_type, payload)
+
+    def _take_proof(self, payload: bytes) -> bool:
+        """The answer to the challenge: a wrong one is as if it had not come."""
+        if self._cipher is None:
+            raise ReaderLostError("an answer to a challenge, without encryption")
+        if self._state is AgentState.HANDSHAKE and self._cipher.confirms(payload):
+            self._complete()
+            return True
+        self.invalid += 1
+        return False
 
     def _take_response(self, payload: bytes) -> bool:
         try:
@@ -281,10 +306,25 @@ class Agent:
         if answer.failure:
             self.finish(answer.end)
             return True
+        self._client_version = answer.client_version
+        if self._cipher is not None and answer.key is not None:
+            self._unwrapping = self._loop.create_task(self._unwrap(self._cipher, answer.key))
+        else:
+            self._complete()
+        return True
+
+    async def _unwrap(self, cipher: AgentCipher, key: WrappedKey) -> None:
+        try:
+            challenge = await cipher.unwrap(key)
+        except ControlError as error:
+            self.finish(self._handshake.cannot_unwrap(str(error)))
+        else:
+            self.say(PayloadType.ENC_CHALLENGE_REQUEST, challenge)
+
+    def _complete(self) -> None:
         self._throws_away = self._dice.is_lost("early")
         self._outbox.say(PayloadType.HANDSHAKE_COMPLETE, self._handshake.complete())
-        self._open(answer.client_version)
-        return True
+        self._open(self._client_version)
 
     def _open(self, client_version: str) -> None:
         self._state = AgentState.OPEN
@@ -318,6 +358,8 @@ class Agent:
     def _stop(self, state: AgentState) -> None:
         self._state = state
         self._handshake.cancel()
+        if self._unwrapping is not None:
+            self._unwrapping.cancel()
         self._ending.cancel()
         self._outbox.stop()
         if self._far is not None:

@@ -17,7 +17,8 @@ from ssmssh.protocol.payloads import (
     build_handshake_complete,
     build_handshake_request,
 )
-from ssmssh.sandbox.agentparser import ReaderLostError, read_handshake_response
+from ssmssh.sandbox.agentcipher import AgentCipher
+from ssmssh.sandbox.agentparser import ReaderLostError, WrappedKey, read_handshake_response, read_wrapped_key
 from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.farside import AgentTask
 from ssmssh.sandbox.outlet import AgentEnd
@@ -34,6 +35,7 @@ class Answer(NamedTuple):
 
     client_version: str
     failure: str
+    key: WrappedKey | None = None
 
     @property
     def end(self) -> AgentEnd:
@@ -44,8 +46,15 @@ class Answer(NamedTuple):
 class AgentHandshake:
     """One session's. `timed_out` is called with the end of the session when the client takes too long."""
 
-    def __init__(self, task: AgentTask, character: Character, timed_out: Callable[[AgentEnd], None]) -> None:
+    def __init__(
+        self,
+        task: AgentTask,
+        character: Character,
+        timed_out: Callable[[AgentEnd], None],
+        cipher: AgentCipher | None = None,
+    ) -> None:
         self._task = task
+        self._cipher = cipher
         self._character = character
         self._timed_out = timed_out
         self._loop = asyncio.get_running_loop()
@@ -59,7 +68,10 @@ class AgentHandshake:
         properties = dict(sorted(self._task.properties.items()))
         parameters = {"SessionType": self._task.session_type, "Properties": properties}
         action = RequestedAction(ActionType.SESSION_TYPE, parameters)
-        return build_handshake_request(HandshakeRequest(self._character.version, (action,)))
+        actions = [action]
+        if self._cipher is not None:
+            actions.append(RequestedAction(ActionType.KMS_ENCRYPTION, self._cipher.parameters))
+        return build_handshake_request(HandshakeRequest(self._character.version, tuple(actions)))
 
     def read(self, payload: bytes) -> Answer:
         """Read an answer.
@@ -69,19 +81,29 @@ class AgentHandshake:
             ReaderLostError: It has a key that was not asked for.
         """
         client_version, actions = read_handshake_response(payload)
-        failure = ""
+        failure, key = "", None
         for action in actions:
             if action.status != ActionStatus.SUCCESS:
                 failure = f"{action.action_type} failed on client with status {action.status} error: {action.error}"
             elif action.action_type == ActionType.KMS_ENCRYPTION:
-                raise ReaderLostError("a key that was not asked for")
-        return Answer(client_version, failure)
+                if self._cipher is None:
+                    raise ReaderLostError("a key that was not asked for")
+                key = read_wrapped_key(action.result)
+        if self._cipher is not None and key is None:
+            failure = failure or "the client has sent no key"
+        return Answer(client_version, failure, key)
+
+    @staticmethod
+    def cannot_unwrap(reason: str) -> AgentEnd:
+        """What it makes of the session that KMS does not give it the key."""
+        return AgentEnd(f"{_ERROR}Fetching data key failed: {reason}", "the agent got no key")
 
     def complete(self) -> bytes:
         """The message that says that all is well; nobody is waited for any more."""
         self.cancel()
         elapsed_ns = int((self._loop.time() - self._began) * 1e9)
-        return build_handshake_complete(HandshakeComplete(elapsed_ns, ""))
+        message = "" if self._cipher is None else "This session is encrypted using AWS KMS."
+        return build_handshake_complete(HandshakeComplete(elapsed_ns, message))
 
     def cancel(self) -> None:
         """Wait for nobody."""

@@ -10,6 +10,7 @@ never hears anything again, and does not know it.
 import json
 import re
 import struct
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -49,6 +50,14 @@ class ProcessedAction(NamedTuple):
     action_type: str
     status: int
     error: str
+    result: object = None
+
+
+class WrappedKey(NamedTuple):
+    """The key of an encrypted session, as KMS has wrapped it for the client."""
+
+    ciphertext: bytes
+    is_challenge_acknowledged: bool
 
 
 def read(data: bytes) -> ClientMessage:
@@ -106,9 +115,26 @@ def read_handshake_response(payload: bytes) -> HandshakeResponse:
         raise UnreadableError("Errors")
     actions = [_Fields(action) for action in fields.items("ProcessedClientActions")]
     processed = [
-        ProcessedAction(each.text("ActionType"), each.integer("ActionStatus"), each.text("Error")) for each in actions
+        ProcessedAction(
+            each.text("ActionType"), each.integer("ActionStatus"), each.text("Error"), each.value("ActionResult")
+        )
+        for each in actions
     ]
     return HandshakeResponse(version, processed)
+
+
+def read_wrapped_key(result: object) -> WrappedKey:
+    """The key in the result of the action that asks for one.
+
+    Raises:
+        UnreadableError: There is none.
+    """
+    fields = _Fields(result)
+    try:
+        ciphertext = b64decode(fields.text("KMSCipherTextKey"), validate=True)
+    except ValueError as error:
+        raise UnreadableError("KMSCipherTextKey") from error
+    return WrappedKey(ciphertext, fields.truth("ChallengeAcknowledgement"))
 
 
 def read_flag(payload: bytes) -> int | None:
@@ -138,6 +164,9 @@ class _Fields:
         if not (value is None or isinstance(value, Mapping)):
             raise UnreadableError("not an object")
         self._values: Mapping[str, object] = value or {}
+
+    def value(self, name: str) -> object:
+        return self._values.get(name.casefold())
 
     def text(self, name: str) -> str:
         value = self._values.get(name.casefold(), "")

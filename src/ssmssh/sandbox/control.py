@@ -126,9 +126,8 @@ class Peer:
             self._writer.write(json.dumps(message).encode() + b"\n")
 
 
-async def serve(connection: socket.socket, handlers: Mapping[str, Handler], stopped: asyncio.Event) -> None:
+async def serve(peer: Peer, stopped: asyncio.Event) -> None:
     """Serve calls until the other end is gone, or one of them has set `stopped`."""
-    peer = await Peer.over(connection, handlers)
     gone = asyncio.ensure_future(peer.run())
     over = asyncio.ensure_future(stopped.wait())
     await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)

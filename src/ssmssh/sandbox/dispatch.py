@@ -9,7 +9,7 @@ whose signature is good is counted, refused or not.
 import asyncio
 import datetime as dt
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ssmssh.sandbox import autoscaling, callfaults, instanceconnect
 from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Place
 from ssmssh.sandbox.api import Api
 from ssmssh.sandbox.callcounts import CallCounts
-from ssmssh.sandbox.control import Peer
+from ssmssh.sandbox.control import ControlError, Peer
 from ssmssh.sandbox.ec2 import Ec2Calls
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
@@ -82,6 +82,16 @@ class Dispatch:
         self.counts.count(f"{scope.service}:{operation}", place, refused=response.status >= 400)
         response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
         return response
+
+    async def decrypt(self, place: Place, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """What KMS's Decrypt gives an instance.
+
+        Raises:
+            ControlError: It refuses.
+        """
+        if (failure := callfaults.failure(self._faults, "kms:Decrypt", place, b"")) is not None:
+            raise ControlError(f"{failure.code}: {failure.message}")
+        return await asyncio.get_running_loop().run_in_executor(None, self._moto.decrypt, place, blob, context)
 
     async def _answer(
         self, request: SignedRequest, scope: Scope, place: Place, action: str, query: QueryCall | None

@@ -11,15 +11,17 @@ from typing import Protocol
 
 from ssmssh.protocol.message import PayloadType
 from ssmssh.protocol.payloads import SessionType
+from ssmssh.sandbox.agentcipher import SessionKey
 from ssmssh.sandbox.outlet import AgentEnd
 
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """What a session is for: of its document, the type and the properties, which are filled in."""
+    """What a session is for: of its document, the type and the properties, filled in; and what encrypts it."""
 
     session_type: SessionType
     properties: Mapping[str, object]
+    key: SessionKey | None = None
 
     @property
     def is_forward(self) -> bool:
@@ -32,7 +34,12 @@ class AgentTask:
 
     @property
     def skips_handshake(self) -> bool:
-        """Whether the agent begins without one, as with all that has a terminal."""
+        """Whether the agent begins without one, as with all that has a terminal and no key."""
+        return self.key is None and self.has_terminal
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether the far side is one."""
         return self.session_type in (SessionType.STANDARD_STREAM, SessionType.INTERACTIVE_COMMANDS)
 
     def platform(self) -> Mapping[str, object]:

@@ -160,6 +160,12 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             rate=1,
         ),
         _condition("slow-connect", "a connection to the destination takes `seconds` to be made", "seconds", seconds=1),
+        _condition(
+            "session-key",
+            "the account's preferences have shells and commands encrypted with KEY, an id, an ARN or an alias of KMS",
+            subject="KEY",
+        ),
+        _condition("wrong-session-key", "the agent decrypts with another key than KMS has given"),
         _condition("late-end", "channel_closed comes `seconds` after the end of the agent", "seconds", seconds=3),
         _condition("stays-open", "the WebSocket is not closed behind channel_closed"),
         _condition("token-once", "a token opens one connection only"),

@@ -13,12 +13,15 @@ import shutil
 import signal
 import socket
 import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from ssmssh.sandbox import faults, processes
+from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.dispatch import Dispatch
 from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
@@ -122,12 +125,14 @@ class FrontServer:
             "stop": self._stop,
         }
 
-    async def add_helper(self, name: str, connection: socket.socket) -> Peer:
+    async def add_helper(
+        self, name: str, connection: socket.socket, handlers: Mapping[str, Handler] = MappingProxyType({})
+    ) -> Peer:
         """Talk to a process that was started with `processes.start` and has its stderr in ``name.err``.
 
         When it ends before `close`, so does the sandbox, and `failure` says why.
         """
-        peer = await Peer.over(connection, {})
+        peer = await Peer.over(connection, handlers)
         task = asyncio.get_running_loop().create_task(peer.run())
         task.add_done_callback(lambda _: self._helper_ended(name))
         self._helpers.append((peer, task))
@@ -164,7 +169,8 @@ class FrontServer:
 
     async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
         """Take the gateways that were started."""
-        self._gateways = [await self.add_helper("gateway", connection) for connection in connections]
+        handlers = {"decrypt": self._decrypt}
+        self._gateways = [await self.add_helper("gateway", connection, handlers) for connection in connections]
 
     async def close(self) -> None:
         """Stop listening, and have the helpers end."""
@@ -254,6 +260,12 @@ class FrontServer:
         for gateway in self._gateways:
             await gateway.call("add_key", key=list(astuple(key)))
         self._keys.add(key)
+
+    async def _decrypt(self, *, account_id: str, region: str, blob: str, context: dict[str, str]) -> str:
+        if self._dispatch is None:
+            raise ControlError("there is no KMS yet")
+        plain = await self._dispatch.decrypt(Place(account_id, region), b64decode(blob), context)
+        return b64encode(plain).decode()
 
     async def _stop(self) -> None:
         # Not before the answer is written.

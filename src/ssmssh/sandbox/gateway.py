@@ -9,6 +9,7 @@ import functools
 import random
 import socket
 import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ssmssh.sandbox import control, faults, processes
 from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.commands import Commands, Invocation
-from ssmssh.sandbox.control import ControlError, Handler
+from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.reachable import Reachable
 from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
@@ -42,6 +43,7 @@ class Gateway:
         self._url = ""
         self._keys = KeyRing()
         self._server: asyncio.Server | None = None
+        self.front: Peer | None = None
         self.stopped = asyncio.Event()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -110,7 +112,13 @@ class Gateway:
     async def start(self, **order: Any) -> dict[str, object]:
         """Begin a session; the arguments are those of `Order`."""
         environs = Environs(
-            self._faults, self._reachable.dial, self._character, self._chance, self._stream_url, self._session_over
+            self._faults,
+            self._reachable.dial,
+            self._character,
+            self._chance,
+            self._stream_url,
+            self._session_over,
+            self._decrypt,
         )
         session = ServiceSession(Order(**order), environs)
         self._sessions[session.order.session_id] = session
@@ -187,6 +195,14 @@ class Gateway:
         if session_id is not None and session_id not in self._sessions:
             raise ControlError(f"there is no session {session_id}")
 
+    async def _decrypt(self, account_id: str, region: str, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """KMS is in the front process."""
+        if self.front is None:
+            raise AssertionError("a session was started by the front process")
+        place = {"account_id": account_id, "region": region}
+        plain = await self.front.call("decrypt", **place, blob=b64encode(blob).decode(), context=context)
+        return b64decode(str(plain))
+
     def _refresh(self) -> None:
         for session in self._sessions.values():
             session.events.refresh()
@@ -210,7 +226,8 @@ class Gateway:
 
 async def _serve(connection: socket.socket) -> None:
     gateway = Gateway()
-    await control.serve(connection, gateway.handlers(), gateway.stopped)
+    gateway.front = await Peer.over(connection, gateway.handlers())
+    await control.serve(gateway.front, gateway.stopped)
 
 
 def main() -> None:

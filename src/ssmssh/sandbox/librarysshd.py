@@ -304,7 +304,7 @@ def _exit(process: "asyncssh.SSHServerProcess[bytes]", status: int) -> None:
 
 async def _serve(connection: socket.socket) -> None:
     server = LibrarySshd()
-    await control.serve(connection, server.handlers(), server.stopped)
+    await control.serve(await control.Peer.over(connection, server.handlers()), server.stopped)
 
 
 def main() -> None:

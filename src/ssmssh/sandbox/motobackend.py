@@ -11,11 +11,12 @@ import importlib
 import io
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from ssmssh.installation import command_for
 from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import INSTANCES, Instance, Inventory
 from ssmssh.sandbox.refusals import ApiError
@@ -57,6 +58,23 @@ class MotoBackend:
             self._seed(place, request.body)
             host = f"{service}.{place.region}.amazonaws.com"
             return _through_wsgi(self._application, request, host, place.account_id)
+
+    def decrypt(self, place: Place, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """What KMS's Decrypt gives for `blob`, which it has encrypted itself; blocks.
+
+        Raises:
+            ControlError: It refuses.
+        """
+        with self._lock:
+            backends: Any = importlib.import_module("moto.kms.models").kms_backends
+            backend = backends[place.account_id][place.region]
+            try:
+                plain, arn = backend.decrypt(blob, dict(context))
+            except Exception as error:  # noqa: BLE001 - all that it raises are answers of KMS
+                raise ControlError(f"{type(error).__name__.removesuffix('Exception')}Exception: {error}") from None
+            if not backend.describe_key(arn).enabled:  # moto does not look
+                raise ControlError(f"DisabledException: {arn} is disabled.")
+            return bytes(plain)
 
     def _seed(self, place: Place, body: bytes) -> None:
         named = [each.decode() for each in _NAMED.findall(body)[:_NAMED_IDS]]

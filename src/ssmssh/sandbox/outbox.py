@@ -8,6 +8,7 @@ SendStreamDataMessage and ResendStreamDataMessageScheduler).
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ssmssh.protocol.message import (
     ACKNOWLEDGE_FLAGS,
@@ -20,6 +21,9 @@ from ssmssh.protocol.payloads import build_acknowledge
 from ssmssh.sandbox.agentparser import ClientMessage
 from ssmssh.sandbox.reading import PAYLOAD_BYTES
 from ssmssh.sandbox.resend import TICK_SECONDS, Unacknowledged
+
+if TYPE_CHECKING:
+    from ssmssh.sandbox.agentcipher import AgentCipher
 
 _START_SECONDS = 0.147
 """From the client's open to the first tick: a message that was held came after 145 to 149 ms."""
@@ -35,6 +39,7 @@ class Outbox:
         self.unacknowledged = Unacknowledged()
         self.is_paused = False
         self.is_held = False
+        self.cipher: AgentCipher | None = None
         self._send = send
         self._looks_at = _UNPACED_RESENDS if unpaced else 1
         self._loop = asyncio.get_running_loop()
@@ -62,13 +67,13 @@ class Outbox:
 
     def say(self, payload_type: PayloadType, payload: bytes) -> None:
         """Send a message with the next number, at the next `flush`."""
-        message = self.unacknowledged.add(payload_type, payload, self._loop.time(), time.time_ns() // 1_000_000)
+        message = self._add(payload_type, payload, self._loop.time(), time.time_ns() // 1_000_000)
         if not self.is_paused:
             self._waiting.append(message)
 
     def pass_on(self, data: memoryview) -> None:
         """Send data of the target at once."""
-        now, wall_ms, add = self._loop.time(), time.time_ns() // 1_000_000, self.unacknowledged.add
+        now, wall_ms, add = self._loop.time(), time.time_ns() // 1_000_000, self._add
         messages = [
             add(PayloadType.OUTPUT, data[at : at + PAYLOAD_BYTES], now, wall_ms)
             for at in range(0, len(data), PAYLOAD_BYTES)
@@ -95,6 +100,12 @@ class Outbox:
         if self._waiting:
             messages, self._waiting = self._waiting, []
             self._send(messages)
+
+    def _add(self, payload_type: PayloadType, payload: bytes | memoryview, now: float, wall_ms: int) -> bytes:
+        """Number and store a message."""
+        if self.cipher is not None:
+            payload = self.cipher.encrypt(payload_type, payload)
+        return self.unacknowledged.add(payload_type, payload, now, wall_ms)
 
     def _tick_in(self, seconds: float) -> None:
         self.stop()

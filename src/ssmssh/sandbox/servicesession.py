@@ -9,6 +9,7 @@ outside can know, and the faults that have it otherwise.
 """
 
 import asyncio
+import functools
 import logging
 import random
 import secrets
@@ -26,6 +27,7 @@ from ssmssh.protocol.message import (
 )
 from ssmssh.protocol.payloads import SessionType, build_channel_closed
 from ssmssh.sandbox.agent import Agent
+from ssmssh.sandbox.agentcipher import SessionKey
 from ssmssh.sandbox.backlog import Backlog
 from ssmssh.sandbox.character import Character, Dice, Races
 from ssmssh.sandbox.clientconnection import ClientConnection
@@ -85,6 +87,7 @@ class Environs:
     chance: random.Random
     stream_url: Callable[[str, str], str]
     report: Callable[["ServiceSession"], None]
+    decrypt: Callable[[str, str, bytes, Mapping[str, str]], Awaitable[bytes]]
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class ServiceSession:
         self._timers: list[asyncio.TimerHandle] = []
         chance, character = environs.chance, replace(environs.character, version=order.agent_version)
         self._log = SessionLog()
-        far_sides = FarSides(order.task, self._dial, character, self._log)
+        far_sides = FarSides(replace(order.task, key=self._key()), self._dial, character, self._log)
         self.agent = Agent(self, far_sides, character, Dice(chance, self._races))
         self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
         self.up = Link(self._backlog.put, self.faults, chance)
@@ -331,6 +334,16 @@ class ServiceSession:
         # Opaque, and with the raw + and / that the real ones contain: clients must not touch them.
         cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
         return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
+
+    def _key(self) -> SessionKey | None:
+        """The key that the account's preferences name; sessions to ports are not encrypted with it."""
+        order, faults = self.order, self.faults()
+        fault = next((each for each in faults.values() if each.name == "session-key"), None)
+        if fault is None or order.session_type == SessionType.PORT:
+            return None
+        context = {"aws:ssm:SessionId": order.session_id, "aws:ssm:TargetId": order.target}
+        decrypt = functools.partial(self._environs.decrypt, order.account_id, order.region)
+        return SessionKey(fault.subject, context, decrypt, is_mangled="wrong-session-key" in faults)
 
     async def _dial(self, host: str, number: int) -> "Dialled":
         faults = self.faults()

@@ -34,7 +34,9 @@ _COMPLAINTS = 20
 _REMEMBERED = 10_000
 """Messages that the official client keeps, to send them again."""
 _PAYLOADS = frozenset({PayloadType.OUTPUT, PayloadType.HANDSHAKE_RESPONSE, PayloadType.FLAG})
-"""In all sessions; only those with a terminal, which skip the handshake, take its size."""
+"""In all sessions; those with a terminal, which skip the handshake unless they are encrypted, take its size."""
+_EARLY = frozenset({PayloadType.SIZE, PayloadType.ENC_CHALLENGE_RESPONSE})
+"""What may come before HandshakeComplete, of what there may be at all: the client does not know of a handshake yet."""
 
 
 class Sent(Protocol):
@@ -53,8 +55,11 @@ class Critic:
         self.complaints: list[str] = []
         self._is_forward = task.is_forward
         self._sent = sent
-        self._payloads = _PAYLOADS | {PayloadType.SIZE} if task.skips_handshake else _PAYLOADS
+        self._payloads = _PAYLOADS | ({PayloadType.SIZE} if task.has_terminal else set())
         self._skips_handshake = task.skips_handshake
+        self._is_encrypted = task.key is not None
+        if self._is_encrypted:
+            self._payloads |= {PayloadType.ENC_CHALLENGE_RESPONSE}
         self._seen: dict[int, int] = {}
         self._highest = -1
         self._last_number: int | None = None
@@ -114,8 +119,10 @@ class Critic:
             self._complain(
                 f"a message of payload type {kind}, with flags {message.flags}, of {len(message.payload)} bytes"
             )
+        if self._is_encrypted and kind in _EARLY:
+            return
         is_first = message.sequence_number == 0 and not self._skips_handshake
-        if (kind == PayloadType.HANDSHAKE_RESPONSE) != is_first:
+        if (kind == PayloadType.HANDSHAKE_RESPONSE) != is_first and not self._is_encrypted:
             self._complain(f"a message of payload type {kind} with the number {message.sequence_number}")
         elif kind == PayloadType.HANDSHAKE_RESPONSE:
             self._judge_response(message.payload)
@@ -130,7 +137,8 @@ class Critic:
 
     def _judge_response(self, payload: bytes) -> None:
         answers = [(each.action_type, each.status) for each in parse_handshake_response(payload).actions]
-        if answers not in [[(ActionType.SESSION_TYPE, status)] for status in ActionStatus]:
+        asked = [ActionType.SESSION_TYPE, *([ActionType.KMS_ENCRYPTION] if self._is_encrypted else [])]
+        if [kind for kind, _ in answers] != asked or not {status for _, status in answers} <= set(ActionStatus):
             self._complain(f"a HandshakeResponse that answers {answers}")
 
 

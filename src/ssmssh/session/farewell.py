@@ -122,9 +122,9 @@ def ended_by_service(
             "connect again; without ssh, check what was sent",
         )
     if has_loss:
+        closed = "the program on the port closed the connection, or " if port else ""
         return SessionEndedError(
-            f"The session with {target} ended before everything had arrived",
-            "the program on the port closed the connection, or somebody ended the session",
+            f"The session with {target} ended before everything had arrived", f"{closed}somebody ended the session"
         )
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
-from ssmssh.protocol.events import Paused
+from ssmssh.protocol.events import HandshakeCompleted, Paused
 from ssmssh.session.commandline import as_base64, in_shell, quoted
 from ssmssh.session.link import Lost
 from ssmssh.session.remote import RemoteSession
@@ -69,6 +69,7 @@ def run_command(
     *,
     stop_requested: Callable[[], bool],
     on_side: Callable[[CommandSide], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run `command` in a session of its own. Blocks until it has ended.
 
@@ -80,6 +81,9 @@ def run_command(
         wakeup: Of the session's loop.
         stop_requested: Whether to end the session, and with it the command; looked at when `wakeup` fires.
         on_side: Is given the side before the session begins, for what may interrupt the command.
+        tell: Is given a sentence for a person while the command runs: that its output may have been cut off. An agent
+            that has stopped reading leaves the command to hang as soon as a pipe is full, for as long as the service
+            lets an idle session live.
 
     Raises:
         SessionEndedError: Some of the output is known to be missing.
@@ -88,18 +92,22 @@ def run_command(
     decoder = Base64Output(output) if command.is_binary else None
     side = CommandSide(decoder or output, errors, stop_requested, remote.data_key)
     on_side(side)
-    was_paused = False
+    was_interrupted = has_told = False
 
-    def note(event: ConnectionEvent) -> None:
-        nonlocal was_paused
-        was_paused = was_paused or isinstance(event, Lost | Paused)
+    def note(event: ConnectionEvent | HandshakeCompleted) -> None:
+        nonlocal was_interrupted, has_told
+        was_interrupted = was_interrupted or isinstance(event, Lost | Paused)  # a command may run before we know
+        if was_interrupted and not has_told and side.agent_version:
+            has_told = True
+            if _numbers(side.agent_version) < _WHOLE_FROM:
+                tell(_interrupted(side.agent_version, remote.description, is_binary=command.is_binary))
 
-    Session(remote, side, wakeup, on_connection=note).run()
+    Session(remote, side, wakeup, on_connection=note, on_open=note).run()
     if side.is_gone():
         return Outcome(side.status, ())
     if decoder is not None:
         _check_whole(decoder, remote.description)
-    return _outcome(side, decoder, remote.description, was_paused=was_paused)
+    return _outcome(side, decoder, remote.description)
 
 
 def capture(
@@ -146,7 +154,15 @@ def _check_whole(decoder: Base64Output, target: str) -> None:
     )
 
 
-def _outcome(side: CommandSide, decoder: Base64Output | None, target: str, *, was_paused: bool) -> Outcome:
+def _interrupted(agent_version: str, target: str, *, is_binary: bool) -> str:
+    sentence = (
+        f"the connection to {target} was interrupted, and its agent ({agent_version}) may have cut off the output; "
+        "if nothing more comes, Ctrl-C twice ends it"
+    )
+    return sentence if is_binary else f"{sentence}; --binary finds out whether something is missing"
+
+
+def _outcome(side: CommandSide, decoder: Base64Output | None, target: str) -> Outcome:
     status = decoder.status if side.status is None and decoder is not None else side.status
     version = _numbers(side.agent_version)
     notes = []
@@ -157,11 +173,6 @@ def _outcome(side: CommandSide, decoder: Base64Output | None, target: str, *, wa
         )
     elif status is None:
         notes.append(f"nobody knows with which status the command on {target} ended: a signal, perhaps")
-    if was_paused and decoder is None and version < _WHOLE_FROM:
-        notes.append(
-            f"the connection to {target} was interrupted, and its agent ({side.agent_version}) may have cut off the "
-            "output then; --binary finds out"
-        )
     return Outcome(status, notes)
 
 

@@ -40,6 +40,10 @@ OUTAGE_NOTICE_SECONDS: Final = 3.0
 not be disturbed for what is over in a second."""
 
 
+TOLD_CHARACTERS: Final = 500
+"""Of what the agent has to say to a person when the session begins."""
+
+
 class Terminal(Protocol):
     """What the terminal of this program does."""
 
@@ -129,6 +133,8 @@ class TerminalSide(StdioSide):
         self._is_open = True
         self._size = None
         self._terminal.make_raw()
+        if handshake.customer_message and self._escapes is not None:
+            self._terminal.tell(handshake.customer_message[:TOLD_CHARACTERS])
 
     @property
     def queued_bytes(self) -> int:
