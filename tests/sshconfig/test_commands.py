@@ -233,7 +233,7 @@ def test_a_file_that_we_made_ends_in_no_section(home: Home) -> None:
 def test_the_help_has_examples_and_they_work(home: Home) -> None:
     shown = home.run("install-config", "--help").stdout
     examples = [line.split() for line in shown.splitlines() if line.lstrip().startswith("ssmssh install-config ")]
-    assert len(examples) == 3
+    assert len(examples) == 4
     for _, command, *words in examples:
         assert home.run(command, "--dry-run", *words).return_value == 0
 
