@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from ssmssh.sandbox import Sandbox, SessionReport, launched
-from tests.acceptance.clients import EC2_HOST, Client, wait_until
+from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, digest, payload, wait_until
 from tests.acceptance.openssh import effective
 
 
@@ -26,6 +26,7 @@ class Stage:
         words = f'--sessions {sessions} --log-file {self.log} %h %p "%r"'
         self.proxy = f"{proxy} {words}"
         self._known = {session.session_id for session in box.sessions()}
+        self._known_relays = {process.pid for process in _relays_of(box)}
 
     @property
     def options(self) -> list[str]:
@@ -58,15 +59,8 @@ class Stage:
 
     @property
     def relays(self) -> list[psutil.Process]:
-        """Those that run on the instances."""
-        marked = launched.processes(launched.mark_of(self.box.directory))
-        found = []
-        for pid in marked:
-            with contextlib.suppress(psutil.Error):  # it has just ended
-                process = psutil.Process(pid)
-                if process.cmdline()[1:] == ["-"] and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        """Those of this stage."""
+        return [process for process in _relays_of(self.box) if process.pid not in self._known_relays]
 
     def wait_for_members(self, count: int) -> None:
         wait_until(
@@ -84,6 +78,58 @@ class Stage:
                 relay.send_signal(signal.SIGTERM)
         wait_until(lambda: not self.relays, "the end of the relays")
         wait_until(lambda: not self.members, "the end of all sessions", explain=lambda: str(self.members))
+
+
+def _relays_of(box: Sandbox) -> list[psutil.Process]:
+    """Those that run on its instances."""
+    found = []
+    for pid in launched.processes(launched.mark_of(box.directory)):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            process = psutil.Process(pid)
+            if process.cmdline()[1:] == ["-"] and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+class Download:
+    """One that goes on until it is told to end: by then it has been seen what it is for, however slow the machine."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._directory = stage.client.directory
+        self._piece = payload(100_000)
+        (self._directory / "piece").write_bytes(self._piece)
+        (self._directory / "end").unlink(missing_ok=True)
+        loop = f"cd {self._directory}; n=0; until [ -e end ]; do cat piece; n=$((n+1)); echo $n; done"
+        with (self._directory / "got").open("wb") as got:
+            self._process = stage.client.start("ssh", *stage.options, EC2_HOST, loop, stdout=got)
+
+    @property
+    def size(self) -> int:
+        """Of what has come."""
+        return (self._directory / "got").stat().st_size
+
+    def wait_for_more(self, count: int) -> None:
+        """So many bytes, from now on."""
+        enough = self.size + count
+        wait_until(
+            lambda: self.size >= enough or self._process.poll() is not None,
+            "more of a download",
+            timeout_seconds=PATIENCE_SECONDS,
+            explain=lambda: self._stage.said,
+        )
+
+    def finish(self) -> None:
+        """Have it end, and see that every byte came once."""
+        (self._directory / "end").touch()
+        _, said = self._process.communicate(timeout=PATIENCE_SECONDS)
+        assert self._process.returncode == 0, said.decode() + self._stage.said
+        got = (self._directory / "got").read_bytes()
+        whole, count = bytearray(), 0
+        while len(whole) < len(got):
+            count += 1
+            whole += self._piece + b"%d\n" % count
+        assert digest(got) == digest(bytes(whole))
 
 
 @contextlib.contextmanager

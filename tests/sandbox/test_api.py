@@ -201,3 +201,27 @@ def test_the_rest_of_aws_is_motos(sandbox: Sandbox, ssm: Any) -> None:
     key = aws_client(sandbox, "kms").create_key()["KeyMetadata"]["KeyId"]
     assert aws_client(sandbox, "kms").generate_data_key(KeyId=key, NumberOfBytes=64)["CiphertextBlob"]
     assert ssm.list_documents()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_sessions_above_a_limit_are_refused_or_end_the_oldest() -> None:
+    with Sandbox(unpaced=True) as box:
+        ssm = aws_client(box, "ssm")
+
+        def started() -> str:
+            return start(ssm)["SessionId"]
+
+        def active() -> list[str]:
+            return [report.session_id for report in box.sessions() if report.is_open]
+
+        first, second = started(), started()
+        with box.faults.during("session-limit:2"):
+            assert code_of(start, ssm=ssm) == "ServiceQuotaExceededException"
+            ssm.terminate_session(SessionId=first)
+            third = started()
+        assert active() == [second, third]
+        with box.faults.during("ends-oldest:2"):
+            fourth = started()
+            assert active() == [third, fourth]
+            ssm.terminate_session(SessionId=third)
+            fifth = started()
+        assert active() == [fourth, fifth]

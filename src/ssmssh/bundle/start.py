@@ -19,9 +19,13 @@ from ssmssh.session.background import Background
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.sides import LocalSide
 from ssmssh.session.streams import Wakeup
+from ssmssh.settings import sandbox_directory
 
 JOIN_SECONDS = 4.0
 """For the first member: a session, and two round trips. A relay that is gone mostly says so at once."""
+
+SANDBOX_SSH_PORT = 22
+"""Of a sandbox's instances: no program can connect to it there, but to this machine's own port of that number."""
 
 HELPER_END_SECONDS = 2.0
 """For the end of a helper that has said where its relay is; it has nothing left to do."""
@@ -62,6 +66,9 @@ class Starter:
         """
         if not self._login.user:
             self.complaint = 'the ProxyCommand does not end with "%r", the name to log in with'
+            return None
+        if self._login.port == SANDBOX_SSH_PORT and sandbox_directory() is not None:
+            self.complaint = "in a sandbox port 22 is no relay's to reach; docs/sandbox.md has another port"
             return None
         finding = Background("credentials", self._remote.caller.get_ready, self._wakeup)
         while not finding.is_done and not self._side.is_gone():

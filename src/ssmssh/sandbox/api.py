@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
+from ssmssh.sandbox import sessionlimits
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.control import Peer
 from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, ParameterError
@@ -112,6 +113,8 @@ class Api:
             properties = document.fill_in(parameters)
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
+        open_before = await self.sessions() if sessionlimits.is_needed(self._faults) else []
+        sessionlimits.check(self._faults, open_before, call.place)
         session_id = f"user@example.com-{secrets.token_hex(9)[:17]}"
         gateway = self._gateways[self._started % len(self._gateways)]
         self._started += 1
@@ -131,6 +134,8 @@ class Api:
         self._homes[session_id] = gateway, call.place
         if len(self._homes) > _KNOWN_SESSIONS:
             del self._homes[next(iter(self._homes))]
+        for superseded in sessionlimits.superseded(self._faults, open_before, call.place):
+            await self._homes[superseded][0].call("terminate", session_id=superseded, reason="a policy")
         return _ticket(ticket)
 
     async def _resume_session(self, call: JsonCall) -> object:

@@ -116,6 +116,18 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _call("expired-credentials", "every call says that the session token has expired"),
         _call("resume-expired", "ResumeSession gives no token"),
         _call("resume-error", "ResumeSession is answered with InternalServerError"),
+        _condition(
+            "session-limit",
+            "StartSession is refused while its caller has `sessions` open",
+            "sessions",
+            sessions=3,
+        ),
+        _condition(
+            "ends-oldest",
+            "a policy ends the oldest session of a caller who has more than `sessions`",
+            "sessions",
+            sessions=3,
+        ),
         _condition("empty-pages", "each `every`-th page of a list is empty, and names a next one", "every", every=2),
         _condition(
             "delay",
