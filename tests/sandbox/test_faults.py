@@ -8,7 +8,12 @@ from ssmssh.sandbox.faults import FAULT_TYPES, FaultSet, parse
 
 @pytest.mark.parametrize("name", sorted(FAULT_TYPES))
 def test_every_fault_can_be_written_and_read_back(name: str) -> None:
-    subjects = {"": "", "ACTION": ":ec2:Describe*", "ACTION/CODE": ":ec2:Describe*/InternalError"}
+    subjects = {
+        "": "",
+        "ACTION": ":ec2:Describe*",
+        "ACTION/CODE": ":ec2:Describe*/InternalError",
+        "KEY": ":alias/sessions",
+    }
     written = name + subjects[FAULT_TYPES[name].subject]
     fault = parse(written)
     assert fault.arguments == FAULT_TYPES[name].parameters
