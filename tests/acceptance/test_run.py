@@ -166,6 +166,25 @@ def test_an_old_agent_is_told_of(client: Client, many: list[str]) -> None:
     assert b"3.1.1000.0) tells no status" in done.stderr
 
 
+def test_a_new_agent_reads_on_behind_a_pause(tmp_path: Path) -> None:
+    script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo $i; sleep 0.01; done"
+    with Sandbox(unpaced=True, agent_version="3.3.4851.0") as box:
+        client = Client(box.environment, tmp_path)
+        process = client.start("ssmssh", "run", EC2_HOST, "sh", "-c", script)
+        wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in box.sessions()), "its output")
+        box.faults.set("cut")
+        output, said = process.communicate(timeout=60)
+        client.close()
+    assert (process.returncode, said) == (0, b"")
+    assert output.split() == [b"%d" % number for number in range(1, 201)]
+
+
+def test_much_binary_output_is_warned_of(client: Client) -> None:
+    output, said = run(client, "--binary", EC2_HOST, "head", "-c", "10500000", "/dev/zero")
+    assert len(output) == 10_500_000
+    assert said.count("scp is the better way") == 1
+
+
 def test_output_that_a_pause_cut_off_is_told_of(client: Client, sandbox: Sandbox) -> None:
     """The service pauses the agent while it has no connection to the client."""
     script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); printf '%0100d\\n' $i; sleep 0.01; done"

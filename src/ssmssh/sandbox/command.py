@@ -3,8 +3,9 @@ r"""A non-interactive command: the agent's plugin without a terminal (agent: she
 The text is split into words and run without a shell. What becomes of the output depends on ``separateOutputStream``.
 With it, standard output and standard error come while the command runs, each as a type of its own and without a pause,
 and its status last; a reader that finds the channel paused stops for good, and what the command has to say from then
-on is lost. Without it both go into a file, which is sent when the command has ended, a kilobyte each millisecond or so,
-and nobody is told a status; that is also what agents do that are too old for the property.
+on is lost, but for agents from 3.3.4851.0 on. Without it both go into a file, which is sent when the command has ended,
+a kilobyte each millisecond or so, and nobody is told a status; that is also what agents do that are too old for the
+property.
 
 All that is sent is text (`textfilter`) and in the log of the session. Input is looked through for Ctrl-C and Ctrl-\,
 which become signals, and is otherwise lost.
@@ -24,7 +25,7 @@ from ssmssh.sandbox.reading import PACE_SECONDS, PAYLOAD_BYTES
 from ssmssh.sandbox.sessionlog import SessionLog
 from ssmssh.sandbox.shelllexer import LexerError, split
 from ssmssh.sandbox.textfilter import TextFilter
-from ssmssh.sandbox.versions import separates_output
+from ssmssh.sandbox.versions import separates_output, survives_pauses
 
 _SIGNALS = {0x03: signal.SIGINT, 0x1C: signal.SIGQUIT}
 _PREFIX = re.compile(rb"[0-9a-zA-Z\r\n_:-]{0,30}")
@@ -41,6 +42,7 @@ class Command:
         self._channel = channel
         self._properties = task.platform()
         self._separates = self._text("separateOutputStream") == "true" and separates_output(agent_version)
+        self._survives_pauses = survives_pauses(agent_version)
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._running: asyncio.Task[None] | None = None
@@ -139,7 +141,7 @@ class Command:
         prefix = prefix if _PREFIX.fullmatch(prefix) else b""
         is_at_start = True
         while data := await pipe.read(PAYLOAD_BYTES - len(prefix)):
-            if self._channel.is_paused:
+            if self._channel.is_paused and not self._survives_pauses:
                 return
             await self._free.wait()
             if passed := text.feed(data):

@@ -19,6 +19,7 @@ _NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}")
 
 
 _SEPARATING_FROM = (3, 1, 1511, 0)
+_WHOLE_FROM = (3, 3, 4851, 0)
 _KEY_CHALLENGE_FROM = (3, 3, 808, 0)
 
 
@@ -30,6 +31,11 @@ def separates_output(agent_version: str) -> bool:
 def sends_key_challenge(agent_version: str) -> bool:
     """Whether an agent has a random challenge belong to the key of an encrypted session (inferred: release notes)."""
     return _numbers(agent_version) >= _KEY_CHALLENGE_FROM
+
+
+def survives_pauses(agent_version: str) -> bool:
+    """Whether an agent reads on from a command behind a pause (release notes)."""
+    return _numbers(agent_version) >= _WHOLE_FROM
 
 
 def is_multiplexed(agent_version: str, client_version: str) -> bool:

@@ -89,7 +89,8 @@ def run_command(
         SessionEndedError: Some of the output is known to be missing.
         SsmsshError: As `Session.run`.
     """
-    decoder = Base64Output(output) if command.is_binary else None
+    large = f"this is much for the session logs of {remote.description}; for files scp is the better way"
+    decoder = Base64Output(output, lambda: tell(large)) if command.is_binary else None
     side = CommandSide(decoder or output, errors, stop_requested, remote.data_key)
     on_side(side)
     was_interrupted = has_told = False

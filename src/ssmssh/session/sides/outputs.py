@@ -1,6 +1,7 @@
 """Where the outputs of a command go besides a descriptor: into memory, or out of base64 into another output."""
 
 import binascii
+from collections.abc import Callable
 from typing import Final
 
 from ssmssh.session.commandline import END_MARK
@@ -8,6 +9,9 @@ from ssmssh.session.sides.command import Output
 
 CAPTURED_BYTES: Final = 64 * 1024 * 1024
 """Of each output, kept in memory: what is larger should not pass through an agent that writes all of it to its disk."""
+
+LARGE_BYTES: Final = 10_000_000
+"""Of what was base64, above which `on_large` is called, once: an agent writes all of it to its disk."""
 
 _MARK_BYTES: Final = 64
 """Of a line that begins as the end mark does; longer ones are none."""
@@ -42,11 +46,13 @@ class Captured:
 class Base64Output:
     """Passes on what `ssmssh.session.commandline.as_base64` has encoded, and knows whether it was all.
 
-    Lines may have any length: some systems' ``base64`` makes but one.
+    Lines may have any length: some systems' ``base64`` makes but one. `on_large` is called when it has become much.
     """
 
-    def __init__(self, inner: Output) -> None:
+    def __init__(self, inner: Output, on_large: Callable[[], None] = lambda: None) -> None:
         self._inner = inner
+        self._on_large: Callable[[], None] | None = on_large
+        self._passed_bytes = 0
         self._line = bytearray()
         self._is_in_data = False
         self._encoded = bytearray()
@@ -88,6 +94,10 @@ class Base64Output:
             return
         if decoded:
             self._inner.put([decoded])
+            self._passed_bytes += len(decoded)
+        if self._passed_bytes > LARGE_BYTES and self._on_large is not None:
+            self._on_large()
+            self._on_large = None
 
     def _take_from_line(self) -> bool:
         """Take the line's data, or the mark; False if it takes more of the line to know which."""
