@@ -211,6 +211,20 @@ def test_a_lost_connection_is_said_on_a_terminal_and_resumed(client: Client, san
         assert terminal.wait() == 128 + 2
 
 
+def test_a_pause_that_the_service_asks_for_is_no_end(client: Client, sandbox: Sandbox, echo: int) -> None:
+    assert echo
+    with Forwarding(client, "-L", f":{ECHO}") as forwarding, connect(forwarding.port) as connection:
+        connection.sendall(b"hello")
+        assert receive_exactly(connection, 5) == b"hello"
+        with sandbox.faults.during("pause-client:away=1,bytes=0"):
+            connection.sendall(b"again")
+            assert receive_exactly(connection, 5) == b"again"
+            connection.sendall(b"later")
+            assert receive_exactly(connection, 5) == b"later"
+        assert exchange_all(connect(forwarding.port)) == b"hello"
+        assert forwarding.said() == ""
+
+
 def test_the_pool_of_socks_is_bounded(client: Client, sandbox: Sandbox, echo: int) -> None:
     """16 destinations at a time: a 17th waits for five seconds, or takes the place of one that is idle."""
     hosts = [f"host{number}.internal" for number in range(MAX_POOLED + 1)]
