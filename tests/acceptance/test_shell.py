@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 
 import psutil
@@ -14,6 +15,23 @@ from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, Terminal, di
 from tests.processes import command_lines
 
 PROMPT = b"ready> "
+
+CRASHING = """
+from ssmssh.cli import main
+from ssmssh.session.sides.terminal import TerminalSide
+
+take = TerminalSide.take
+
+def crash(side, limit_bytes):
+    typed = take(side, limit_bytes)
+    if b"\\x07" in bytes(typed):
+        raise RuntimeError("on purpose")
+    return typed
+
+TerminalSide.take = crash
+main()
+"""
+"""``ssmssh`` with a defect: it does not survive Ctrl-G."""
 
 
 class Shell:
@@ -28,9 +46,9 @@ class Shell:
         self.terminal.expect(b"is=")
         return self.terminal.expect(b"=\r\n")
 
-    def begin(self, *words: str) -> None:
+    def begin(self, program: str = "ssmssh") -> None:
         """Open a shell on an instance, and wait for its prompt."""
-        self.terminal.type(b"ssmssh shell " + " ".join([*words, EC2_HOST]).encode() + b'; echo "status"=$?\n')
+        self.terminal.type(f'{program} shell {EC2_HOST}; echo "status"=$?\n'.encode())
         self.terminal.expect(b"# " if os.geteuid() == 0 else b"$ ")
         self.terminal.type(b"PS1='ready> '\r")
         self.terminal.expect(b"\r\n" + PROMPT)
@@ -123,12 +141,33 @@ def test_a_signal_leaves_the_terminal_as_it_was(shell: Shell, number: signal.Sig
     shell.expect_end(128 + number)
 
 
-def test_a_lost_session_leaves_the_terminal_as_it_was(shell: Shell, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("fault", "words"), [("idle-timeout", b"idle for too long"), ("max-duration", b"reached its maximum duration")]
+)
+def test_a_lost_session_leaves_the_terminal_as_it_was(shell: Shell, sandbox: Sandbox, fault: str, words: bytes) -> None:
     shell.begin()
-    sandbox.faults.set("idle-timeout")
+    sandbox.faults.set(fault)
     shown = shell.expect_end(7)
     sandbox.faults.clear()
-    assert re.search(rb"was ended: .* idle for too long", shown)
+    assert re.search(rb"was ended: .* " + words, shown)
+
+
+def test_a_crash_of_ours_leaves_the_terminal_as_it_was(shell: Shell, client: Client) -> None:
+    program = client.directory / "crashing.py"
+    program.write_text(CRASHING)
+    shell.begin(program=f"{sys.executable} {program}")
+    shell.terminal.type(b"\x07")
+    assert b"Unexpected failure, please report it: RuntimeError: on purpose" in shell.expect_end(1)
+
+
+def test_a_user_that_is_not_there(client: Client, sandbox: Sandbox) -> None:
+    sandbox.faults.set("run-as-missing")
+    for words, status in (("shell", EC2_HOST), 4), (("run", EC2_HOST, "true"), 255):
+        said = client.run("ssmssh", *words, status=status).stderr.decode()
+        assert "RunAs user nobody-here does not exist" in said
+        assert "check the user whom" in said
+        assert len(said.splitlines()) == 1
+    sandbox.faults.clear()
 
 
 def test_a_lost_connection_is_resumed(shell: Shell, sandbox: Sandbox) -> None:

@@ -307,6 +307,7 @@ def test_an_agent_that_dies_is_noticed_late(channel: DataChannel) -> None:
     [
         ("session-terminated-elsewhere", "", "TerminateSession by someone else"),
         ("idle-timeout", "The session was terminated because it was idle for too long.", "idle"),
+        ("max-duration", "The session was terminated because it reached its maximum duration.", "too old"),
     ],
 )
 def test_the_service_ends_it(channel: DataChannel, fault: str, output: str, reason: str) -> None:

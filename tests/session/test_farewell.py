@@ -132,3 +132,11 @@ def test_ends_told_by_the_service(
             assert error.sentence == f"Nothing answers on {PORT} of {TARGET}"
         else:
             assert " ".join(output.split()) in error.sentence
+
+
+def test_a_user_whom_nothing_runs_as() -> None:
+    output = "\n----------ERROR-------\nUnable to start command: Failed to start pty since RunAs user x does not exist"
+    error = ended_by_service(output, TARGET, "", is_shaken=True, has_spoken=False, has_loss=False)
+    assert isinstance(error, TargetError)
+    assert "Run As" in error.hint
+    assert "\n" not in str(error)

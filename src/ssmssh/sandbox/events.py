@@ -53,6 +53,10 @@ class Struck(Protocol):
         """Let it run into its idle timeout."""
         ...
 
+    def expire(self) -> None:
+        """Let it reach its maximum duration."""
+        ...
+
     def agent_goes_away(self, seconds: float, *, double: float, orderly: bool) -> None:
         """Cut the agent's connection for a while."""
         ...
@@ -157,6 +161,7 @@ class Events:
             "agent-dies": self._agent_dies,
             "session-terminated-elsewhere": lambda _: session.terminate("TerminateSession by someone else"),
             "idle-timeout": lambda _: session.idle(),
+            "max-duration": lambda _: session.expire(),
         }
 
     def _pause(self, fault: Fault) -> None:

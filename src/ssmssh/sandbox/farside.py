@@ -17,11 +17,15 @@ from ssmssh.sandbox.outlet import AgentEnd
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """What a session is for: of its document, the type and the properties, filled in; and what encrypts it."""
+    """What a session is for: of its document, the type and the properties, filled in; its key, and whom it runs as.
+
+    `run_as` is a user that does not exist where the sandbox's instances are; empty for the one who runs the sandbox.
+    """
 
     session_type: SessionType
     properties: Mapping[str, object]
     key: SessionKey | None = None
+    run_as: str = ""
 
     @property
     def is_forward(self) -> bool:

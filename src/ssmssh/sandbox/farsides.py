@@ -20,6 +20,8 @@ from ssmssh.sandbox.versions import has_keepalives, is_multiplexed
 DialHost = Callable[[str, int], Awaitable[Dialled]]
 """Connects to a port of a host, an empty one being the target itself; raises OSError."""
 
+_NO_USER = "\n----------ERROR-------\nUnable to start command: Failed to start pty since RunAs user {} does not exist"
+
 
 @dataclass(frozen=True, slots=True)
 class FarSides:
@@ -32,6 +34,8 @@ class FarSides:
 
     def make(self, channel: Channel, client_version: str) -> FarSide:
         """The far side for a client of that version; not open yet."""
+        if self.task.run_as and self.task.session_type is not SessionType.PORT:
+            return Unfit(channel, AgentEnd(_NO_USER.format(self.task.run_as), f"no user {self.task.run_as}"))
         match self.task.session_type:
             case SessionType.NON_INTERACTIVE_COMMANDS:
                 return Command(channel, self.task, self.log, self.character.version)

@@ -177,6 +177,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             "the account's preferences have shells and commands encrypted with KEY, an id, an ARN or an alias of KMS",
             subject="KEY",
         ),
+        _condition("run-as-missing", "the user whom the preferences have shells and commands run as does not exist"),
         _condition("wrong-session-key", "the agent decrypts with another key than KMS has given"),
         _condition("late-end", "channel_closed comes `seconds` after the end of the agent", "seconds", seconds=3),
         _condition("stays-open", "the WebSocket is not closed behind channel_closed"),
@@ -213,6 +214,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         _event("agent-dies", "the agent's process dies, and the service says so `away` seconds later", away=60),
         _event("session-terminated-elsewhere", "someone else calls TerminateSession"),
         _event("idle-timeout", "the service ends the session as idle"),
+        _event("max-duration", "the service ends the session because it has lasted long enough"),
     )
 }
 """All of them."""

@@ -54,6 +54,7 @@ _WORKER_DIED = (
     "[ssm-document-worker]/[ssm-session-worker] log for crash reason"
 )
 _IDLE = "The session was terminated because it was idle for too long."
+_TOO_OLD = "The session was terminated because it reached its maximum duration."
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ class ServiceSession:
         self._timers: list[asyncio.TimerHandle] = []
         chance, character = environs.chance, replace(environs.character, version=order.agent_version)
         self._log = SessionLog()
-        far_sides = FarSides(replace(order.task, key=self._key()), self._dial, character, self._log)
+        task = replace(order.task, key=self._key(), run_as=self._run_as())
+        far_sides = FarSides(task, self._dial, character, self._log)
         self.agent = Agent(self, far_sides, character, Dice(chance, self._races))
         self._backlog = Backlog(self._to_agent, self._overrun, self.faults)
         self.up = Link(self._backlog.put, self.faults, chance)
@@ -324,6 +326,10 @@ class ServiceSession:
         """End as idle."""
         self.terminate("idle", _IDLE)
 
+    def expire(self) -> None:
+        """End as too old."""
+        self.terminate("too old", _TOO_OLD)
+
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call in so many seconds, unless the session is over by then."""
         self._later(seconds, call)
@@ -334,6 +340,9 @@ class ServiceSession:
         # Opaque, and with the raw + and / that the real ones contain: clients must not touch them.
         cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
         return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
+
+    def _run_as(self) -> str:
+        return "nobody-here" if "run-as-missing" in self.faults() else ""
 
     def _key(self) -> SessionKey | None:
         """The key that the account's preferences name; sessions to ports are not encrypted with it."""

@@ -18,6 +18,7 @@ from ssmssh.errors import (
     ProtocolError,
     SessionEndedError,
     SsmsshError,
+    TargetError,
     UsageError,
 )
 from ssmssh.protocol.statistics import Statistics
@@ -45,7 +46,9 @@ _LONGEST_OUTPUT = 400
 _AGENT_WORKER_DIED = "ipc messaging received timeout signal"
 _HANDSHAKE_FAILED = "initiating handshake"
 _DESTINATION_FORBIDDEN = "is forbidden"
-"""Of the agent's texts: its worker's end, a handshake that failed, a destination that it does not connect to."""
+_CANNOT_START = "Unable to start command"
+"""Of the agent's texts: its worker's end, a handshake that failed, a destination that it does not connect to, a user
+whom it cannot run anything as."""
 
 
 class Farewell:
@@ -145,5 +148,10 @@ def _told(output: str, target: str, port: str) -> SsmsshError:
         return AccessDeniedError(
             f"The agent of {target} does not connect to {port or 'the destination'} there: {output}",
             "check the host among the parameters of the document; for the instance itself use AWS-StartSSHSession",
+        )
+    if _CANNOT_START in output:
+        return TargetError(
+            f"The agent of {target} cannot start it: {output[output.index(_CANNOT_START) :]}",
+            "check the user whom the preferences of Session Manager (Run As) have it run as, and that it exists there",
         )
     return SessionEndedError(f"The session with {target} was ended: {output}", "connect again")
