@@ -9,6 +9,7 @@ import contextlib
 import re
 import signal
 import subprocess
+import time
 
 from tests.acceptance.clients import EC2_HOST, Client, Terminal, payload, wait_until
 from tests.session.place import CLIENT_SECONDS, Place
@@ -19,7 +20,10 @@ LINES = 8
 
 _PROMPT = re.compile(rb"[#$] ")
 PATIENCE_SECONDS = 2.0
-"""Of somebody who waits for more output."""
+"""Of somebody who waits for more output, and has been told that it may not come."""
+
+QUIET_SECONDS = 20.0
+"""Of somebody who has not: nobody but its agent knows that it was paused, and no longer reads from the command."""
 
 CUT = "may have cut off the output"
 NOTICES = (CUT, "the connection is lost; ", "the connection is there again", "waiting for ", "interrupted what runs")
@@ -63,7 +67,7 @@ def _talk(terminal: Terminal, line_bytes: int) -> bool:
 def run(place: Place) -> tuple[bool, str]:
     """Failures of ours have one status here, and the one that they have elsewhere is in the text: that one counts.
 
-    Who is told that the output may have been cut off, and sees nothing more come, presses Ctrl-C, twice.
+    Who is told that the output may have been cut off, or sees nothing more come for long, presses Ctrl-C, twice.
     """
     data = payload(place.size_bytes, seed=4)
     (place.directory / "source").write_bytes(data)
@@ -72,7 +76,7 @@ def run(place: Place) -> tuple[bool, str]:
     with (place.directory / "output").open("wb") as output, (place.directory / "said").open("wb") as said:
         process = client.start(*words, stdout=output, stderr=said)
     try:
-        wait_until(lambda: process.poll() is not None or CUT in _read(place, "said"), "its end", CLIENT_SECONDS)
+        _wait_for_end(place, process)
         for _ in range(2):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE_SECONDS)
@@ -86,6 +90,20 @@ def run(place: Place) -> tuple[bool, str]:
     is_whole = status == 0 and (place.directory / "output").read_bytes() == data
     _leave(place, _errors(place), int(stated[1]) if stated else status)
     return is_whole, _read(place, "said")
+
+
+def _wait_for_end(place: Place, process: "subprocess.Popen[bytes]") -> None:
+    seen, since = 0, time.monotonic()
+
+    def is_over() -> bool:
+        nonlocal seen, since
+        size = (place.directory / "output").stat().st_size
+        if size != seen:
+            seen, since = size, time.monotonic()
+        is_quiet = time.monotonic() - since > QUIET_SECONDS
+        return process.poll() is not None or CUT in _read(place, "said") or is_quiet
+
+    wait_until(is_over, "its end", CLIENT_SECONDS)
 
 
 def _errors(place: Place) -> str:
