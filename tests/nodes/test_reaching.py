@@ -127,7 +127,7 @@ def test_what_waiting_for_the_name_takes_is_not_waited_for_again(
         def monotonic() -> float:
             return now[0]
 
-    def find(self: object, client: object, *, again: bool, until: float) -> str:
+    def find(self: object, client: object, *, again: bool, until: float, on_trouble: object) -> str:
         assert until == 1000.0 + 600 - 2
         pauses.append(until)
         now[0] += 300.5
