@@ -90,19 +90,21 @@ def test_a_size_that_changes(shell: Shell) -> None:
 
 
 def test_keys_that_are_signals_here_are_the_far_sides(shell: Shell) -> None:
+    """Each when the program that it is for has said that it is there."""
     shell.begin()
-    shell.terminal.type(b"sleep 1000\r")
-    shell.terminal.expect(b"sleep 1000\r\n")
+    program = b"""sh -c 'trap "echo on" CONT; echo up; while :; do read x; done'\r"""
+    shell.terminal.type(program)
+    shell.terminal.expect(b"\nup\r\n")
     shell.terminal.type(b"\x03")
     shell.terminal.expect(b"^C")
     shell.terminal.expect(PROMPT)
-    shell.terminal.type(b"sleep 1000\r")
-    shell.terminal.expect(b"sleep 1000\r\n")
+    shell.terminal.type(program)
+    shell.terminal.expect(b"\nup\r\n")
     shell.terminal.type(b"\x1a")
     shell.terminal.expect(PROMPT)
-    assert b"sleep 1000" in shell.do(b"jobs")
+    assert b"read x" in shell.do(b"jobs")
     shell.terminal.type(b"fg\r")
-    shell.terminal.expect(b"sleep 1000")
+    shell.terminal.expect(b"\non\r\n")
     shell.terminal.type(b"\x1c")
     shell.terminal.expect(PROMPT)
     shell.terminal.type(b"\x04")
