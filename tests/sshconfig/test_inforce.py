@@ -18,7 +18,7 @@ def test_the_user_that_is_in_force_is_not_denied(home: Home) -> None:
 
 def test_without_one_the_local_name_is_told(home: Home) -> None:
     shown = home.install().stderr
-    assert f"your local user name, {home.ssh('i-0')['user'][0]}." in shown
+    assert f"your local user name, {home.ssh('i-0')['user'][0]};" in shown
 
 
 def test_on_a_terminal_enter_keeps_it(home: Home) -> None:
