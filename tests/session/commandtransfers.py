@@ -86,6 +86,8 @@ def run(place: Place) -> tuple[bool, str]:
     finally:
         client.close()
     stated = re.search(r" \(status (\d+)\)", _read(place, "said"))
+    if status == -signal.SIGINT:  # it was about to leave, with its signals as they were before
+        status = 255 if stated else 128 + signal.SIGINT
     assert (status == 255) is bool(stated), f"status {status}: {_read(place, 'said')}"
     is_whole = status == 0 and (place.directory / "output").read_bytes() == data
     _leave(place, _errors(place), int(stated[1]) if stated else status)
