@@ -19,7 +19,7 @@ from ssmssh.request import Request, prepare, understand_any
 from ssmssh.session.host import HostedSession
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.sessionsocket import CLOSE_SECONDS, SessionSocket
-from ssmssh.session.sharedcallers import OF_WHO_CALLS, drop_caller, shared_caller
+from ssmssh.session.sharedcallers import shared_caller
 from ssmssh.session.sides.pair import PairSide
 
 if TYPE_CHECKING:
@@ -144,12 +144,8 @@ def open_session(
         wait=wait,
         choose=choose,
     )
-    caller = shared_caller(request.aws, request.journal_directory)
-    try:
+    with shared_caller(request.aws, request.journal_directory) as caller:
         return _open(RemoteSession(caller, request.session), timeout)
-    except OF_WHO_CALLS:
-        drop_caller(caller)
-        raise
 
 
 def run(
@@ -204,12 +200,8 @@ def run(
         wait=wait,
         choose=choose,
     )
-    caller = shared_caller(request.aws, request.journal_directory)
-    try:
+    with shared_caller(request.aws, request.journal_directory) as caller:
         return capture(command, RemoteSession(caller, request.session), timeout)
-    except OF_WHO_CALLS:
-        drop_caller(caller)
-        raise
 
 
 def _open(remote: RemoteSession, timeout: float | None) -> "OpenSession":
@@ -294,8 +286,7 @@ def _checked_destination(host: str, port: int, local_port: int) -> Destination:
 
 
 def _begin_forward(request: Request, forwarding: Forwarding, timeout: float | None) -> "Forward":
-    caller = shared_caller(request.aws, request.journal_directory)
-    try:
+    with shared_caller(request.aws, request.journal_directory) as caller:
         hosted = HostedForwarder([forwarding], lambda to: RemoteSession(caller, session_to(request.session, to)))
         try:
             if not hosted.wait_settled(timeout):
@@ -304,9 +295,6 @@ def _begin_forward(request: Request, forwarding: Forwarding, timeout: float | No
         except BaseException:
             hosted.stop()
             raise
-    except OF_WHO_CALLS:
-        drop_caller(caller)
-        raise
     return Forward(hosted)
 
 

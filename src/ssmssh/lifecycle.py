@@ -30,8 +30,8 @@ from ssmssh.errors import DoubledError, ExitStatus, FileError, SsmsshError
 SIGNALLED = 128
 """Added to the number of the signal that has ended a program, in its exit status."""
 
-_SIGPIPE = 13
-"""Windows has no name for it."""
+NO_READER_STATUS = SIGNALLED + 13
+"""As of SIGPIPE, for which Windows has no name: nobody reads the output any more, as with ``| head``."""
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 """The disk or the device is at fault, whatever was to be written there."""
@@ -180,7 +180,7 @@ class Program:
             failure = error
         except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a log, too
             if self._is_seen and isinstance(error, BrokenPipeError) and not (has_reader(1) and has_reader(2)):
-                return SIGNALLED + _SIGPIPE
+                return NO_READER_STATUS
             if not isinstance(error, OSError) or error.errno not in _CANNOT_WRITE:
                 self._report(describe_defect(error), error.__traceback__)
                 return ExitStatus.UNEXPECTED
@@ -205,6 +205,11 @@ class Program:
         sentence += f" (log: {where})" if where else ""
         self._on_failure(f"{self.name}: {sentence}")
         self.say(sentence)
+
+
+def child_status(returncode: int) -> int:
+    """The exit status of a program whose child ended so, as a shell has it: 128 + n for a signal, Popen's -n."""
+    return SIGNALLED - returncode if returncode < 0 else returncode
 
 
 def complete_standard_streams() -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from ssmssh.lifecycle import SIGNALLED
+from ssmssh.lifecycle import child_status
 
 CAN_DETACH = sys.platform != "win32"
 """Whether a process can go to the background."""
@@ -51,8 +51,7 @@ if sys.platform != "win32":
             if told.startswith(_LEFT):
                 sys.stdout.write(told[len(_LEFT) :].decode())
                 return 0
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            return SIGNALLED - status if status < 0 else status
+            return child_status(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         except KeyboardInterrupt:
             os.kill(pid, signal.SIGTERM)  # a child that nobody has waited for: the number is still its own
             raise

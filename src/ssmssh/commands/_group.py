@@ -70,6 +70,14 @@ class Commands(click.Group):
             raise
 
 
+def current_program() -> Program:
+    """The program that runs the command whose context this is."""
+    program = click.get_current_context().find_object(Program)
+    if program is None:
+        raise AssertionError("a command is run by a program")
+    return program
+
+
 def call(group: Commands, name: str, program: Program) -> int:
     """Run the command line of this process; the status. What a command raises is raised, and UsageError."""
     try:

@@ -17,7 +17,7 @@ from ssmssh.commands._runoutputs import ClosedOutput, File, Lines
 from ssmssh.commands._runstatus import status_of, told
 from ssmssh.commands._target import Reached, TargetOptions, reach_each
 from ssmssh.errors import FileError, SsmsshError, TargetError
-from ssmssh.lifecycle import SIGNALLED, Program
+from ssmssh.lifecycle import NO_READER_STATUS, Program
 from ssmssh.nodes.filters import parse_filters
 from ssmssh.nodes.node import alphabetical
 from ssmssh.nodes.survey import Survey
@@ -25,8 +25,6 @@ from ssmssh.session.remote import RemoteSession
 from ssmssh.session.remotecommand import Command, Outcome, run_command
 from ssmssh.session.sides.command import CommandSide
 from ssmssh.session.streams import OutputPump, Wakeup
-
-_SIGPIPE = 13
 
 
 class Order(NamedTuple):
@@ -148,7 +146,7 @@ def run(program: Program, order: Order, options: TargetOptions, names: Sequence[
     with Interrupts(program) as interrupts:
         results = runs.all(targets, interrupts.add)
     _tell(program, results)
-    return max(map(status_of, results.values())) if runs.has_reader else SIGNALLED + _SIGPIPE
+    return max(map(status_of, results.values())) if runs.has_reader else NO_READER_STATUS
 
 
 def _passing(filters: Sequence[str], options: TargetOptions) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.forwarding.forwarder import Forwarder
-from ssmssh.lifecycle import SIGNALLED, Program
+from ssmssh.lifecycle import Program, child_status
 from ssmssh.session.background import Background
 from ssmssh.session.streams import Wakeup
 
@@ -83,8 +83,7 @@ class Child:
             self._process.send_signal(number or signal.SIGTERM)
             if not self._waiting.wait(CHILD_SECONDS):
                 self._process.kill()
-        status = self._waiting.result()
-        return SIGNALLED - status if status < 0 else status
+        return child_status(self._waiting.result())
 
 
 def serve(program: Program, forwarder: Forwarder, child: Child, is_done: Callable[[], bool]) -> int:

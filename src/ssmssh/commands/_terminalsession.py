@@ -1,10 +1,8 @@
 """A session with this program's terminal at its near end, as ``shell`` and ``run -t`` have it."""
 
-import click
-
+from ssmssh.commands._group import current_program
 from ssmssh.commands._rawterminal import RawTerminal
 from ssmssh.errors import SsmsshError
-from ssmssh.lifecycle import Program
 from ssmssh.session.caller import Caller
 from ssmssh.session.link import Connected, Lost
 from ssmssh.session.outage import PERSONAL_RESUME_SECONDS
@@ -20,9 +18,7 @@ def run_in_terminal(caller: Caller, request: SessionRequest, terminal: RawTermin
     Raises:
         SsmsshError: As `Session.run`.
     """
-    program = click.get_current_context().find_object(Program)
-    if program is None:
-        raise AssertionError("a command's context has one")
+    program = current_program()
     wakeup = Wakeup()
     remote = RemoteSession(caller, request._replace(resume_seconds=PERSONAL_RESUME_SECONDS))
     source, sink = InputPump(0, wakeup), OutputPump(1, wakeup)

@@ -14,6 +14,7 @@ from ssmssh import settings
 from ssmssh.aws.pages import Pager
 from ssmssh.aws.rds import endpoint_of
 from ssmssh.commands._detaching import CAN_DETACH, Detached, detach
+from ssmssh.commands._group import current_program
 from ssmssh.commands._serving import Child, Lines, serve
 from ssmssh.commands._target import Reached, TargetOptions, reach, target_options
 from ssmssh.errors import ExitStatus, ProtocolError, SsmsshError, TargetError, UsageError
@@ -106,9 +107,7 @@ def forward(
         raise UsageError(f"There is no command {command[0][:80]!r}")
     if background and not CAN_DETACH:
         raise UsageError("--background needs Linux or macOS", "start it in a window of its own")
-    program = click.get_current_context().find_object(Program)
-    if program is None:
-        raise AssertionError("a command is run by a program")
+    program = current_program()
     detached = detach() if background else None
     if isinstance(detached, int):
         return detached

@@ -7,20 +7,20 @@ from typing import Unpack
 import click
 
 from ssmssh.commands import _manyruns
+from ssmssh.commands._group import current_program
 from ssmssh.commands._interrupts import Interrupts
 from ssmssh.commands._rawterminal import RawTerminal
 from ssmssh.commands._runstatus import FAILED_STATUS, status_of, told
 from ssmssh.commands._target import TargetOptions, reach, target_options
 from ssmssh.commands._terminalsession import run_in_terminal
 from ssmssh.errors import SsmsshError, UsageError
-from ssmssh.lifecycle import SIGNALLED, Program
+from ssmssh.lifecycle import NO_READER_STATUS, Program
 from ssmssh.session.commandline import quoted
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.remotecommand import DOCUMENT, UNKNOWN_STATUS, Command, run_command
 from ssmssh.session.streams import OutputPump, Wakeup
 
 _INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
-_SIGPIPE = 13
 
 _EPILOG = """\b
 The words arrive as they are; no shell looks at them unless you say --shell. There is no standard input (ssh has one).
@@ -69,9 +69,7 @@ def run(
     **options: Unpack[TargetOptions],
 ) -> int:
     """Run CMD on TARGET: an id, a Name, a tag, an address; or on several."""
-    program = click.get_current_context().find_object(Program)
-    if program is None:
-        raise AssertionError("a command's context has one")
+    program = current_program()
     is_many = targets is not None or bool(filters)
     try:
         if tty and (is_binary or is_many):
@@ -131,4 +129,4 @@ def _on_one(program: Program, target: str, command: Command, document_name: str,
         pump.drain(lambda: bool(program.stop))
     for note in outcome.notes:
         program.say(note)
-    return SIGNALLED + _SIGPIPE if output.is_broken else status_of(outcome)
+    return NO_READER_STATUS if output.is_broken else status_of(outcome)

@@ -25,17 +25,17 @@ _KEY_CHALLENGE_FROM = (3, 3, 808, 0)
 
 def separates_output(agent_version: str) -> bool:
     """Whether an agent sends a command's outputs apart, and its status (release notes)."""
-    return _numbers(agent_version) >= _SEPARATING_FROM
+    return at_least(agent_version, _SEPARATING_FROM)
 
 
 def sends_key_challenge(agent_version: str) -> bool:
     """Whether an agent has a random challenge belong to the key of an encrypted session (inferred: release notes)."""
-    return _numbers(agent_version) >= _KEY_CHALLENGE_FROM
+    return at_least(agent_version, _KEY_CHALLENGE_FROM)
 
 
 def survives_pauses(agent_version: str) -> bool:
     """Whether an agent reads on from a command behind a pause (release notes)."""
-    return _numbers(agent_version) >= _WHOLE_FROM
+    return at_least(agent_version, _WHOLE_FROM)
 
 
 def is_multiplexed(agent_version: str, client_version: str) -> bool:

@@ -166,11 +166,6 @@ class RemoteSession:
         return other
 
     @property
-    def target_id(self) -> str:
-        """What StartSession gets as its Target; for after it."""
-        return self._target
-
-    @property
     def description(self) -> str:
         """The target as messages name it, with region and profile as far as they are known."""
         name = self._request.target

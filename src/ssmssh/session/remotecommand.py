@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ssmssh.errors import NetworkError, SessionEndedError, TargetError
 from ssmssh.protocol.events import HandshakeCompleted, Paused
+from ssmssh.protocol.versions import SEPARATED_OUTPUT_AFTER, WHOLE_OUTPUT_AFTER, supports
 from ssmssh.session.commandline import as_base64, in_shell, quoted
 from ssmssh.session.link import Lost
 from ssmssh.session.remote import RemoteSession
@@ -19,12 +20,6 @@ DOCUMENT = "AWS-StartNonInteractiveCommand"
 
 UNKNOWN_STATUS = 254
 """Of a command whose own nobody knows: the agent tells -1, or none at all."""
-
-_SEPARATES_FROM = (3, 1, 1511, 0)
-"""The first agent that keeps outputs apart and tells a status (its release notes)."""
-
-_WHOLE_FROM = (3, 3, 4851, 0)
-"""The first agent whose readers survive a pause of the channel (its release notes)."""
 
 
 class Command(NamedTuple):
@@ -100,7 +95,7 @@ def run_command(
         was_interrupted = was_interrupted or isinstance(event, Lost | Paused)  # a command may run before we know
         if was_interrupted and not has_told and side.agent_version:
             has_told = True
-            if _numbers(side.agent_version) < _WHOLE_FROM:
+            if not supports(side.agent_version, WHOLE_OUTPUT_AFTER):
                 tell(_interrupted(side.agent_version, remote.description, is_binary=command.is_binary))
 
     Session(remote, side, wakeup, on_connection=note, on_open=note).run()
@@ -165,9 +160,8 @@ def _interrupted(agent_version: str, target: str, *, is_binary: bool) -> str:
 
 def _outcome(side: CommandSide, decoder: Base64Output | None, target: str) -> Outcome:
     status = decoder.status if side.status is None and decoder is not None else side.status
-    version = _numbers(side.agent_version)
     notes = []
-    if status is None and version < _SEPARATES_FROM:
+    if status is None and not supports(side.agent_version, SEPARATED_OUTPUT_AFTER):
         notes.append(
             f"the agent of {target} ({side.agent_version}) tells no status and cannot keep errors apart from output; "
             "3.1.1511.0 can"
@@ -175,9 +169,3 @@ def _outcome(side: CommandSide, decoder: Base64Output | None, target: str) -> Ou
     elif status is None:
         notes.append(f"nobody knows with which status the command on {target} ended: a signal, perhaps")
     return Outcome(status, notes)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """What to compare; of a version that is none, less than any."""
-    words = version.split(".")
-    return tuple(map(int, words)) if all(word.isascii() and word.isdigit() for word in words) else ()

@@ -6,9 +6,11 @@ said: the arguments and the environment's ``AWS_*`` and ``SSMSSH_*``. Files are 
 and after a failure that another may have been the reason of, so that a log-in in another window helps.
 """
 
+import contextlib
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 from ssmssh import settings
@@ -27,12 +29,22 @@ _looking = threading.Lock()
 _FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 """The variable that names one, and where it is otherwise."""
 
-OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
+_OF_WHO_CALLS = (UsageError, CredentialsError, AccessDeniedError, FileError)
 """Failures that may be others once the configuration has been read anew."""
 
 
-def shared_caller(aws: AwsSettings, journal_directory: Path) -> Caller:
-    """Who calls, shared with all sessions that are asked for in the same way."""
+@contextlib.contextmanager
+def shared_caller(aws: AwsSettings, journal_directory: Path) -> Iterator[Caller]:
+    """Who calls, for a session that is begun in the block: the next one finds it out anew if that fails for it."""
+    caller = _find(aws, journal_directory)
+    try:
+        yield caller
+    except _OF_WHO_CALLS:
+        _drop(caller)
+        raise
+
+
+def _find(aws: AwsSettings, journal_directory: Path) -> Caller:
     said = {name: text for name, text in settings.read().items() if name.startswith(("AWS_", "SSMSSH_"))}
     files = [said.get(variable) or path for variable, path in _FILES.items()]
     key = (aws, hash(frozenset(said.items())), tuple(map(_state_of, files)))
@@ -53,8 +65,7 @@ def _state_of(file: str) -> tuple[int, ...] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def drop_caller(caller: Caller) -> None:
-    """Have the next one be found out anew."""
+def _drop(caller: Caller) -> None:
     with _looking:
         _last[:] = [each for each in _last if each is not caller]
         for key in [key for key, each in _callers.items() if each is caller]:
