@@ -15,6 +15,7 @@ import click
 
 from ssmssh import settings
 from ssmssh.errors import UsageError
+from ssmssh.lifecycle import SIGNALLED, child_status
 from ssmssh.sandbox import processes
 from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
 from ssmssh.sandbox.character import AGENT_VERSION
@@ -25,7 +26,6 @@ from ssmssh.sandbox.faults import FAULT_TYPES, parse
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _COMMAND_MISSING = 127
 _COMMAND_NOT_EXECUTABLE = 126
-_SIGNALLED = 128
 
 _PATIENCE_SECONDS = 3.0
 """For the command to end after a signal, before it gets the next stronger one."""
@@ -235,7 +235,7 @@ def _is_at_terminal() -> bool:
 
 def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:
     if held.number:
-        return _SIGNALLED + held.number
+        return SIGNALLED + held.number
     words = list(command) or [settings.read().get("SHELL") or "/bin/sh"]
     if not command and sys.stdin.isatty():
         click.echo("This is the sandbox. Try:  ssh i-0123456789abcdef0   and leave with exit.", err=True)
@@ -249,4 +249,4 @@ def _run(box: Sandbox, command: Sequence[str], held: _Held) -> int:
         return _COMMAND_NOT_EXECUTABLE
     held.attach(child)
     status = child.wait()
-    return _SIGNALLED - status if status < 0 else status
+    return child_status(status)
