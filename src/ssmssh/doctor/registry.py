@@ -1,0 +1,12 @@
+"""Every check, in the order in which things are mended: this computer, the account, the instance."""
+
+from ssmssh.doctor.check import Check
+
+CHECKS: tuple[Check, ...] = ()
+
+
+def chosen(*, with_target: bool, is_remote: bool) -> tuple[Check, ...]:
+    """Those for ``ssmssh doctor``, for ``doctor TARGET``, or for ``doctor --remote TARGET``."""
+    return tuple(
+        check for check in CHECKS if (with_target or not check.needs_target) and (is_remote or not check.needs_remote)
+    )
