@@ -19,6 +19,7 @@ ALL = (
     "paced",
     "bundle",
     "echo",
+    "shell",
     "scale",
     "library",
     "forward",

@@ -46,6 +46,10 @@ from ssmssh.protocol.payloads import (
 
 PAYLOAD_BYTES = 1024
 
+READY = b"ready"
+ECHOING = f"printf {READY.decode()}; exec cat > /dev/null"
+"""Its terminal echoes what is typed, and nobody answers."""
+
 _TEXT, _BINARY = 0x81, 0x82  # FIN and the opcode
 _RECEIVE_BYTES = 256 * 1024
 _PATIENCE_SECONDS = 60.0
@@ -60,6 +64,8 @@ _STREAM_DATA = MessageType.OUTPUT_STREAM_DATA.encode()[0]
 class BareClient:
     """A session with the far side's port, up to its greeting. Use as a context manager."""
 
+    _document, _parameters = "AWS-StartSSHSession", {"portNumber": [str(FAR_PORT)]}
+
     def __init__(self, place: Bed) -> None:
         self._numbers = itertools.count()
         self._incoming = bytearray()
@@ -67,13 +73,15 @@ class BareClient:
         self._bytes_in = 0
         self._acknowledgements: list[bytes] = []
         self._api = _ssm(place)
-        answer = self._api.start_session(
-            Target=HOST, DocumentName="AWS-StartSSHSession", Parameters={"portNumber": [str(FAR_PORT)]}
-        )
+        answer = self._api.start_session(Target=HOST, DocumentName=self._document, Parameters=self._parameters)
         self._session_id = answer["SessionId"]
         self._socket = _open(place, answer["StreamUrl"])
         opening = OpenDataChannelInput(answer["TokenValue"], _ID_TEXT, _ID_TEXT, _CLIENT_VERSION)
         self._exchange(_frame(_TEXT, build_open_data_channel(opening).encode()), lambda: self._messages_in == 1)
+        self._begin()
+
+    def _begin(self) -> None:
+        """What comes behind the agent's first message."""
         response = HandshakeResponse(_CLIENT_VERSION, (ProcessedAction(ActionType.SESSION_TYPE, ActionStatus.SUCCESS),))
         self._exchange(self._message(build_handshake_response(response), PayloadType.HANDSHAKE_RESPONSE), _at_once)
         self._receive(len(farside.GREETING))
@@ -109,7 +117,7 @@ class BareClient:
     def echo(self, count: int) -> list[float]:
         """Send a byte and wait for it, `count` times; the seconds that each took."""
         self._prepare_acknowledgements(self._messages_in + count)
-        self._exchange(self._message(b"echo\n"), _at_once)
+        self._begin_echo()
         frames = [self._message(b"x") for _ in range(count)]
         seconds = []
         for frame in frames:
@@ -118,6 +126,9 @@ class BareClient:
             self._receive(1)
             seconds.append(time.perf_counter() - started)
         return seconds
+
+    def _begin_echo(self) -> None:
+        self._exchange(self._message(b"echo\n"), _at_once)
 
     def _message(self, payload: bytes, payload_type: PayloadType = PayloadType.OUTPUT) -> bytes:
         number = next(self._numbers)
@@ -178,6 +189,18 @@ class BareClient:
             payload = build_acknowledge(MessageType.OUTPUT_STREAM_DATA, _ID, number)
             message = encode(MessageType.ACKNOWLEDGE, 0, PayloadType.UNSET, payload, _ID, 1, ACKNOWLEDGE_FLAGS)
             self._acknowledgements.append(_frame(_BINARY, message))
+
+
+class BareShell(BareClient):
+    """A session with a terminal, in which `ECHOING` runs: there is no handshake then."""
+
+    _document, _parameters = "AWS-StartInteractiveCommand", {"command": [ECHOING]}
+
+    def _begin(self) -> None:
+        self._receive(len(READY))
+
+    def _begin_echo(self) -> None:
+        """It does from the beginning."""
 
 
 def _at_once() -> bool:

@@ -7,55 +7,60 @@ What a proxy takes longer, at the median, is what it adds: two pipes, its thread
 
 import functools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 from benchmarks import report
 from benchmarks.bareclient import BareClient
 from benchmarks.bed import Bed, Proxy, bed
 
-_BARE = "bare client"
-_WARM_UP = 50
+BARE = "bare client"
+WARM_UP = 50
 
 
 def run(plan: report.Plan) -> None:
     """Measure and print."""
     count = plan.count(1000)
     with bed() as place:
-        cases: dict[str, Callable[[], Sequence[float]]] = {_BARE: functools.partial(_bare, place, count)}
+        cases: dict[str, Callable[[], Sequence[float]]] = {BARE: functools.partial(_bare, place, count)}
         for proxy in plan.proxies:
             cases[proxy.name] = functools.partial(_through, place, proxy, count)
         samples = report.take_turns(plan, cases)
+    show("echo", samples)
+
+
+def show(title: str, samples: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """Print the table of what each key stroke took, turn by turn, beside the first row's."""
     medians = {name: [statistics.median(seconds) for seconds in turns] for name, turns in samples.items()}
+    bare = next(iter(samples))
     rows = []
     for name, turns in samples.items():
-        added = [one - other for one, other in zip(medians[name], medians[_BARE], strict=True)]
         last = [report.percentile(seconds, 99) for seconds in turns]
         rows.append(
             (
                 name,
                 report.median(medians[name], 3, 1e-3),
                 report.median(last, 3, 1e-3),
-                report.median(added, 3, 1e-3) if name != _BARE else "-",
-                report.ratio(medians[name], medians[_BARE]),
+                report.difference(medians[name], medians[bare], 3, 1e-3) if name != bare else "-",
+                report.ratio(medians[name], medians[bare]),
             )
         )
-    report.show_table("echo", ("", "median ms", "99th percentile ms", "added ms", "/ bare client"), rows)
+    report.show_table(title, ("", "median ms", "99th percentile ms", "added ms", "/ bare client"), rows)
 
 
 def _bare(place: Bed, count: int) -> Sequence[float]:
     with BareClient(place) as client:
-        return client.echo(_WARM_UP + count)[_WARM_UP:]
+        return client.echo(WARM_UP + count)[WARM_UP:]
 
 
 def _through(place: Bed, proxy: Proxy, count: int) -> Sequence[float]:
     with place.connect(proxy) as running:
         running.write(b"echo\n")
         seconds = []
-        for _ in range(_WARM_UP + count):
+        for _ in range(WARM_UP + count):
             started = perf_counter()
             running.write(b"x")
             running.expect(b"x")
             seconds.append(perf_counter() - started)
         running.end()
-    return seconds[_WARM_UP:]
+    return seconds[WARM_UP:]

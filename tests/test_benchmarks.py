@@ -49,6 +49,7 @@ TABLES = {
         "20 files of 2 kB, 20 ms one way": ["", "s", "times as quick"],
     },
     "echo": {"echo": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
+    "shell": {"shell": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
     "scale": {
         "scale": [
             "connections at once",
@@ -110,6 +111,7 @@ def check(output: str, name: str, rows_of: set[str]) -> None:
         ("paced", {"raw, bare client", *(f"{way}, ssmssh-proxy" for way in ("raw", "ssh", "scp"))}),
         ("bundle", set()),
         ("echo", {"bare client", "ssmssh-proxy"}),
+        ("shell", {"bare client", "ssmssh shell", "ssh, ssmssh-proxy"}),
         ("scale", {"1 up", "2 up", "1 down", "2 down", "1 down, reader rests 2 s"}),
         ("config", {"10 hosts, written", "10 hosts, nothing to change", "empty lines, written", "ssh -G"}),
         ("listing", {"ids", "table", "JSON with tags", "table, by tag, throttled"}),

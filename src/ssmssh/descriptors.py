@@ -8,11 +8,15 @@ that has become non-blocking, and it would stay so after our end. So no flag is 
 * a pipe that a poll calls writable takes `select.PIPE_BUF` bytes at once (POSIX; 4096 on Linux, 512 on macOS),
   provided that nobody else fills it in between;
 * a socket promises no such number, but a single `send` can be told not to wait;
-* a terminal or a file promises nothing: those are for a thread.
+* a terminal promises no number either, but has a name: opened by that once more, it is a description of its own, which
+  may be non-blocking;
+* a file promises nothing: that is for a thread.
 
 Windows has none of that for pipes: there a look says that all is well, and nothing is written at once.
 """
 
+import contextlib
+import io
 import os
 import select
 import socket
@@ -65,6 +69,9 @@ def writer_at_once(fd: int) -> Callable[[bytes], int]:
         return partial(_write_to_socket, fd)
     if stat.S_ISFIFO(mode) and not _is_stderr(fd):  # a line of the log could fill it between look and write
         return partial(_write_to_pipe, fd)
+    if os.isatty(fd):
+        with contextlib.suppress(OSError):  # it is another user's, or has no name here, as in some containers
+            return _TerminalWriter(fd)
     return _write_nothing
 
 
@@ -91,6 +98,29 @@ def _write_to_socket(fd: int, data: bytes) -> int:
         return 0
     finally:
         sock.detach()  # the descriptor is not its own to close
+
+
+class _TerminalWriter:
+    """Writes to the terminal that `fd` is. Raises OSError if that cannot be opened by its name."""
+
+    _file: io.FileIO | None = None
+
+    def __init__(self, fd: int) -> None:
+        if sys.platform == "win32":
+            raise OSError("no terminal has a name")
+        flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK
+        self._file = open(os.ttyname(fd), "wb", buffering=0, opener=lambda name, _: os.open(name, flags))  # noqa: SIM115
+        if not os.path.sameopenfile(fd, self._file.fileno()):
+            self._file.close()
+            raise OSError("another terminal has its name")
+
+    def __call__(self, data: bytes) -> int:
+        written = self._file.write(data) if self._file is not None else None
+        return written or 0  # None says that it would have had to wait
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _write_nothing(_data: bytes) -> int:

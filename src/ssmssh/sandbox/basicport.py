@@ -31,6 +31,7 @@ class BasicPort:
         self._has_connected = False
         self._is_held = False
         self._is_over = False
+        self._is_killed = False
         self._refuses = False
         self._written: list[bytes] = []
 
@@ -79,9 +80,10 @@ class BasicPort:
             self._port.close()
 
     def kill_target(self) -> None:
-        """Kill the program behind the port."""
+        """Kill the program behind the port, also one that is only being connected to."""
         if self._port is not None:
             self._port.kill()
+        self._is_killed = not self.is_open
 
     # The port's side.
 
@@ -139,6 +141,9 @@ class BasicPort:
         self._port, self._has_connected = port, True
         port.pause(self._channel.is_paused)
         port.hold(self._is_held)
+        if self._is_killed:
+            self._is_killed = False
+            port.kill()
 
     def _cannot_connect(self, error: OSError) -> None:
         _log.info("the destination: %s", error)

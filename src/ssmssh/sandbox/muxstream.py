@@ -41,11 +41,14 @@ class MuxStream:
         self._is_blocked = False
         self._is_finished = False
         self._is_held = False
+        self._is_killed = False
 
     async def connect(self, dial: Dial) -> None:
         """Connect to the destination; raises what `dial` raises."""
         self._port = await Port.connect(self, dial, unpaced=True, paused=False)
         self._port.hold(self._is_held)
+        if self._is_killed:
+            self._port.kill()
         self._write_on()
 
     def write(self, data: bytes) -> None:
@@ -70,7 +73,8 @@ class MuxStream:
             self._port.close()
 
     def kill(self) -> None:
-        """Break the connection, and end the program that serves it alone."""
+        """Break the connection, one that is only being made as well, and end the program that serves it alone."""
+        self._is_killed = True
         if self._port is not None:
             self._port.kill()
 
