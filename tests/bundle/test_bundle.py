@@ -217,6 +217,29 @@ def test_a_member_that_somebody_ends_stops_growth(stage: Stage, is_policy: bool)
     assert len(stage.sessions) == before + 1
 
 
+@pytest.mark.parametrize("stage_of_life", ["no agent yet", pytest.param("no proof yet", marks=pytest.mark.soak)])
+def test_a_member_that_somebody_ends_before_it_carries_stops_growth_too(stage: Stage, stage_of_life: str) -> None:
+    download = Download(stage)
+    stage.wait_for_members(1)
+    if stage_of_life == "no agent yet":
+        stage.box.faults.set("slow-agent-start:30")  # it is waited for, but not so long
+        wait_until(lambda: len(stage.members) == 2, "a second member", explain=lambda: stage.said)
+    else:
+        wait_until(lambda: "another one" in stage.said, "a second member", explain=lambda: stage.said)
+        (relay,) = stage.relays
+        relay.suspend()
+        wait_until(lambda: stage.said.count("handshake complete") == 3, "its session", explain=lambda: stage.said)
+    try:
+        stage.box.faults.set("session-terminated-elsewhere", stage.members[-1].session_id)
+        wait_until(lambda: "member 2 has left" in stage.said, "its end", explain=lambda: stage.said)
+    finally:
+        stage.box.faults.clear("slow-agent-start")
+        for relay in stage.relays:
+            relay.resume()
+    wait_until(lambda: "no other is added for an hour" in stage.said, "the end of growth", explain=lambda: stage.said)
+    download.finish()
+
+
 class TestPlain:
     """Where a bundle cannot be had there is a connection, and the reason, once."""
 

@@ -295,8 +295,7 @@ class Bundle:
             _log.log(logging.INFO if is_wanted else logging.WARNING, "member %d has left: %s", side.key, reason)
             if not is_wanted:
                 self._growth.rest(REFUSED_REST_SECONDS, now)
-        is_ended = failure is None or isinstance(failure, SessionEndedError)
-        if side.is_proved and is_ended and not (is_wanted or side.complaint):
+        if self._has_begun and _is_ended_from_outside(failure, remote) and not (is_wanted or side.complaint):
             self._taken_at = min(self._taken_at, now)
         self._last_failure = failure
 
@@ -328,3 +327,13 @@ class Bundle:
                 _log.info("member %d has had nothing to carry", side.key)
                 split.leave(side.key)
                 side.leave()
+
+
+def _is_ended_from_outside(failure: Exception | None, remote: RemoteSession) -> bool:
+    """Whether a session that there was has ended by no wish and no defect of its own.
+
+    Before the port's first byte such an end looks as if nothing listened there.
+    """
+    if isinstance(failure, TargetError):
+        return remote.session_id is not None
+    return failure is None or isinstance(failure, SessionEndedError)
