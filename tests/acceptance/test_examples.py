@@ -3,13 +3,13 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, payload, wait_until
+from tests.acceptance import playbooks
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, payload
 from tests.acceptance.openssh import effective, identity_file
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -122,35 +122,16 @@ def test_the_paramiko_script(client: Client, user_config: Path) -> None:
     assert (client.directory / "report.copy").read_bytes() == payload(2_000_000)
 
 
-@pytest.fixture
-def ansible(client: Client, temporary_directory: Path) -> Iterator[list[str]]:
-    """The beginning of a command line; Ansible's own files are the test's, and no shared connection outlives it."""
-    program = EXAMPLES.parent / ".clients" / "ansible" / "bin" / "ansible"
-    assert program.exists(), "python3 tasks.py test installs Ansible there"
-    sockets = temporary_directory / "cp"
-    client.environment |= {
-        "ANSIBLE_HOME": str(client.directory / "ansible"),
-        "ANSIBLE_REMOTE_TEMP": str(client.directory / "far"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
-        "ANSIBLE_NOCOLOR": "1",
-        "LC_ALL": "C.UTF-8",  # Ansible insists on UTF-8
-    }
-    here = f"ansible_user={effective(client, 'User')} ansible_python_interpreter={sys.executable}"
-    yield [str(program), "-i", str(EXAMPLES / "ansible-inventory.yml"), "-e", here]
-    for path in sockets.iterdir():
-        client.run("ssh", "-S", path, "-O", "exit", EC2_HOST)
-    wait_until(lambda: not list(sockets.iterdir()), "the end of the shared connections")
-
-
-def test_the_ansible_inventory(client: Client, sandbox: Sandbox, ansible: list[str]) -> None:
+def test_the_ansible_inventory(client: Client, sandbox: Sandbox, temporary_directory: Path) -> None:
     """A module on both hosts, a file to one of them and back; one session for each host."""
     before = len(sandbox.sessions())
-    output = client.run(*ansible, "all", "-m", "ping").stdout.decode()
-    assert output.count('"ping": "pong"') == 2
-    source, copy = client.directory / "source", client.directory / "copy"
-    source.write_bytes(payload(1_000_000))
-    client.run(*ansible, "web-1", "-m", "copy", "-a", f"src={source} dest={copy}")
-    client.run(*ansible, "web-1", "-m", "fetch", "-a", f"src={copy} dest={copy}.back flat=yes")
-    assert Path(f"{copy}.back").read_bytes() == payload(1_000_000)
-    client.run(*ansible, "on-prem-1", "-m", "command", "-a", "false", status=2)
+    with playbooks.ansible(client, EXAMPLES / "ansible-inventory.yml", EC2_HOST, temporary_directory / "cp") as ansible:
+        output = client.run(*ansible, "all", "-m", "ping").stdout.decode()
+        assert output.count('"ping": "pong"') == 2
+        source, copy = client.directory / "source", client.directory / "copy"
+        source.write_bytes(payload(1_000_000))
+        client.run(*ansible, "web-1", "-m", "copy", "-a", f"src={source} dest={copy}")
+        client.run(*ansible, "web-1", "-m", "fetch", "-a", f"src={copy} dest={copy}.back flat=yes")
+        assert Path(f"{copy}.back").read_bytes() == payload(1_000_000)
+        client.run(*ansible, "on-prem-1", "-m", "command", "-a", "false", status=2)
     assert len(sandbox.sessions()) == before + 2

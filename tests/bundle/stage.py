@@ -20,6 +20,7 @@ class Stage:
     def __init__(self, box: Sandbox, directory: Path, port: int, sessions: int = 8) -> None:
         self.box = box
         self.client = Client(box.environment | {"SSMSSH_HOME": str(directory / "ours")}, directory)
+        self.host = EC2_HOST
         self.port = port
         self.log = directory / "log"
         proxy = effective(self.client, "ProxyCommand").split()[0]
@@ -40,7 +41,7 @@ class Stage:
 
     def run(self, command: str, stdin: bytes = b"", status: int = 0) -> bytes:
         """What a command on the instance prints."""
-        return self.client.run("ssh", *self.options, EC2_HOST, command, stdin=stdin, status=status).stdout
+        return self.client.run("ssh", *self.options, self.host, command, stdin=stdin, status=status).stdout
 
     @property
     def sessions(self) -> list[SessionReport]:
@@ -80,6 +81,32 @@ class Stage:
         wait_until(lambda: not self.members, "the end of all sessions", explain=lambda: str(self.members))
 
 
+class Installed(Stage):
+    """One whose connections are as a block says that ``install-config`` has written; `words` are more of its options.
+
+    The programs are told nothing but a host's name.
+    """
+
+    def __init__(self, box: Sandbox, directory: Path, port: int, *words: str) -> None:
+        super().__init__(box, directory, port)
+        self.host = f"{EC2_HOST}.fast"
+        user = effective(self.client, "User")
+        self.client.run(
+            "ssmssh", "install-config", "--yes", "--name", "fast", "--sessions", "8", "--user", user,
+            "--option", f"Port {port}", "--log-file", self.log, *words,
+        )  # fmt: skip
+
+    @property
+    def options(self) -> list[str]:
+        """None."""
+        return []
+
+    def close(self) -> None:
+        """Also the block."""
+        self.client.run("ssmssh", "uninstall-config", "--yes", "--name", "fast")
+        super().close()
+
+
 def _relays_of(box: Sandbox) -> list[psutil.Process]:
     """Those that run on its instances."""
     found = []
@@ -102,7 +129,7 @@ class Download:
         (self._directory / "end").unlink(missing_ok=True)
         loop = f"cd {self._directory}; n=0; until [ -e end ]; do cat piece; n=$((n+1)); echo $n; done"
         with (self._directory / "got").open("wb") as got:
-            self._process = stage.client.start("ssh", *stage.options, EC2_HOST, loop, stdout=got)
+            self._process = stage.client.start("ssh", *stage.options, stage.host, loop, stdout=got)
 
     @property
     def size(self) -> int:

@@ -1,43 +1,12 @@
 """OpenSSH's programs, rsync and git over several sessions at a time, and what happens to these."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
-from ssmssh.sandbox import Sandbox
-from tests import leaks
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, digest, payload, wait_until
 from tests.bundle.stage import Download, Stage, home_file, kill
-from tests.complaints import Complaints
-
-
-@pytest.fixture(scope="module")
-def box(temporary_directory: Path, complaints: Complaints) -> Iterator[tuple[Sandbox, int]]:
-    """With the real agent's pacing, which is what it is about."""
-    before = leaks.Traces.take([temporary_directory])
-    with Sandbox(seed=1, gateways=2) as box:
-        yield box, box.open_ssh_port()
-    left = before.left_since()
-    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
-
-
-@pytest.fixture
-def stage(box: tuple[Sandbox, int], tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(box[0], tmp_path, box[1])
-    yield stage
-    stage.close()
-
-
-@pytest.fixture(scope="module")
-def warm(box: tuple[Sandbox, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One with a relay that lives, for what does not look at how it comes about."""
-    stage = Stage(box[0], tmp_path_factory.mktemp("warm"), box[1])
-    stage.run("true")
-    yield stage
-    stage.close()
 
 
 def test_one_helper_for_a_connection_and_none_for_the_next(stage: Stage) -> None:

@@ -222,12 +222,13 @@ class Sandbox:
         """
         self.call("open_port", number=number, own=own, host=host)
 
-    def open_ssh_port(self) -> int:
+    def open_ssh_port(self, instance_id: str = "") -> int:
         """Have every instance's SSH server listen on one more port of the loopback address, too; which one.
 
-        What listens there is what a program on the instance finds there; port 22 is for agents alone.
+        What listens there is what a program on the instance finds there; port 22 is for agents alone. With an
+        `instance_id` it is the server of that instance alone, which takes the keys that are pushed to it.
         """
-        return cast("int", self.call("open_ssh_port"))
+        return cast("int", self.call("open_ssh_port", target=instance_id))
 
     def expire_pushed_keys(self) -> None:
         """Have the time of every key that was pushed be up."""

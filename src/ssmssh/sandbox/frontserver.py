@@ -242,8 +242,8 @@ class FrontServer:
         for gateway in self._gateways:
             await gateway.call("open_port", number=number, own=own, host=host)
 
-    async def _open_ssh_port(self) -> int:
-        port = cast("int", await self._gateways[0].call("open_ssh_port"))
+    async def _open_ssh_port(self, *, target: str = "") -> int:
+        port = cast("int", await self._gateways[0].call("open_ssh_port", target=target))
         await self._open_port(number=port, own=port)
         return port
 

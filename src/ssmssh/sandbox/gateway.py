@@ -172,9 +172,9 @@ class Gateway:
         """End an invocation."""
         self._commands.cancel(command_id, instance_id)
 
-    async def open_ssh_port(self) -> int:
-        """Have the SSH server listen on a port of the loopback address, as on an instance; which one."""
-        return self._reachable.listen_for_ssh()
+    async def open_ssh_port(self, *, target: str) -> int:
+        """Have the SSH server listen on a port of the loopback address, as on an instance, the `target`; which one."""
+        return self._reachable.listen_for_ssh(target)
 
     async def add_key(self, *, key: list[str]) -> None:
         """Accept one more credential."""

@@ -47,7 +47,7 @@ class Reachable:
         """
         loop = asyncio.get_running_loop()
         is_ssh = not host and number == SSH_PORT
-        is_swapped = is_ssh and self._faults.get("host-key-swapped") is not None
+        is_swapped = is_ssh and self._is_swapped
         if is_ssh and self._sshd is not None:
             connect = functools.partial(self._sshd.connect, target, is_swapped=is_swapped)
             return await loop.run_in_executor(None, connect)
@@ -70,11 +70,14 @@ class Reachable:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection, None
 
-    def listen_for_ssh(self) -> int:
-        """Have the SSH server listen on a port of the loopback address, as on an instance; which one."""
+    def listen_for_ssh(self, target: str) -> int:
+        """Have the SSH server listen on a port of the loopback address, as on an instance; which one.
+
+        It is that of the `target`; empty for one that is nobody's.
+        """
         listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         listener.setblocking(False)
-        self._listeners.append((listener, asyncio.get_running_loop().create_task(self._serve_ssh(listener))))
+        self._listeners.append((listener, asyncio.get_running_loop().create_task(self._serve_ssh(listener, target))))
         port: int = listener.getsockname()[1]
         return port
 
@@ -85,11 +88,17 @@ class Reachable:
             listener.close()
         launched.end_all(launched.mark_of(self._directory))
 
-    async def _serve_ssh(self, listener: socket.socket) -> None:
+    @property
+    def _is_swapped(self) -> bool:
+        """Whether SSH servers have their other host key."""
+        return self._faults.get("host-key-swapped") is not None
+
+    async def _serve_ssh(self, listener: socket.socket, target: str) -> None:
         loop = asyncio.get_running_loop()
         while self._sshd is not None:
             connection, _ = await loop.sock_accept(listener)
             with connection:
                 connection.setblocking(True)
-                process = await loop.run_in_executor(None, self._sshd.serve, connection)
+                serve = functools.partial(self._sshd.serve, connection, target, is_swapped=self._is_swapped)
+                process = await loop.run_in_executor(None, serve)
             threading.Thread(target=process.wait, name="sshd", daemon=True).start()

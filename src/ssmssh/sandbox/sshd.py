@@ -83,11 +83,7 @@ class SystemSshd:
         Raises:
             OSError: no socket or no process can be had.
         """
-        words = self._words("sshd_config.swapped" if is_swapped else "sshd_config")
-        pushed = directory_of(self.directory, target)
-        if pushed is not None:  # what comes before the configuration counts
-            files = " ".join(f'"{path}"' for path in (*key_files(self.directory), pushed / "%u"))
-            words += ["-o", f"AuthorizedKeysFile={files}"]
+        words = self._words(target, is_swapped=is_swapped)
         near, far = loopback_pair()
         with far:
             try:
@@ -97,9 +93,12 @@ class SystemSshd:
                 raise
         return near, process
 
-    def serve(self, connection: socket.socket) -> "subprocess.Popen[bytes]":
-        """Start a server for a connection that did not come through an agent; the caller must wait for it."""
-        return self._start(self._words(), connection)
+    def serve(self, connection: socket.socket, target: str, *, is_swapped: bool) -> "subprocess.Popen[bytes]":
+        """The same for a connection that did not come through an agent; an empty `target` is nobody in particular.
+
+        Returns the process, which the caller must wait for.
+        """
+        return self._start(self._words(target, is_swapped=is_swapped), connection)
 
     def _start(self, words: list[str], connection: socket.socket) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
@@ -111,11 +110,17 @@ class SystemSshd:
             start_new_session=True,
         )
 
-    def _words(self, configuration: str = "sshd_config") -> list[str]:
+    def _words(self, target: str, *, is_swapped: bool) -> list[str]:
         log = self.directory / "sshd.log"
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(self.directory / "sshd.log.1")
-        return [self.program, "-i", "-f", str(self.directory / configuration), "-E", str(log)]
+        configuration = self.directory / ("sshd_config.swapped" if is_swapped else "sshd_config")
+        words = [self.program, "-i", "-f", str(configuration), "-E", str(log)]
+        pushed = directory_of(self.directory, target)
+        if pushed is not None:  # what comes before the configuration counts
+            files = " ".join(f'"{path}"' for path in (*key_files(self.directory), pushed / "%u"))
+            words += ["-o", f"AuthorizedKeysFile={files}"]
+        return words
 
 
 def find_sshd() -> str | None:
