@@ -17,6 +17,7 @@ COMMANDS = {
     "install-config": "Write or update the block in ~/.ssh/config.",
     "list": "List the managed instances of one or many regions and profiles.",
     "pick": "Choose an instance, and print its id.",
+    "policy": "Print the IAM policies that a set-up needs, and check what is attached.",
     "run": "Run a command on one instance or on many, without ssh.",
     "shell": "Open a shell on an instance, without ssh.",
     "sandbox": "Try ssh through Session Manager without AWS, on this computer.",

@@ -46,6 +46,10 @@ class Partitions(NamedTuple):
         outputs = self._of(region)["outputs"]
         return outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
 
+    def partition_of(self, region: str) -> str:
+        """What ARNs call the partition of `region`, as `dns_suffixes` finds it: ``aws``, ``aws-cn``."""
+        return str(self._of(region)["id"])
+
     def _of(self, region: str) -> Mapping[str, Any]:
         for partition in self.partitions:
             if region in partition["regions"] or re.search(partition["regionRegex"], region):
