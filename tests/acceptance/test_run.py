@@ -3,12 +3,23 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, end, payload, wait_until
+
+IMPATIENT = """
+from ssmssh.cli import main
+from ssmssh.session.sides import command
+
+command.SILENCE_SECONDS = 1.0
+main()
+"""
+"""``ssmssh`` that finds a second of silence long."""
 
 
 def run(client: Client, *words: str, status: int = 0, stdin: bytes = b"") -> tuple[bytes, str]:
@@ -103,7 +114,7 @@ def test_a_second_one_ends_the_session(client: Client, sandbox: Sandbox) -> None
     process.send_signal(signal.SIGINT)
     assert b"once more ends the session" in process.stderr.readline()
     assert end(process, signal.SIGINT) == 128 + signal.SIGINT
-    assert not any(session.is_open for session in sandbox.sessions())
+    wait_until(lambda: not any(session.is_open for session in sandbox.sessions()), "the end of the session")
 
 
 def test_nobody_reads(client: Client) -> None:
@@ -166,17 +177,38 @@ def test_an_old_agent_is_told_of(client: Client, many: list[str]) -> None:
     assert b"3.1.1000.0) tells no status" in done.stderr
 
 
+def test_an_agent_that_was_paused_unseen_is_told_of(client: Client, sandbox: Sandbox) -> None:
+    """Its command hangs with more to say than a pipe holds; nothing but the silence tells of it here."""
+    program = client.directory / "impatient.py"
+    program.write_text(IMPATIENT)
+    words = ("run", EC2_HOST, "sh", "-c", "while :; do echo on and on; done")
+    process = client.start(sys.executable, program, *words, stdout=subprocess.DEVNULL)
+    assert process.stderr is not None
+    wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in sandbox.sessions()), "its output")
+    sandbox.faults.set("pause:away=0.5")
+    said = process.stderr.readline()
+    assert b"has said nothing for 1 s or more" in said
+    assert b"(3.3.987.0) was paused and does not read its output any more; Ctrl-C twice ends it" in said
+    process.send_signal(signal.SIGINT)
+    assert b"once more ends the session" in process.stderr.readline()
+    assert end(process, signal.SIGINT) == 128 + signal.SIGINT
+
+
 def test_a_new_agent_reads_on_behind_a_pause(tmp_path: Path) -> None:
-    script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo $i; sleep 0.01; done"
+    script = "i=0; while [ ! -e told ]; do i=$((i+1)); echo $i; sleep 0.01; done; echo end $i"
     with Sandbox(unpaced=True, agent_version="3.3.4851.0") as box:
         client = Client(box.environment, tmp_path)
-        process = client.start("ssmssh", "run", EC2_HOST, "sh", "-c", script)
-        wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in box.sessions()), "its output")
+        process = client.start("ssmssh", "run", EC2_HOST, "sh", "-c", f"cd {tmp_path}; {script}")
+        wait_until(lambda: any(each.messages_down > 12 for each in box.sessions()), "its output")
         box.faults.set("cut")
+        wait_until(lambda: any(each.opens > 1 for each in box.sessions()), "another connection")
+        (tmp_path / "told").touch()
         output, said = process.communicate(timeout=60)
         client.close()
     assert (process.returncode, said) == (0, b"")
-    assert output.split() == [b"%d" % number for number in range(1, 201)]
+    *numbers, last = output.splitlines()
+    assert numbers == [b"%d" % number for number in range(1, len(numbers) + 1)]
+    assert last == b"end %d" % len(numbers)
 
 
 def test_much_binary_output_is_warned_of(client: Client) -> None:

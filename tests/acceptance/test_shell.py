@@ -78,7 +78,7 @@ def test_a_shell_and_its_end(shell: Shell, sandbox: Sandbox) -> None:
     assert shell.do(b"stty size; tty | cut -c 1-9") == b"24 80\r\n/dev/pts/"
     shell.terminal.type(b"exit\r")
     shell.expect_end()
-    assert not any(session.is_open for session in sandbox.sessions())
+    wait_until(lambda: not any(session.is_open for session in sandbox.sessions()), "the end of the session")
 
 
 def test_a_size_that_changes(shell: Shell) -> None:

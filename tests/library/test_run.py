@@ -9,7 +9,7 @@ import ssmssh
 from ssmssh.sandbox import Sandbox
 from ssmssh.session import remotecommand
 from ssmssh.session.sides.outputs import Captured
-from tests.acceptance.clients import EC2_HOST, HYBRID_HOST
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, wait_until
 
 
 def test_outputs_and_the_status(here: Sandbox) -> None:
@@ -17,7 +17,7 @@ def test_outputs_and_the_status(here: Sandbox) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
     assert ssmssh.run("web-1", ["echo", "a  b", ">x"], shell=True).returncode == 0
     assert ssmssh.run(HYBRID_HOST, ["printf", "\\0\\377"], binary=True).stdout == b"\0\xff"
-    assert not any(session.is_open for session in here.sessions())
+    wait_until(lambda: not any(session.is_open for session in here.sessions()), "the end of the session")
 
 
 def test_many_threads(here: Sandbox) -> None:
@@ -31,7 +31,7 @@ def test_many_threads(here: Sandbox) -> None:
 def test_what_takes_too_long_is_ended(here: Sandbox) -> None:
     with pytest.raises(ssmssh.errors.NetworkError, match="took more than"):
         ssmssh.run(EC2_HOST, ["sleep", "1000"], timeout=3)
-    assert not any(session.is_open for session in here.sessions())
+    wait_until(lambda: not any(session.is_open for session in here.sessions()), "the end of the session")
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
@@ -47,4 +47,4 @@ def test_too_much_is_not_kept(here: Sandbox, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(remotecommand, "Captured", lambda: Captured(10_000))
     with pytest.raises(ssmssh.errors.SessionEndedError, match="too large"):
         ssmssh.run(EC2_HOST, ["yes"])
-    assert not any(session.is_open for session in here.sessions())
+    wait_until(lambda: not any(session.is_open for session in here.sessions()), "the end of the session")

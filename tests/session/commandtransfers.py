@@ -26,7 +26,14 @@ QUIET_SECONDS = 20.0
 """Of somebody who has not: nobody but its agent knows that it was paused, and no longer reads from the command."""
 
 CUT = "may have cut off the output"
-NOTICES = (CUT, "the connection is lost; ", "the connection is there again", "waiting for ", "interrupted what runs")
+NOTICES = (
+    CUT,
+    "the connection is lost; ",
+    "the connection is there again",
+    "waiting for ",
+    "interrupted what runs",
+    "said nothing",
+)
 """What a person is told while a session goes on."""
 
 

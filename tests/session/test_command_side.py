@@ -10,7 +10,7 @@ import pytest
 from ssmssh.protocol.events import DataReceived, FlagReceived, HandshakeCompleted
 from ssmssh.protocol.message import ControlFlag, PayloadType
 from ssmssh.protocol.payloads import SessionType
-from ssmssh.session.sides.command import LAST_WORDS_SECONDS, CommandSide
+from ssmssh.session.sides.command import LAST_WORDS_SECONDS, SILENCE_SECONDS, CommandSide
 from ssmssh.session.sides.escapes import HELP
 from ssmssh.session.sides.outputs import Captured
 from ssmssh.session.sides.terminal import END_OF_INPUT, END_PAUSES_SECONDS, OUTAGE_NOTICE_SECONDS, TerminalSide
@@ -214,3 +214,34 @@ def test_interrupts() -> None:
     assert side.queued_bytes == 1
     assert bytes(side.take(10)) == b"\x03"
     assert not side.has_more()
+
+
+def test_silence_is_told_of_once() -> None:
+    told: list[str] = []
+    side = CommandSide(Captured(), Captured(), lambda: False, on_silence=lambda: told.append("silence"))
+    assert side.next_deadline(1.0) == math.inf
+    side.opened(OPENED)
+    assert side.next_deadline(1.0) == 1.0
+    side.look((), 1.0)
+    side.received([data(b"a word")])
+    for word in (b"", b"", b"another", b""):
+        due = side.next_deadline(2.0)
+        side.look((), due - 1.0)
+        assert side.next_deadline(2.0) == due
+        if word:
+            side.received([data(word)])
+        side.look((), due)
+    assert told == ["silence"]
+    assert side.next_deadline(1e6) == math.inf
+
+
+def test_silence_behind_the_status_is_none() -> None:
+    told: list[str] = []
+    side = CommandSide(Captured(), Captured(), lambda: False, on_silence=lambda: told.append("silence"))
+    side.opened(OPENED)
+    side.look((), 1.0)
+    side.received([data(b"EXIT_CODE: 0", PayloadType.EXIT_CODE)])
+    for now in (1.0, 1.0 + LAST_WORDS_SECONDS, 1.0 + 3 * SILENCE_SECONDS):
+        side.look((), now)
+    assert not told
+    assert side.is_at_end

@@ -12,7 +12,7 @@ from ssmssh.session.commandline import as_base64, in_shell, quoted
 from ssmssh.session.link import Lost
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.session import ConnectionEvent, Session
-from ssmssh.session.sides.command import CommandSide, Output
+from ssmssh.session.sides.command import SILENCE_SECONDS, CommandSide, Output
 from ssmssh.session.sides.outputs import Base64Output, Captured
 from ssmssh.session.streams import Wakeup
 
@@ -76,9 +76,9 @@ def run_command(
         wakeup: Of the session's loop.
         stop_requested: Whether to end the session, and with it the command; looked at when `wakeup` fires.
         on_side: Is given the side before the session begins, for what may interrupt the command.
-        tell: Is given a sentence for a person while the command runs: that its output may have been cut off. An agent
-            that has stopped reading leaves the command to hang as soon as a pipe is full, for as long as the service
-            lets an idle session live.
+        tell: Is given a sentence for a person while the command runs: that its output may have been cut off, because
+            the connection was interrupted or nothing has come for long. An agent that has stopped reading leaves the
+            command to hang as soon as a pipe is full, for as long as the service lets an idle session live.
 
     Raises:
         SessionEndedError: Some of the output is known to be missing.
@@ -86,17 +86,25 @@ def run_command(
     """
     large = f"this is much for the session logs of {remote.description}; for files scp is the better way"
     decoder = Base64Output(output, lambda: tell(large)) if command.is_binary else None
-    side = CommandSide(decoder or output, errors, stop_requested, remote.data_key)
-    on_side(side)
     was_interrupted = has_told = False
 
-    def note(event: ConnectionEvent | HandshakeCompleted) -> None:
-        nonlocal was_interrupted, has_told
-        was_interrupted = was_interrupted or isinstance(event, Lost | Paused)  # a command may run before we know
-        if was_interrupted and not has_told and side.agent_version:
+    def tell_once(sentence: str) -> None:
+        nonlocal has_told
+        if not has_told and _may_cut_off(side.agent_version):
             has_told = True
-            if not supports(side.agent_version, WHOLE_OUTPUT_AFTER):
-                tell(_interrupted(side.agent_version, remote.description, is_binary=command.is_binary))
+            tell(sentence if command.is_binary else f"{sentence}; --binary finds out whether something is missing")
+
+    def note(event: ConnectionEvent | HandshakeCompleted) -> None:
+        nonlocal was_interrupted
+        was_interrupted = was_interrupted or isinstance(event, Lost | Paused)  # a command may run before we know
+        if was_interrupted and side.agent_version:
+            tell_once(_interrupted(side.agent_version, remote.description))
+
+    def note_silence() -> None:
+        tell_once(_silent(side.agent_version, remote.description))
+
+    side = CommandSide(decoder or output, errors, stop_requested, remote.data_key, note_silence)
+    on_side(side)
 
     Session(remote, side, wakeup, on_connection=note, on_open=note).run()
     if side.is_gone():
@@ -150,12 +158,27 @@ def _check_whole(decoder: Base64Output, target: str) -> None:
     )
 
 
-def _interrupted(agent_version: str, target: str, *, is_binary: bool) -> str:
-    sentence = (
+def _may_cut_off(agent_version: str) -> bool:
+    """Whether an agent that is paused reads nothing more from the command.
+
+    One that does not separate the outputs writes them into a file, and sends that later.
+    """
+    separates = supports(agent_version, SEPARATED_OUTPUT_AFTER)
+    return separates and not supports(agent_version, WHOLE_OUTPUT_AFTER)
+
+
+def _interrupted(agent_version: str, target: str) -> str:
+    return (
         f"the connection to {target} was interrupted, and its agent ({agent_version}) may have cut off the output; "
         "if nothing more comes, Ctrl-C twice ends it"
     )
-    return sentence if is_binary else f"{sentence}; --binary finds out whether something is missing"
+
+
+def _silent(agent_version: str, target: str) -> str:
+    return (
+        f"the command on {target} has said nothing for {SILENCE_SECONDS:.0f} s or more: it may just be silent, or its "
+        f"agent ({agent_version}) was paused and does not read its output any more; Ctrl-C twice ends it"
+    )
 
 
 def _outcome(side: CommandSide, decoder: Base64Output | None, target: str) -> Outcome:

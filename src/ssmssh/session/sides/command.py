@@ -8,6 +8,9 @@ output, when the command has ended, and no status.
   waited for `LAST_WORDS_SECONDS` behind the status.
 * The agent takes no input but a Ctrl-C, which it turns into a signal.
 * Nothing tells how a command that was ended by a signal has ended: the agent says -1.
+* An agent that the service has paused may read nothing more from the command (protocol: 15.4), and the command hangs as
+  soon as a pipe is full. The pause is between those two, so all that can be noticed here is silence, which is told of
+  once, behind `SILENCE_SECONDS`: a command may well have nothing to say.
 """
 
 import logging
@@ -26,6 +29,10 @@ from ssmssh.session.sides import Controls, EndPolicy
 
 LAST_WORDS_SECONDS = 2.0
 """Behind the status: an agent takes one second to say why a command could not be started."""
+
+SILENCE_SECONDS = 120.0
+"""Without a word of the command, to twice as long, until that is told of: few commands are silent for so long. The
+service ends a session that is idle for 20 minutes, or as long as the account's preferences say, from 1 to 60."""
 
 INTERRUPT = b"\x03"
 """What the agent turns into SIGINT."""
@@ -62,6 +69,7 @@ class CommandSide:
         errors: For standard error.
         stop_requested: Whether nobody waits for the command any more.
         key_source: Gives the key of a session that is encrypted.
+        on_silence: Called, once, when nothing has come for long, and the command still runs.
     """
 
     expectation = Expectation(
@@ -72,7 +80,12 @@ class CommandSide:
     end_policy = EndPolicy.CALL
 
     def __init__(
-        self, output: Output, errors: Output, stop_requested: Callable[[], bool], key_source: KeySource | None = None
+        self,
+        output: Output,
+        errors: Output,
+        stop_requested: Callable[[], bool],
+        key_source: KeySource | None = None,
+        on_silence: Callable[[], None] = lambda: None,
     ) -> None:
         self.key_source = key_source
         self._output = output
@@ -81,6 +94,7 @@ class CommandSide:
         self._interrupts = 0
         self._has_status = self._has_ended = False
         self._ends_at = math.inf
+        self._silence = _Silence(on_silence)
         self.agent_version = ""
         """As the agent states it, once the session is open."""
         self.status: int | None = None
@@ -97,23 +111,30 @@ class CommandSide:
         """Nothing, again."""
 
     def next_deadline(self, now: float) -> float:
-        """When the command's last words are over; at once if they have just begun."""
+        """When the command's last words are over, at once if they have just begun; or when to look for silence."""
         if self._has_ended:
             return math.inf
-        return now if self._has_status and self._ends_at == math.inf else self._ends_at
+        if self._has_status:
+            return now if self._ends_at == math.inf else self._ends_at
+        return self._silence.next_deadline(now)
 
     def look(self, ready: Collection[object], now: float) -> None:  # noqa: ARG002 - a side's, and not needed
-        """Look whether the last words are over."""
-        if self._has_status and self._ends_at == math.inf:
+        """Look whether the last words are over, or nothing has come for long."""
+        if not self._has_status:
+            self._silence.look(now)
+            return
+        if self._ends_at == math.inf:
             self._ends_at = now + LAST_WORDS_SECONDS
         self._has_ended = now >= self._ends_at
 
     def opened(self, handshake: HandshakeCompleted) -> None:
         """The command runs."""
         self.agent_version = handshake.agent_version
+        self._silence.begin()
 
     def received(self, events: Sequence[DataReceived | FlagReceived]) -> None:
         """Pass output and errors on, note the status."""
+        self._silence.heard()
         for event in events:
             if not isinstance(event, DataReceived):
                 continue
@@ -167,3 +188,30 @@ class CommandSide:
         else:
             _log.info("the agent tells no status: %r", payload[:40])
         self._has_status = True
+
+
+class _Silence:
+    """When a person is told that nothing has come for long; of silence that begins it takes note when it looks."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._is_on = self._was_heard = False
+        self._looks_at = math.inf
+
+    def begin(self) -> None:
+        self._is_on = True
+
+    def heard(self) -> None:
+        self._was_heard = True
+
+    def next_deadline(self, now: float) -> float:
+        return now if self._is_on and self._looks_at == math.inf else self._looks_at
+
+    def look(self, now: float) -> None:
+        if not self._is_on or (self._looks_at != math.inf and now < self._looks_at):
+            return
+        if self._looks_at == math.inf or self._was_heard:
+            self._looks_at, self._was_heard = now + SILENCE_SECONDS, False
+        else:
+            self._looks_at, self._is_on = math.inf, False
+            self._tell()
