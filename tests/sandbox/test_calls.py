@@ -151,7 +151,7 @@ def ids(found: list[list[Any]]) -> list[str]:
 
 def test_what_a_policy_does_not_allow_is_told_in_the_services_words(sandbox: Sandbox) -> None:
     ssm, ec2 = aws_client(sandbox, "ssm"), aws_client(sandbox, "ec2")
-    who = "User: arn:aws:sts::123456789012:assumed-role/sandbox/user is not authorized to perform"
+    who = "User: arn:aws:sts::123456789012:assumed-role/sandbox/user@example.com is not authorized to perform"
     with sandbox.faults.during("deny:ssm:DescribeInstanceProperties", "deny:ec2:*", "deny:ssm:startsession"):
         for call, words in (
             (

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ssmssh.sandbox import Sandbox
-from ssmssh.sandbox.accounts import ACCOUNT_ID
+from ssmssh.sandbox.accounts import ACCOUNT_ID, own_caller
 from ssmssh.sandbox.keys import AccessKey, KeyRing, make_access_key, reissue
 from tests.sandbox.client import TARGET, aws_client, open_websocket, stream_headers
 
@@ -66,7 +66,8 @@ def test_the_secret_of_a_role_is_not_motos(sandbox: Sandbox) -> None:
 
 
 def test_an_answer_without_a_credential_stays_as_it_is() -> None:
-    assert reissue(b"<Arn>arn:aws:sts::1:user/me</Arn>", ACCOUNT_ID) == (b"<Arn>arn:aws:sts::1:user/me</Arn>", None)
+    body = b"<Arn>arn:aws:sts::1:user/me</Arn>"
+    assert reissue(body, own_caller(ACCOUNT_ID)) == (body, None)
 
 
 def test_issued_credentials_outlive_the_first_and_are_limited_in_number() -> None:

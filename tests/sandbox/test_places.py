@@ -47,7 +47,7 @@ def test_who_asks(fleet: Sandbox, region: str, profile: str) -> None:
     identity = client(fleet, "sts", region, profile).get_caller_identity()
     account_id = {"sandbox": "123456789012", "other": OTHER_ACCOUNT_ID}[profile]
     assert identity["Account"] == account_id
-    assert identity["Arn"] == f"arn:aws:sts::{account_id}:assumed-role/{profile}/user"
+    assert identity["Arn"] == f"arn:aws:sts::{account_id}:assumed-role/{profile}/user@example.com"
 
 
 def test_a_session_is_started_with_what_is_there_and_online(fleet: Sandbox) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -17,7 +17,7 @@ from ssmssh import settings
 from ssmssh.errors import UsageError
 from ssmssh.lifecycle import SIGNALLED, child_status
 from ssmssh.sandbox import processes
-from ssmssh.sandbox.box import Sandbox, SshServer, stop_directory
+from ssmssh.sandbox.box import Sandbox, stop_directory
 from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import ControlError, connect
 from ssmssh.sandbox.environment import shell_lines
@@ -47,6 +47,21 @@ _PATIENCE_SECONDS = 3.0
 @click.option("--agent-version", default=AGENT_VERSION, show_default=True, help="What the agents say they are.")
 @click.option("--unsigned-opens", is_flag=True, help="Take WebSockets as plugins before 1.2.764.0 open them.")
 @click.option("--no-key", is_flag=True, help="Give ssh no key: one must be pushed before it is let in.")
+@click.option(
+    "--policy",
+    "policies",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    multiple=True,
+    help="Let the caller do what a policy of IAM allows, and no more; may be repeated.",
+)
+@click.option(
+    "--caller",
+    type=click.Choice(["role", "user"]),
+    default="role",
+    show_default=True,
+    help="Whose credentials there are: of an assumed role, or of a user of IAM.",
+)
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
 @click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
 @click.option("--stop", type=_DIRECTORY, metavar="DIR", help="Stop the one that --keep left in DIR.")
@@ -58,16 +73,9 @@ _PATIENCE_SECONDS = 3.0
 @click.argument("command", metavar="[-- CMD ...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
     *,
-    unpaced: bool,
-    faults: Sequence[str],
     list_faults: bool,
-    ssh_server: SshServer,
     instances: str | None,
-    gateways: int,
-    agent_version: str,
-    unsigned_opens: bool,
     no_key: bool,
-    seed: int | None,
     keep: bool,
     stop: Path | None,
     set_: str | None,
@@ -76,6 +84,7 @@ def sandbox(
     sessions: bool,
     calls: bool,
     command: Sequence[str],
+    **options: Any,
 ) -> int:
     """Run CMD, or a shell, where ssh reaches make-believe instances on this computer.
 
@@ -95,18 +104,8 @@ def sandbox(
         return 0
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
-    box = Sandbox(
-        unpaced=unpaced,
-        faults=faults,
-        ssh_server=ssh_server,
-        instances=_inventory(instances),
-        gateways=gateways,
-        agent_version=agent_version,
-        unsigned_opens=unsigned_opens,
-        offers_key=not no_key,
-        seed=seed,
-        keep=keep,
-    )
+    # All other options are named as the arguments.
+    box = Sandbox(instances=_inventory(instances), offers_key=not no_key, keep=keep, **options)
     with _signals_held(box) as held, box:
         if keep:
             click.echo(shell_lines(box.environment_changes), nl=False)

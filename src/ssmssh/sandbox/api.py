@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from ssmssh.sandbox import sessionlimits
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.accesscontrol import AccessControl
+from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.control import Peer
 from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, ParameterError
 from ssmssh.sandbox.faults import FaultSet
@@ -26,22 +27,30 @@ from ssmssh.sandbox.nodecalls import NodeCalls
 from ssmssh.sandbox.pages import listing
 from ssmssh.sandbox.refusals import ApiError, access_denied
 from ssmssh.sandbox.runcommand import RunCommand
+from ssmssh.sandbox.sessionhomes import Home, SessionHomes
 
 _log = logging.getLogger(__name__)
 
 _TARGET_PREFIX = "AmazonSSM."
-_KNOWN_SESSIONS = 100_000
 _SESSION_SIZES = (1, 200)
 
 
 class Api:
     """The answers. `gateways` are the processes with the sessions; a new one goes to each in turn."""
 
-    def __init__(self, gateways: Sequence[Peer], inventory: Inventory, faults: FaultSet) -> None:
+    def __init__(
+        self,
+        gateways: Sequence[Peer],
+        inventory: Inventory,
+        faults: FaultSet,
+        homes: SessionHomes,
+        access: AccessControl,
+    ) -> None:
         self._gateways = gateways
         self._inventory = inventory
         self._faults = faults
-        self._homes: dict[str, tuple[Peer, Place]] = {}
+        self._homes = homes
+        self._access = access
         self._started = 0
         nodes = NodeCalls(inventory, faults)
         commands = RunCommand(inventory, faults, gateways[0])
@@ -63,8 +72,8 @@ class Api:
 
     def home(self, session_id: str) -> Peer | None:
         """The gateway that has a session."""
-        home = self._homes.get(session_id)
-        return home[0] if home is not None else None
+        home = self._homes.find(session_id)
+        return home.gateway if home is not None else None
 
     async def sessions(self) -> list[dict[str, object]]:
         """All sessions of all gateways, oldest first."""
@@ -72,7 +81,7 @@ class Api:
         merged = [session for each in lists for session in cast("list[dict[str, object]]", each)]
         return sorted(merged, key=lambda session: cast("float", session["started_at"]))
 
-    async def answer(self, target: str, body: bytes, place: Place) -> Response | None:
+    async def answer(self, target: str, body: bytes, place: Place, caller: Caller) -> Response | None:
         """Answer a call by its ``X-Amz-Target``, in an account and region; None if it is not one of ours."""
         operation = target.removeprefix(_TARGET_PREFIX)
         handler = self._operations.get(operation) if target.startswith(_TARGET_PREFIX) else None
@@ -82,7 +91,7 @@ class Api:
             arguments = json.loads(body or b"{}")
             if not isinstance(arguments, dict):
                 raise ApiError("SerializationException", "the body is not a structure")
-            call = JsonCall(operation, arguments, place)
+            call = JsonCall(operation, arguments, place, caller)
             document = call.arguments.get("Name") if "Document" in operation else None
             if document is not None and document not in DOCUMENTS:
                 return None
@@ -98,10 +107,10 @@ class Api:
     async def _start_session(self, call: JsonCall) -> object:
         target = call.text("Target")
         document_name = call.text("DocumentName", SHELL_DOCUMENT)
-        self._check_faults(call.place, target, document_name)
+        self._check_faults(call, target, document_name)
         if "DocumentName" not in call.arguments and self._faults.take_call("nameless-denied"):
             resource = f"arn:aws:ssm:*:{call.place.account_id}:document/{SHELL_DOCUMENT}"
-            raise access_denied(call.place, "ssm:StartSession", resource)
+            raise access_denied(call.caller, "ssm:StartSession", resource)
         instance = self._inventory.find(target, call.place)
         if instance is None or not instance.is_reachable:
             raise ApiError("TargetNotConnected", f"{target} is not connected.")
@@ -114,8 +123,8 @@ class Api:
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
         open_before = await self.sessions() if sessionlimits.is_needed(self._faults) else []
-        sessionlimits.check(self._faults, open_before, call.place)
-        session_id = f"user@example.com-{secrets.token_hex(9)[:17]}"
+        sessionlimits.check(self._faults, open_before, call.place, call.caller.arn)
+        session_id = f"{call.caller.name}-{secrets.token_hex(9)[:17]}"
         gateway = self._gateways[self._started % len(self._gateways)]
         self._started += 1
         ticket = await gateway.call(
@@ -128,25 +137,27 @@ class Api:
             region=call.place.region,
             account_id=call.place.account_id,
             agent_version=instance.agent_version,
-            owner=call.place.caller,
+            owner=call.caller.arn,
             reason=call.text("Reason", ""),
+            open_refusal=await self._access.refusal_of_open(session_id, call.place, call.caller),
         )
-        self._homes[session_id] = gateway, call.place
-        if len(self._homes) > _KNOWN_SESSIONS:
-            del self._homes[next(iter(self._homes))]
-        for superseded in sessionlimits.superseded(self._faults, open_before, call.place):
-            await self._homes[superseded][0].call("terminate", session_id=superseded, reason="a policy")
+        self._homes.add(session_id, Home(gateway, call.place, target, call.caller))
+        for superseded in sessionlimits.superseded(self._faults, open_before, call.place, call.caller.arn):
+            if (home := self._homes.find(superseded)) is not None:
+                await home.gateway.call("terminate", session_id=superseded, reason="a policy")
         return _ticket(ticket)
 
     async def _resume_session(self, call: JsonCall) -> object:
         session_id = call.text("SessionId")
         if self._faults.take_call("access-denied", session_id):
             resource = f"arn:aws:ssm:*:{call.place.account_id}:session/{session_id}"
-            raise access_denied(call.place, "ssm:ResumeSession", resource)
+            raise access_denied(call.caller, "ssm:ResumeSession", resource)
         if self._faults.take_call("resume-error", session_id):
             raise ApiError("InternalServerError", "An internal error occurred.", 500)
-        gateway = self._home_at(call.place, session_id)
-        ticket = await gateway.call("resume", session_id=session_id) if gateway is not None else None
+        home, ticket = self._homes.at(call.place, session_id), None
+        if home is not None:
+            refusal = await self._access.refusal_of_open(session_id, call.place, call.caller)
+            ticket = await home.gateway.call("resume", session_id=session_id, open_refusal=refusal)
         if ticket is None:
             raise ApiError("DoesNotExistException", f"Session {session_id} does not exist or is terminated.")
         if self._faults.take_call("resume-expired", session_id):
@@ -155,9 +166,9 @@ class Api:
 
     async def _terminate_session(self, call: JsonCall) -> object:
         session_id = call.text("SessionId")
-        gateway = self._home_at(call.place, session_id)
-        if gateway is not None:
-            await gateway.call("terminate", session_id=session_id, reason="TerminateSession")
+        home = self._homes.at(call.place, session_id)
+        if home is not None:
+            await home.gateway.call("terminate", session_id=session_id, reason="TerminateSession")
         return {"SessionId": session_id}
 
     async def _describe_sessions(self, call: JsonCall) -> object:
@@ -184,17 +195,13 @@ class Api:
                 rows.append(row)
         return listing("Sessions", call.page(rows, _SESSION_SIZES, _SESSION_SIZES[1], self._faults))
 
-    def _home_at(self, place: Place, session_id: str) -> Peer | None:
-        """The gateway that has a session, if it was started there."""
-        gateway, started_at = self._homes.get(session_id, (None, None))
-        return gateway if started_at == place else None
-
-    def _check_faults(self, place: Place, target: str, document_name: str) -> None:
+    def _check_faults(self, call: JsonCall, target: str, document_name: str) -> None:
         take = self._faults.take_call
         if take("target-not-connected"):
             raise ApiError("TargetNotConnected", f"{target} is not connected.")
         if take("access-denied"):
-            raise access_denied(place, "ssm:StartSession", f"arn:aws:ec2:*:{place.account_id}:instance/{target}")
+            resource = f"arn:aws:ec2:*:{call.place.account_id}:instance/{target}"
+            raise access_denied(call.caller, "ssm:StartSession", resource)
         if take("invalid-document"):
             raise ApiError("InvalidDocument", f"Document with name {document_name} does not exist.")
 

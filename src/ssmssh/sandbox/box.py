@@ -14,8 +14,9 @@ from typing import Any, Literal, Self, cast
 
 from ssmssh import settings
 from ssmssh.errors import FileError, SsmsshError, UsageError
-from ssmssh.sandbox import environment, node, sshd
-from ssmssh.sandbox.accounts import PROFILES, REGION
+from ssmssh.sandbox import boxpolicies, environment, node, sshd
+from ssmssh.sandbox.accounts import PROFILES, REGION, CallerKind
+from ssmssh.sandbox.boxpolicies import Policies
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import ControlError, connect
@@ -88,6 +89,8 @@ class Sandbox:
         seed: Makes the chance behind faults repeatable.
         parent_directory: Where to make the directory; the system's place for such by default.
         keep: The sandbox outlives this object and process, until `stop_directory`.
+        policies: What the holder of the credentials may do: policies of IAM, or files of such; without, everything.
+        caller: Whose credentials they are: of a session of the role ``sandbox``, or of a user of IAM.
 
     Starting takes a good quarter of a second. Everything is below `directory`, which only its owner can enter.
 
@@ -112,10 +115,15 @@ class Sandbox:
         seed: int | None = None,
         parent_directory: Path | None = None,
         keep: bool = False,
+        policies: Sequence[boxpolicies.Document | Path] = (),
+        caller: CallerKind = "role",
     ) -> None:
         self.instances = resolve(instances, region, agent_version)
         self.region = region
         self.faults = Faults(self)
+        self.policies = Policies(self.call)
+        self._policies = boxpolicies.resolve(policies)
+        self._caller = caller
         self._gateways = gateways
         self._ssh_server = ssh_server
         self._offers_key = offers_key
@@ -130,7 +138,7 @@ class Sandbox:
         self._parent_directory = parent_directory
         self._keep = keep
         self._base = dict(settings.read())
-        self._keys = {account_id: make_access_key(account_id) for account_id in dict.fromkeys(PROFILES.values())}
+        self._keys = {each: make_access_key(each, caller) for each in dict.fromkeys(PROFILES.values())}
         self._directory: Path | None = None
         self._main: MainProcess | None = None
         self._endpoints = environment.Endpoints("", ())
@@ -239,7 +247,7 @@ class Sandbox:
 
         A process that read the old one is told that its token has expired, until it reads the file again.
         """
-        key = self._keys[PROFILES[profile]] = make_access_key(PROFILES[profile])
+        key = self._keys[PROFILES[profile]] = make_access_key(PROFILES[profile], self._caller)
         self.call("renew_key", key=list(astuple(key)))
         environment.write_credentials(self.directory, self._keys)
 
@@ -338,6 +346,7 @@ class Sandbox:
             region=self.region,
             library_sshd=program is None,
             fault_texts=self._fault_texts,
+            policies=self._policies,
             is_kept=self._keep,
         )
         (directory / "server.pem").unlink()

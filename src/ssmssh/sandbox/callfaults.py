@@ -3,7 +3,7 @@
 import fnmatch
 import json
 
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.refusals import ApiError, access_denied
 
@@ -11,7 +11,7 @@ _TEXTS = {"ThrottlingException": "Rate exceeded"}
 """What goes with an error's code, where it is known."""
 
 
-def failure(faults: FaultSet, action: str, place: Place, body: bytes) -> ApiError | None:
+def failure(faults: FaultSet, action: str, place: Place, body: bytes, caller: Caller) -> ApiError | None:
     """The error that a fault gives to a call (`action` is ``service:Operation``), counted; or None."""
     if faults.take_call("throttle"):
         return ApiError("ThrottlingException", "Rate exceeded")
@@ -22,7 +22,7 @@ def failure(faults: FaultSet, action: str, place: Place, body: bytes) -> ApiErro
     for key, fault in list(faults.all().items()):
         pattern, _, code = fault.subject.partition("/")
         if fault.name == "deny" and _matches(pattern, action) and faults.take_call(key):
-            return access_denied(place, action, _resource(action, place, body))
+            return access_denied(caller, action, _resource(action, place, body))
         if fault.name == "error" and _matches(pattern, action) and faults.take_call(key):
             return ApiError(code, _TEXTS.get(code, f"The sandbox was told to answer {code}."))
     return None

@@ -45,6 +45,10 @@ class Channel(Protocol):
     def region(self) -> str:
         """The region that the open request must be signed for."""
 
+    @property
+    def open_refusal(self) -> str:
+        """Why its caller's policies do not let it be opened; empty where they do."""
+
     def admits(self, query: str) -> bool:
         """Whether a stream URL with this query, byte for byte, is the session's current one."""
 
@@ -180,6 +184,8 @@ class ClientConnection(Wire):
                 return None, error.message
         if channel is None or not channel.admits(query):
             return None, "Forbidden."
+        if self._is_signed and channel.open_refusal:
+            return None, channel.open_refusal
         return channel, ""
 
     def _take(self, frame: Frame, messages: list[bytes]) -> None:

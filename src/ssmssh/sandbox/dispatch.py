@@ -1,6 +1,6 @@
 """What becomes of a request to the API: who answers it, and whether it is answered at all.
 
-    signature -> account and region -> faults that hold for every call -> our own calls -> moto
+    signature -> caller and region -> faults that hold for every call -> policies -> our own calls -> moto
 
 The key tells the account, the scope of the signature the region: there is one endpoint for all of them. Every call
 whose signature is good is counted, refused or not.
@@ -8,13 +8,16 @@ whose signature is good is counted, refused or not.
 
 import asyncio
 import datetime as dt
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ssmssh.sandbox import autoscaling, callfaults, instanceconnect
-from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Place
+from ssmssh.sandbox.accesscontrol import AccessControl
+from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Caller, Place
 from ssmssh.sandbox.api import Api
 from ssmssh.sandbox.callcounts import CallCounts
 from ssmssh.sandbox.control import ControlError, Peer
@@ -25,10 +28,12 @@ from ssmssh.sandbox.instanceconnect import InstanceConnect
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.keys import AccessKey, KeyRing, reissue
 from ssmssh.sandbox.motobackend import MotoBackend
+from ssmssh.sandbox.permissions import Asked, Permissions
 from ssmssh.sandbox.pushedkeys import PushedKeys
 from ssmssh.sandbox.query import QueryCall, read_call
 from ssmssh.sandbox.refusals import ApiError
-from ssmssh.sandbox.sigv4 import Scope, SignatureRefusedError, SignedRequest, verify
+from ssmssh.sandbox.sessionhomes import SessionHomes
+from ssmssh.sandbox.sigv4 import SignatureRefusedError, SignedRequest, verify
 
 _JSON = "application/x-amz-json"
 _SERVICES = {"AmazonSSM": "ssm", "AWSEC2InstanceConnectService": instanceconnect.SERVICE}
@@ -36,6 +41,28 @@ _SERVICES = {"AmazonSSM": "ssm", "AWSEC2InstanceConnectService": instanceconnect
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _NOT_ENABLED = ApiError("UnrecognizedClientException", "The security token included in the request is invalid.")
 """How a region answers that the account has not enabled."""
+
+
+class _Call(NamedTuple):
+    """A call whose signature is good: `action` is ``service:Operation``, `query` its form where it has one."""
+
+    request: SignedRequest
+    service: str
+    action: str
+    place: Place
+    caller: Caller
+    query: QueryCall | None
+
+    @property
+    def asked(self) -> Asked:
+        """What policies go by."""
+        if self.query is not None:
+            return Asked(self.query.parameters, self.place)
+        try:
+            arguments = json.loads(self.request.body or b"{}")
+        except ValueError:
+            arguments = None
+        return Asked(arguments if isinstance(arguments, dict) else {}, self.place)
 
 
 class Dispatch:
@@ -51,13 +78,15 @@ class Dispatch:
         faults: FaultSet,
         share_key: Callable[[AccessKey], Awaitable[None]],
     ) -> None:
-        self.api = Api(gateways, inventory, faults)
+        homes = SessionHomes()
+        self._moto = MotoBackend(inventory, keys.own_callers)
+        self.access = AccessControl(self._moto, Permissions(inventory, homes), keys.own_callers)
+        self.api = Api(gateways, inventory, faults, homes, self.access)
         self.counts = CallCounts()
         self.pushed_keys = PushedKeys(directory)
         self._instance_connect = InstanceConnect(inventory, self.pushed_keys, faults)
         self._inventory = inventory
         self._ec2 = Ec2Calls(directory, inventory, region, faults)
-        self._moto = MotoBackend(inventory)
         self._regions = frozenset((region, *REGIONS, *DISABLED_REGIONS))
         self._keys = keys
         self._faults = faults
@@ -78,8 +107,9 @@ class Dispatch:
         place = Place(key.account_id, scope.region)
         query = None if target else read_call(request.body, scope.service, place)
         operation = target.rpartition(".")[2] or (query.action if query is not None else request.method)
-        response = await self._answer(request, scope, place, f"{scope.service}:{operation}", query)
-        self.counts.count(f"{scope.service}:{operation}", place, refused=response.status >= 400)
+        call = _Call(request, scope.service, f"{scope.service}:{operation}", place, key.caller, query)
+        response = await self._answer(call)
+        self.counts.count(call.action, place, refused=response.status >= 400)
         response.headers.setdefault("x-amzn-RequestId", secrets.token_hex(16))
         return response
 
@@ -89,49 +119,50 @@ class Dispatch:
         Raises:
             ControlError: It refuses.
         """
-        if (failure := callfaults.failure(self._faults, "kms:Decrypt", place, b"")) is not None:
+        own = self._keys.own_callers[place.account_id]
+        if (failure := callfaults.failure(self._faults, "kms:Decrypt", place, b"", own)) is not None:
             raise ControlError(f"{failure.code}: {failure.message}")
         return await asyncio.get_running_loop().run_in_executor(None, self._moto.decrypt, place, blob, context)
 
-    async def _answer(
-        self, request: SignedRequest, scope: Scope, place: Place, action: str, query: QueryCall | None
-    ) -> Response:
-        await asyncio.sleep(callfaults.delay_seconds(self._faults, action))
-        if (failure := callfaults.failure(self._faults, action, place, request.body)) is not None:
-            return _refusal(request, scope.service, failure)
-        if action == "ssm:StartSession" and self._faults.take_call("forbidden"):
+    async def _answer(self, call: _Call) -> Response:
+        await asyncio.sleep(callfaults.delay_seconds(self._faults, call.action))
+        body = call.request.body
+        if (failure := callfaults.failure(self._faults, call.action, call.place, body, call.caller)) is not None:
+            return _refusal(call.request, call.service, failure)
+        if call.action == "ssm:StartSession" and self._faults.take_call("forbidden"):
             text = "<UnauthorizedRequest><message>Forbidden.</message></UnauthorizedRequest>"
             return Response(403, text.encode(), {"Content-Type": "application/xml"})
         try:
-            response = await self._own_answer(request, scope, place, query)
+            if self.access.is_on(call.caller.account_id):
+                await self.access.check(call.action, call.asked, call.caller)
+            response = await self._own_answer(call)
             if response is None:
                 loop = asyncio.get_running_loop()
-                response = await loop.run_in_executor(None, self._moto.answer, request, scope.service, place)
+                response = await loop.run_in_executor(None, self._moto.answer, call.request, call.service, call.place)
         except ApiError as error:
-            return _refusal(request, scope.service, error)
-        return await self._issue(response, place) if scope.service == "sts" else response
+            return _refusal(call.request, call.service, error)
+        return await self._issue(response, call.caller) if call.service == "sts" else response
 
-    async def _own_answer(
-        self, request: SignedRequest, scope: Scope, place: Place, query: QueryCall | None
-    ) -> Response | None:
+    async def _own_answer(self, call: _Call) -> Response | None:
         """The answer to what is not for moto."""
-        if query is None:
-            target = request.header("x-amz-target") or ""
-            if scope.service == instanceconnect.SERVICE:
-                return self._instance_connect.answer(target, request.body, place)
-            return await self.api.answer(target, request.body, place)
-        if scope.service == "ec2":
-            return self._ec2.answer(query)
-        if scope.service == "autoscaling":
-            return autoscaling.answer(query, self._inventory, self._faults)
-        if query.action == "GetCallerIdentity" and self._keys.is_own(scope.access_key_id):
-            identity = {"Arn": place.caller, "UserId": f"{scope.access_key_id}:user", "Account": place.account_id}
-            return query.answer(identity, _STS_NAMESPACE)
+        if call.query is None:
+            target, body = call.request.header("x-amz-target") or "", call.request.body
+            if call.service == instanceconnect.SERVICE:
+                return self._instance_connect.answer(target, body, call.place, call.caller)
+            return await self.api.answer(target, body, call.place, call.caller)
+        if call.service == "ec2":
+            return self._ec2.answer(call.query)
+        if call.service == "autoscaling":
+            return autoscaling.answer(call.query, self._inventory, self._faults)
+        if call.action == "sts:GetCallerIdentity":
+            caller = call.caller
+            identity = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account_id}
+            return call.query.answer(identity, _STS_NAMESPACE)
         return None
 
-    async def _issue(self, response: Response, place: Place) -> Response:
+    async def _issue(self, response: Response, asker: Caller) -> Response:
         """Put a credential of ours into an answer of STS that has one; every process knows it before the client."""
-        body, key = reissue(response.body, place.account_id)
+        body, key = reissue(response.body, asker)
         if key is not None:
             await self._share_key(key)
         return replace(response, body=body)

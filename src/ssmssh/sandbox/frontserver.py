@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from ssmssh.sandbox import faults, processes
+from ssmssh.sandbox.accesscontrol import AccessControl
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.dispatch import Dispatch
@@ -29,8 +30,8 @@ from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.inventoryfile import read_text
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.refusals import ApiError
-from ssmssh.sandbox.servicesession import weather
 from ssmssh.sandbox.sigv4 import SignedRequest
+from ssmssh.sandbox.weather import weather
 from ssmssh.sandbox.wire import Weather, Wire
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ class FrontServer:
             "open_ssh_port": self._open_ssh_port,
             "expire_keys": self._expire_keys,
             "renew_key": self._renew_key,
+            "attach_policy": self._attach_policy,
+            "detach_policy": self._detach_policy,
+            "give_instances_policies": self._give_instances_policies,
             "stop": self._stop,
         }
 
@@ -145,6 +149,7 @@ class FrontServer:
         region: str,
         library_sshd: bool,
         fault_texts: list[str],
+        policies: list[list[str]],
         is_kept: bool,
     ) -> dict[str, object]:
         """Open the servers; returns the URLs.
@@ -165,6 +170,8 @@ class FrontServer:
         )
         for text in fault_texts:
             await self._set_fault(fault=text)
+        for account_id, name, document in policies:
+            await self._attach_policy(account_id=account_id, name=name, document=document)
         return {"endpoint_url": await self._open_api(self._dispatch.answer), "stream_endpoints": streams}
 
     async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
@@ -250,6 +257,20 @@ class FrontServer:
     async def _expire_keys(self) -> None:
         if self._dispatch is not None:
             self._dispatch.pushed_keys.expire()
+
+    async def _attach_policy(self, *, account_id: str, name: str, document: str) -> None:
+        await self._access().attach(account_id, name, document)
+
+    async def _detach_policy(self, *, account_id: str, name: str) -> None:
+        await self._access().detach(account_id, name)
+
+    async def _give_instances_policies(self, *, account_id: str, policies: list[list[str]]) -> None:
+        await self._access().give_instances(account_id, [(name, document) for name, document in policies])
+
+    def _access(self) -> AccessControl:
+        if self._dispatch is None:
+            raise ControlError("there is no IAM yet")
+        return self._dispatch.access
 
     async def _renew_key(self, *, key: list[str]) -> None:
         for gateway in self._gateways:

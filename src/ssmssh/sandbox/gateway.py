@@ -21,8 +21,9 @@ from ssmssh.sandbox.commands import Commands, Invocation
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.keys import AccessKey, KeyRing
 from ssmssh.sandbox.reachable import Reachable
-from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession, weather
+from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession
 from ssmssh.sandbox.sshd import SystemSshd
+from ssmssh.sandbox.weather import weather
 from ssmssh.sandbox.wire import Weather
 
 _KEPT_SESSIONS = 1000
@@ -124,12 +125,12 @@ class Gateway:
         self._sessions[session.order.session_id] = session
         return self._ticket(session)
 
-    async def resume(self, *, session_id: str) -> dict[str, object] | None:
+    async def resume(self, *, session_id: str, open_refusal: str) -> dict[str, object] | None:
         """A new token and URL, or None for a session that is over or unknown."""
         session = self._sessions.get(session_id)
         if session is None or session.is_over:
             return None
-        session.resume()
+        session.resume(open_refusal)
         return self._ticket(session)
 
     async def terminate(self, *, session_id: str, reason: str) -> bool:

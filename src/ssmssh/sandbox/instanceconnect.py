@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response, json_response
 from ssmssh.sandbox.inventory import Inventory
@@ -39,7 +39,7 @@ class InstanceConnect:
         self._keys = keys
         self._faults = faults
 
-    def answer(self, target: str, body: bytes, place: Place) -> Response | None:
+    def answer(self, target: str, body: bytes, place: Place, caller: Caller) -> Response | None:
         """Answer a call by its ``X-Amz-Target``; None if it is not this one.
 
         Raises:
@@ -53,7 +53,7 @@ class InstanceConnect:
             arguments = None
         if not isinstance(arguments, dict):
             raise ApiError("SerializationException", "the body is no structure")
-        self._push(JsonCall("SendSSHPublicKey", arguments, place))
+        self._push(JsonCall("SendSSHPublicKey", arguments, place, caller))
         return json_response({"RequestId": secrets.token_hex(16), "Success": True})
 
     def _push(self, call: JsonCall) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.pages import Page, Row, TokenError, cut
 from ssmssh.sandbox.refusals import ApiError
@@ -16,6 +16,7 @@ class JsonCall:
     operation: str
     arguments: Mapping[str, object]
     place: Place
+    caller: Caller
 
     def text(self, name: str, default: str | None = None) -> str:
         """A string.

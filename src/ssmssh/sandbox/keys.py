@@ -11,24 +11,36 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from ssmssh.sandbox.accounts import ACCOUNT_ID
+from ssmssh.sandbox.accounts import ACCOUNT_ID, Caller, CallerKind, own_caller
 
 _TEMPORARY = "ASIA"
 """How the id of a temporary credential begins (IAM User Guide, "IAM identifiers")."""
 _ISSUED_KEYS = 1000
 """How many issued credentials are good at once: one per connection of a long test run whose programs keep no cache."""
-_ROLE = re.compile(rb"<Arn>arn:[a-z-]+:sts::([0-9]{12}):assumed-role/")
+_CALLER = re.compile(
+    rb"<(?:AssumedRoleUser|FederatedUser)>.*?</(?:AssumedRoleUser|FederatedUser)>",
+    re.DOTALL,
+)
+_ARN = re.compile(rb"<Arn>([^<]*)</Arn>")
+_USER_ID = re.compile(rb"<(?:AssumedRoleId|FederatedUserId)>([^<]*)<")
 _MEMBERS = ("AccessKeyId", "SecretAccessKey", "SessionToken")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A temporary credential, as a role has them, and the account it is of."""
+    """A temporary credential, the account it is of, and who has it (`Caller`)."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
     account_id: str = ACCOUNT_ID
+    arn: str = ""
+    user_id: str = ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who has it."""
+        return Caller(self.arn, self.user_id)
 
 
 class KeyRing:
@@ -59,38 +71,50 @@ class KeyRing:
         own = (key for key in self._current.values() if key.access_key_id == access_key_id)
         return next(own, None) or self._issued.get(access_key_id)
 
-    def is_own(self, access_key_id: str) -> bool:
-        """Whether this one is the sandbox's own, and not issued by its STS."""
-        return any(key.access_key_id == access_key_id for key in self._current.values())
+    @property
+    def own_callers(self) -> dict[str, Caller]:
+        """Who has the sandbox's own credentials, by account."""
+        return {account_id: key.caller for account_id, key in self._current.items()}
 
     def is_expired(self, access_key_id: str) -> bool:
         """Whether this one was good once."""
         return access_key_id in self._expired
 
 
-def make_access_key(account_id: str = ACCOUNT_ID) -> AccessKey:
-    """A credential that nobody has had."""
-    return AccessKey(_make_id(account_id), secrets.token_urlsafe(30), secrets.token_urlsafe(90), account_id)
+def make_access_key(account_id: str = ACCOUNT_ID, kind: CallerKind = "role") -> AccessKey:
+    """A credential that nobody has had, of the account's own caller."""
+    return _make(own_caller(account_id, kind))
 
 
-def reissue(body: bytes, account_id: str) -> tuple[bytes, AccessKey | None]:
+def _make(caller: Caller) -> AccessKey:
+    secret, token = secrets.token_urlsafe(30), secrets.token_urlsafe(90)
+    return AccessKey(_make_id(caller.account_id), secret, token, caller.account_id, caller.arn, caller.user_id)
+
+
+def reissue(body: bytes, asker: Caller) -> tuple[bytes, AccessKey | None]:
     """The body of an answer of STS (XML) with a secret and a token of ours, and the credential; None if there is none.
 
-    The id stays if it is of a temporary credential: moto knows the assumed role by it. The credential is of the role's
-    account, or of `account_id`, who asks, where it is of no role.
+    The id stays if it is of a temporary credential: moto knows the assumed role by it. The credential is of the role or
+    the federated user that the answer names, or of the one who asks where it names none.
     """
     found = {name: match for name in _MEMBERS if (match := _pattern(name).search(body))}
     if len(found) < len(_MEMBERS):
         return body, None
     given = found["AccessKeyId"][1].decode()
-    role = _ROLE.search(body)
-    key = make_access_key(role[1].decode() if role else account_id)
+    key = _make(_named(body) or asker)
     if given.startswith(_TEMPORARY):
         key = replace(key, access_key_id=given)
     values = (key.access_key_id, key.secret_access_key, key.session_token)
     for name, value in zip(_MEMBERS, values, strict=True):
         body = _pattern(name).sub(_element(name, value), body)
     return body, key
+
+
+def _named(body: bytes) -> Caller | None:
+    """Whom an answer of STS gives a credential for, if not the one who asks."""
+    part = _CALLER.search(body)
+    arn, user_id = (_ARN.search(part[0]), _USER_ID.search(part[0])) if part is not None else (None, None)
+    return Caller(arn[1].decode(), user_id[1].decode()) if arn is not None and user_id is not None else None
 
 
 def _make_id(account_id: str) -> str:

@@ -12,15 +12,18 @@ import io
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ssmssh.installation import command_for
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox import motoiam
+from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import INSTANCES, Instance, Inventory
 from ssmssh.sandbox.refusals import ApiError
 from ssmssh.sandbox.sigv4 import SignedRequest
+
+T = TypeVar("T")
 
 _IMAGE = "ami-03cf127a"
 """One of those that moto knows without being told."""
@@ -36,8 +39,9 @@ _MISSING = "this call is answered by moto, which is not installed; run: {}"
 class MotoBackend:
     """Answers requests; blocks, so call it from a thread. Moto's state is its process's, so make one only."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, own_callers: Mapping[str, Caller]) -> None:
         self._inventory = inventory
+        self._own_callers = own_callers
         self._seeded: set[str] = set()
         self._lock = threading.Lock()
         self._application: Callable[..., Iterable[bytes]] | None = None
@@ -49,15 +53,22 @@ class MotoBackend:
             ApiError: moto is not installed.
         """
         with self._lock:
-            if self._application is None:
-                try:
-                    server = importlib.import_module("moto.server")
-                except ImportError:
-                    raise ApiError("NotImplementedException", _MISSING.format(command_for("sandbox"))) from None
-                self._application = server.DomainDispatcherApplication(server.create_backend_app)
+            application = self._load()
             self._seed(place, request.body)
+            if service == "iam":
+                motoiam.seed(self._own_callers[place.account_id])
             host = f"{service}.{place.region}.amazonaws.com"
-            return _through_wsgi(self._application, request, host, place.account_id)
+            return _through_wsgi(application, request, host, place.account_id)
+
+    def locked(self, call: Callable[[], T]) -> T:
+        """Do something with moto's state that no request does meanwhile.
+
+        Raises:
+            ApiError: moto is not installed.
+        """
+        with self._lock:
+            self._load()
+            return call()
 
     def decrypt(self, place: Place, blob: bytes, context: Mapping[str, str]) -> bytes:
         """What KMS's Decrypt gives for `blob`, which it has encrypted itself; blocks.
@@ -75,6 +86,17 @@ class MotoBackend:
             if not backend.describe_key(arn).enabled:  # moto does not look
                 raise ControlError(f"DisabledException: {arn} is disabled.")
             return bytes(plain)
+
+    def _load(self) -> Callable[..., Iterable[bytes]]:
+        if self._application is None:
+            try:
+                server = importlib.import_module("moto.server")
+            except ImportError:
+                raise ApiError("NotImplementedException", _MISSING.format(command_for("sandbox"))) from None
+            self._application = cast(
+                "Callable[..., Iterable[bytes]]", server.DomainDispatcherApplication(server.create_backend_app)
+            )
+        return self._application
 
     def _seed(self, place: Place, body: bytes) -> None:
         named = [each.decode() for each in _NAMED.findall(body)[:_NAMED_IDS]]

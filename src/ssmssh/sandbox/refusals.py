@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
-from ssmssh.sandbox.accounts import Place
+from ssmssh.sandbox.accounts import Caller
 from ssmssh.sandbox.httpio import Response, json_response
 
 
@@ -67,11 +67,14 @@ _EC2_CODES: _Codes = {
 }
 
 
-def access_denied(place: Place, action: str, resource: str = "*") -> ApiError:
-    """What is not allowed by a policy."""
-    words = f"User: {place.caller} is not authorized to perform: {action}"
+def access_denied(caller: Caller, action: str, resource: str = "*", *, is_explicit: bool = False) -> ApiError:
+    """What no policy allows, or, if `is_explicit`, one forbids (IAM User Guide, "Access denied error messages")."""
+    words = f"User: {caller.arn} is not authorized to perform: {action}"
     if action.startswith("ec2:"):
         words = f"You are not authorized to perform this operation. {words}"
     elif resource != "*" or action.startswith("ssm:"):
         words += f" on resource: {resource}"
-    return ApiError("AccessDeniedException", f"{words} because no identity-based policy allows the {action} action")
+    reason = f"because no identity-based policy allows the {action} action"
+    if is_explicit:
+        reason = "with an explicit deny in an identity-based policy"
+    return ApiError("AccessDeniedException", f"{words} {reason}")

@@ -40,6 +40,7 @@ from ssmssh.sandbox.outlet import AgentEnd, AgentState
 from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.sessionlog import SessionLog
 from ssmssh.sandbox.traffic import Traffic
+from ssmssh.sandbox.weather import weather
 from ssmssh.sandbox.wire import Weather
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Order:
     agent_version: str
     owner: str
     reason: str = ""
+    open_refusal: str = ""
 
     @property
     def task(self) -> AgentTask:
@@ -113,6 +115,7 @@ class ServiceSession:
         self.ended_at: float | None = None
         self.end_reason = ""
         self.traffic = Traffic()
+        self.open_refusal = order.open_refusal
         self._environs = environs
         self._loop = asyncio.get_running_loop()
         self._credentials = self._issue()
@@ -151,8 +154,12 @@ class ServiceSession:
         """Whether it can no longer be resumed."""
         return self.ended_at is not None
 
-    def resume(self) -> None:
-        """Make a new token and URL; the old ones are worth nothing from now on."""
+    def resume(self, open_refusal: str = "") -> None:
+        """Make a new token and URL; the old ones are worth nothing from now on.
+
+        `open_refusal` is why the caller may not open the data channel; empty if it may.
+        """
+        self.open_refusal = open_refusal
         self._credentials = self._issue()
 
     def terminate(self, reason: str, output: str = "") -> None:
@@ -435,13 +442,3 @@ class ServiceSession:
         now = self._loop.time()
         self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > now]
         self._timers.append(self._loop.call_later(seconds, call))
-
-
-def weather(faults: Mapping[str, Fault]) -> Weather:
-    """The network that the faults make."""
-    delay, bandwidth = faults.get("delay"), faults.get("bandwidth")
-    return Weather(
-        delay_seconds=delay["seconds"] if delay else 0.0,
-        jitter_seconds=delay["jitter"] if delay else 0.0,
-        bandwidth=bandwidth["rate"] if bandwidth else 0.0,
-    )

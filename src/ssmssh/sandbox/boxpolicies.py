@@ -1,0 +1,80 @@
+"""The policies of a running sandbox's callers and instances, as its user changes them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ssmssh.errors import FileError
+from ssmssh.sandbox.accounts import PROFILES
+from ssmssh.sandbox.motoiam import MANAGED_POLICY
+from ssmssh.sandbox.policies import parse
+
+Document = Mapping[str, object] | str
+"""A policy, as an object or as JSON."""
+
+
+class Policies:
+    """What the holder of a sandbox's credentials may do. Without a policy, everything.
+
+    The policies are inline ones of the caller (`Sandbox` says whether that is a role or a user), and IAM's calls show
+    them. They hold from the next call on; what has begun goes on.
+    """
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        self._call = call
+
+    def attach(self, name: str, document: Document, *, profile: str = "sandbox") -> None:
+        """Give the caller a policy, in place of one of the same name.
+
+        Raises:
+            PolicyError: It is none, or has something that the sandbox cannot evaluate.
+            ControlError: IAM does not take it.
+        """
+        self._call("attach_policy", account_id=PROFILES[profile], name=name, document=_text(document))
+
+    def detach(self, name: str, *, profile: str = "sandbox") -> None:
+        """Take a policy away; without any, the caller may do everything again.
+
+        Raises:
+            ControlError: There is none of that name.
+        """
+        self._call("detach_policy", account_id=PROFILES[profile], name=name)
+
+    def attach_to_instances(self, *documents: Document, profile: str = "sandbox") -> None:
+        """Have the role of the EC2 instances have these policies, and no others.
+
+        The one that it has at first is AWS's, and is meant by its name, ``AmazonSSMManagedInstanceCore``.
+
+        Raises:
+            PolicyError: One is none.
+        """
+        named = [
+            [f"policy-{number}", document if document == MANAGED_POLICY else _text(document)]
+            for number, document in enumerate(documents, 1)
+        ]
+        self._call("give_instances_policies", account_id=PROFILES[profile], policies=named)
+
+
+def resolve(given: Sequence[Document | Path]) -> list[list[str]]:
+    """The account, name and text of the policies that a sandbox starts with: its own account's, or those of files.
+
+    Raises:
+        FileError: A file cannot be read.
+        PolicyError: One is none.
+    """
+    return [[PROFILES["sandbox"], *_named(number, each)] for number, each in enumerate(given, 1)]
+
+
+def _named(number: int, given: Document | Path) -> tuple[str, str]:
+    if not isinstance(given, Path):
+        return f"policy-{number}", _text(given)
+    try:
+        return given.stem, _text(given.read_text("utf-8"))
+    except OSError as error:
+        raise FileError(f"cannot read the policy {given}: {error.strerror}", "name a file with a policy") from None
+
+
+def _text(document: Document) -> str:
+    text = document if isinstance(document, str) else json.dumps(document)
+    parse(text)
+    return text
