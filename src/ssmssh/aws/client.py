@@ -14,6 +14,7 @@ still be good enough for them.
 import re
 import ssl
 from collections.abc import Collection
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,6 +66,7 @@ class AwsSettings(NamedTuple):
             ``ssm`` client is made five times as fast. It has the operations that are called here only, and so have
             clients of EC2 and Auto Scaling; other services do not notice.
         role_cache: Directory for temporary credentials, instead of the AWS CLI's.
+        asks: Whether a person may be asked for an MFA code.
     """
 
     profile: str | None = None
@@ -74,9 +76,14 @@ class AwsSettings(NamedTuple):
     ca_bundle: str | None = None
     data_cache: Path | None = None
     role_cache: Path | None = None
+    asks: bool = True
 
     def __repr__(self) -> str:
         return f"AwsSettings(profile={self.profile!r}, region={self.region!r})"  # a URL may hold a password
+
+
+class RegionError(UsageError):
+    """No region is set, or what is set is the name of none."""
 
 
 class AwsClient:
@@ -93,7 +100,9 @@ class AwsClient:
         stream_base: What replaces scheme, host and port of StreamUrls, or None.
 
     Raises:
-        UsageError: No region, an unknown profile, or a setting that cannot be used.
+        RegionError: No region.
+        EndpointError: An endpoint that cannot be used.
+        UsageError: An unknown profile, or a setting that cannot be used.
         FileError: There is no such CA bundle.
     """
 
@@ -121,14 +130,14 @@ class AwsClient:
             from ssmssh.aws.files import reason_in_files
 
             profile = f" for the profile {self.profile}" if self.profile else ""
-            raise UsageError(
+            raise RegionError(
                 f"No region is set{profile}{reason_in_files(session)}",
                 "add it to the host (i-0123456789abcdef0.eu-west-1), set region (--region), or run: aws configure"
                 f"{Context('', profile=self.profile).profile_option}",
             )
         if not _REGION.fullmatch(region):
             sentence = f"{excerpt(region)} is not the name of a region"
-            raise UsageError(
+            raise RegionError(
                 sentence, "names are like eu-west-1: correct the region (--region), AWS_REGION or the AWS configuration"
             )
         if self.ca_bundle and not Path(self.ca_bundle).exists():
@@ -140,7 +149,7 @@ class AwsClient:
         self._sender.verify = self.ca_bundle or True
         self._configured_region = region
         self._renewal = Together[None]()
-        self._current = self._new_generation(0, session, ask_for_mfa_code)
+        self._current = self._new_generation(0, session, ask_for_mfa_code if settings.asks else _do_not_ask)
 
     def __repr__(self) -> str:
         return f"AwsClient(region={self.region!r}, profile={self.profile!r})"
@@ -192,6 +201,11 @@ class AwsClient:
         url: str = self.ssm.meta.endpoint_url
         return url
 
+    def find_endpoint_url(self) -> str:
+        """The same without looking for credentials; blocks for reading files. Raises UsageError."""
+        url: str = self._make_client(self._current.session, "ssm", None, has_keys=False).meta.endpoint_url
+        return url
+
     @property
     def dns_suffixes(self) -> tuple[str, str]:
         """What the names of the region's service hosts end with, plain and dual-stack."""
@@ -208,11 +222,24 @@ class AwsClient:
             base=self.stream_base,
         )
 
-    def likely_stream_url(self) -> str | None:
-        """Scheme and host to which the StreamUrls of sessions will probably lead; None if nobody can tell."""
+    def likely_stream_url(self, api_endpoint_url: str | None = None) -> str | None:
+        """Scheme and host to which the StreamUrls of sessions will probably lead; None if nobody can tell.
+
+        Raises as `endpoint_url` unless that is given.
+        """
         return self.stream_base or endpoints.likely_stream_url(
-            region=self.region, dns_suffixes=self.dns_suffixes, api_endpoint_url=self.endpoint_url
+            region=self.region, dns_suffixes=self.dns_suffixes, api_endpoint_url=api_endpoint_url or self.endpoint_url
         )
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the credentials come from; None as long as they have not been got."""
+        return self._current.origin
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the credentials end, or are got anew; None where nobody has said, and before they have been got."""
+        return self._current.expires_at
 
     @property
     def generation(self) -> int:
@@ -239,12 +266,14 @@ class AwsClient:
         with mapped(self.context("read the AWS configuration")):
             names = session.available_profiles
         self._check_profile(session, names)
-        renewed = self._new_generation(generation + 1, session, _do_not_ask)
+        renewed = self._new_generation(generation + 1, session, _do_not_interrupt)
         renewed.credentials()
         self._current = renewed
 
-    def _make_client(self, session: Session, name: str, region: str | None) -> Any:
+    def _make_client(self, session: Session, name: str, region: str | None, *, has_keys: bool = True) -> Any:
         is_ssm = name == "ssm"
+        # Of a client that sends nothing: without any, botocore would look for some.
+        keys: dict[str, Any] = {} if has_keys else {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
         with configuring(self.context(f"use the {name} API"), self._new_session):
             try:
                 made: Any = session.create_client(
@@ -253,6 +282,7 @@ class AwsClient:
                     endpoint_url=self.settings.endpoint_url if is_ssm else None,
                     verify=self.ca_bundle,
                     config=Config(retries={"total_max_attempts": 1}),
+                    **keys,
                 )
             except ValueError as error:
                 is_of_the_endpoint = UsageError(quote(str(error)), "check AWS_ENDPOINT_URL and endpoint_url")
@@ -335,5 +365,9 @@ def profile_names() -> list[str]:
         return list(_reading_session().available_profiles)
 
 
-def _do_not_ask(_question: str, profile: str | None) -> str:
+def _do_not_interrupt(_question: str, profile: str | None) -> str:
     raise mfa_needed(profile, "it cannot be asked for during a session")
+
+
+def _do_not_ask(_question: str, profile: str | None) -> str:
+    raise mfa_needed(profile, "it is not asked for here")

@@ -25,6 +25,10 @@ _STREAM_SERVICE = "ssmmessages"
 """The first word of the stream's host; AWS names variants of a service with a hyphen: ``ssmmessages-fips``."""
 
 
+class EndpointError(UsageError):
+    """An endpoint that somebody has set cannot be used."""
+
+
 def check_endpoint_url(url: str) -> None:
     """Refuse an API endpoint that is not ``https``, nor ``http`` on loopback.
 
@@ -32,7 +36,7 @@ def check_endpoint_url(url: str) -> None:
         url: From the user or AWS's own configuration, in any case of letters.
 
     Raises:
-        UsageError: With the reason.
+        EndpointError: With the reason.
     """
     _parse_endpoint(url, "The endpoint", {"https": "https", "http": "http"})
 
@@ -48,12 +52,12 @@ def stream_base(url: str) -> str:
         ``wss://HOST[:PORT]`` or ``ws://HOST[:PORT]``.
 
     Raises:
-        UsageError: With the reason.
+        EndpointError: With the reason.
     """
     schemes = {"https": "wss", "wss": "wss", "http": "ws", "ws": "ws"}
     endpoint = _parse_endpoint(url, "The stream endpoint", schemes)
     if endpoint.rest not in {"", "/"}:
-        raise UsageError(f"The stream endpoint{_shown(url)} has a path", "give only https://HOST[:PORT]")
+        raise EndpointError(f"The stream endpoint{_shown(url)} has a path", "give only https://HOST[:PORT]")
     return f"{schemes[endpoint.scheme]}://{endpoint.host}{endpoint.port}"
 
 
@@ -121,11 +125,11 @@ def _any_of(words: Collection[str]) -> str:
 def _parse_endpoint(url: str, setting: str, schemes: Collection[str]) -> Url:
     parsed = cut_url(url.lower())
     if parsed is None and "@" in url:  # nothing of it is shown
-        raise UsageError(f"{setting} seems to hold a user or a password, which endpoints do not take", _WRITE)
+        raise EndpointError(f"{setting} seems to hold a user or a password, which endpoints do not take", _WRITE)
     if parsed is None or parsed.scheme not in schemes:
-        raise UsageError(f"{setting}{_shown(url)} is not a URL of an endpoint", _WRITE)
+        raise EndpointError(f"{setting}{_shown(url)} is not a URL of an endpoint", _WRITE)
     if not parsed.is_private:
-        raise UsageError(f"{setting}{_shown(url)} is not encrypted", "use https; http is for loopback only")
+        raise EndpointError(f"{setting}{_shown(url)} is not encrypted", "use https; http is for loopback only")
     return parsed
 
 

@@ -12,6 +12,7 @@ for one thread, and are told what it is told.
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import ReadOnlyCredentials
@@ -72,6 +73,12 @@ class Generation:
     def origin(self) -> Origin | None:
         """Where the credentials come from; None as long as that is not known."""
         return origin_of(self._credentials)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """As of `AwsClient`."""
+        found = getattr(self._credentials, "_expiry_time", None)  # botocore has no public way
+        return found if isinstance(found, datetime) else None
 
     def credentials(self) -> ReadOnlyCredentials:
         """As `AwsClient.credentials`."""

@@ -13,7 +13,7 @@ from ssmssh import settings
 from ssmssh.errors import ExitStatus, SsmsshError, UsageError
 from ssmssh.sshconfig import install, judge, verify
 from ssmssh.sshconfig.diff import unified_diff, visible
-from ssmssh.sshconfig.places import Place, place_of
+from ssmssh.sshconfig.places import Place, default_place
 from ssmssh.sshconfig.plan import Plan
 from ssmssh.target import parse_target
 
@@ -79,19 +79,11 @@ def check_no_target_word(name: str) -> None:
 
 
 def place(config_file: Path | None) -> Place:
-    """Where the files are. ssh goes by the password database and not by $HOME, and so do we.
-
-    In a sandbox the config is the one that the sandbox's ssh reads: a block there names files that go with the sandbox,
-    and would be in the way of the user's own instances.
-    """
+    """Where the files are (`ssmssh.sshconfig.places.default_place`); a $HOME that ssh does not go by is told."""
     home = settings.home_directory()
-    same_home = Path.home() == home
-    sandbox = settings.sandbox_directory()
-    if config_file is None and sandbox is None and not same_home:
+    if config_file is None and settings.sandbox_directory() is None and Path.home() != home:
         click.echo(f"Note: $HOME is {Path.home()}, but ssh reads the config in {home}, and so does this.", err=True)
-    default = sandbox / "ssh_config" if sandbox else home / ".ssh" / "config"
-    config = config_file.absolute() if config_file else default
-    return place_of(config, settings.state_directory(), home, settings.ssh_directory(), tilde=same_home)
+    return default_place(config_file)
 
 
 def run(

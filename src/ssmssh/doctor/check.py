@@ -41,7 +41,8 @@ class Finding:
         evidence: What was seen.
         cause: What is wrong, for the last line: a sentence that can be understood alone. Where two things may be, both,
             with what tells them apart. Of failures and warnings.
-        next_step: A command to paste, or a page (a URL) and what to do there. Of failures and warnings.
+        next_step: A command to paste, or a page (a URL) and what to do there; or, where it is neither, words behind
+            ``# ``, which do nothing where they are pasted. Of failures and warnings.
     """
 
     outcome: Outcome

@@ -15,9 +15,7 @@ def causes(results: Sequence[Result], checks: Sequence[Check]) -> list[Result]:
     failed = {result.check.name: result for result in results if result.finding.outcome is Outcome.FAILED}
     by_name = {check.name: check for check in checks}
     return [
-        failed[check.name]
-        for check in checks
-        if check.name in failed and not _explanations(check, by_name) & set(failed)
+        failed[check.name] for check in checks if check.name in failed and not _explaining(check, by_name) & set(failed)
     ]
 
 
@@ -27,7 +25,12 @@ def explained(results: Sequence[Result], checks: Sequence[Check]) -> set[str]:
     return {result.check.name for result in results if result.finding.outcome is Outcome.FAILED} - own
 
 
-def _explanations(check: Check, by_name: dict[str, Check]) -> set[str]:
+def explanations(check: Check, checks: Sequence[Check]) -> set[str]:
+    """The names of those of `checks` whose failure would explain one of `check`."""
+    return _explaining(check, {each.name: each for each in checks})
+
+
+def _explaining(check: Check, by_name: dict[str, Check]) -> set[str]:
     """The names of all that may explain a failure of a check; itself is not among them, whatever the table says."""
     seen: set[str] = set()
     waiting = [*check.after, *check.follows]

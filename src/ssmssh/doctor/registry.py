@@ -1,8 +1,16 @@
 """Every check, in the order in which things are mended: this computer, the account, the instance."""
 
 from ssmssh.doctor.check import Check
+from ssmssh.doctor.checks import network, programs, sshfiles, who
 
-CHECKS: tuple[Check, ...] = ()
+CHECKS: tuple[Check, ...] = (
+    # This computer
+    *programs.CHECKS,
+    *sshfiles.CHECKS,
+    *who.CHECKS[:2],
+    *network.CHECKS,
+    *who.CHECKS[2:],
+)
 
 
 def chosen(*, with_target: bool, is_remote: bool) -> tuple[Check, ...]:

@@ -6,6 +6,7 @@ the caller answers with 400 before it closes the connection.
 
 import json
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from ssmssh.sandbox.sigv4 import SignedRequest
 
@@ -32,6 +33,8 @@ class Response:
         """The bytes to send."""
         lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, 'Status')}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        if "date" not in map(str.lower, self.headers):
+            lines.append(f"Date: {formatdate(usegmt=True)}")
         lines += [f"Content-Length: {len(self.body)}", "", ""]
         return "\r\n".join(lines).encode("latin-1") + self.body
 

@@ -59,25 +59,30 @@ class Caller:
         Raises:
             SsmsshError: As `AwsClient`, `tls_context` and `AwsClient.credentials` do.
         """
-        with self._preparing:  # for reading files at most
+        client = self.prepare()
+        client.credentials()
+        return client
+
+    def prepare(self) -> AwsClient:
+        """The same without credentials; blocks for reading files at most. Raises as `AwsClient` and `tls_context`."""
+        with self._preparing:
             if self._client is None:
                 self._client = AwsClient(self._settings)
             if self._tls is None:  # before others fail over a bundle that cannot be used
                 self._tls = tls_context(self._client.ca_bundle, self._early_tls)
                 self._client.share_tls(self._tls)
-        self._client.credentials()
-        return self._client
+            return self._client
 
     @property
     def client(self) -> AwsClient:
-        """What `get_ready` has made; to be asked for after it."""
+        """What `get_ready` or `prepare` has made; to be asked for after it."""
         if self._client is None:
             raise AssertionError("get_ready() comes first")
         return self._client
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """What API and WebSocket trust; to be asked for after `get_ready`."""
+        """What API and WebSocket trust; to be asked for after `get_ready` or `prepare`."""
         if self._tls is None:
             raise AssertionError("get_ready() comes first")
         return self._tls

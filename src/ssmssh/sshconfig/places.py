@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from ssmssh import settings
 from ssmssh.errors import FileError
 from ssmssh.sshconfig import files
 from ssmssh.sshconfig.plan import Files
@@ -29,6 +30,23 @@ class Place(NamedTuple):
     def own(self) -> Path:
         """Our own file, for ``--include``."""
         return self.directory / "config"
+
+
+def default_place(config_file: Path | None = None) -> Place:
+    """Where the files are for the config that ssh reads, or for another one that somebody has named.
+
+    ssh goes by the password database and not by $HOME, and so do we. In a sandbox the config is the one that the
+    sandbox's ssh reads: a block there names files that go with the sandbox, and would be in the way of the user's own
+    instances.
+
+    Raises:
+        UsageError: There is no home directory.
+    """
+    home = settings.home_directory()
+    sandbox = settings.sandbox_directory()
+    default = sandbox / "ssh_config" if sandbox else home / ".ssh" / "config"
+    config = config_file.absolute() if config_file else default
+    return place_of(config, settings.state_directory(), home, settings.ssh_directory(), tilde=Path.home() == home)
 
 
 def place_of(config: Path, state: Path, home: Path | None, keys: Path | None = None, *, tilde: bool = True) -> Place:

@@ -46,15 +46,22 @@ class Report(NamedTuple):
     doubt: str = ""
 
 
-def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_instance) -> Report:
+def report(
+    host: str,
+    config: Path | None,
+    is_target: judge.IsTarget = judge.is_instance,
+    seconds: float = verify.PROOF_SECONDS,
+) -> Report:
     """Find out what ssh will do for a host.
 
-    Blocks for as long as the user's ``Match exec`` commands run, at most `verify.PROOF_SECONDS`.
+    Blocks for as long as the user's ``Match exec`` commands run, at most `seconds`, and for the proxy to tell its
+    version.
 
     Args:
         host: The name as it would be typed, perhaps with a user.
         config: A config to read instead of the user's and the system's; None for these two, as ssh does.
         is_target: Whether a host name that ssh made of another is a target.
+        seconds: How long ssh may take for all of it.
 
     Raises:
         FileError: ssh is missing, does not answer in time, or refuses its configuration.
@@ -62,17 +69,18 @@ def report(host: str, config: Path | None, is_target: judge.IsTarget = judge.is_
     ssh = verify.find_ssh()
     if ssh is None:
         raise FileError("no ssh was found", "install an OpenSSH client")
-    deadline = time.monotonic() + verify.PROOF_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         values, messages = verify.ask_aloud(ssh, host, config=config, deadline=deadline)
     except (verify.UnansweredError, verify.RefusedError) as error:
         raise FileError(f"ssh cannot tell what it does for {host}: {error}") from None
     settings, is_told = _explained(ssh, host, values, explain.sources(messages), deadline)
     name = host_of(host)
-    trouble = _trouble(values.get("proxycommand", [""])[0])
+    command = values.get("proxycommand", [""])[0]
+    trouble = misses(command) or defect(command)
     objection = judge.objection(name, values, is_target, judge_name=not judge.is_looked_up(name, values))
     target = values.get("hostname", [name])[0]
-    if _is_ours(values):
+    if is_ours(command):
         trouble = trouble or (objection.sentence if objection else "")
         return Report(settings, is_told, trouble, doubt=silence.objection(values))
     return Report(settings, is_told, trouble, target if target != name and is_target(target) else "")
@@ -107,22 +115,30 @@ def host_of(typed: str) -> str:
     return typed.rpartition("@")[2]
 
 
-def _program(proxy_command: str) -> str:
+def program_of(proxy_command: str) -> str:
+    """The program that a ProxyCommand starts."""
     try:
         return shlex.split(proxy_command)[0] if proxy_command else ""
     except ValueError:
         return proxy_command
 
 
-def _is_ours(values: Mapping[str, list[str]]) -> bool:
-    return Path(_program(values.get("proxycommand", [""])[0])).stem == PROGRAM
+def is_ours(proxy_command: str) -> bool:
+    """Whether it starts our proxy."""
+    return Path(program_of(proxy_command)).stem == PROGRAM
 
 
-def _trouble(proxy_command: str) -> str:
-    """Why the ProxyCommand is not ours or will not work."""
-    program = _program(proxy_command)
-    if Path(program).stem != PROGRAM:
-        return "ssh will not come to ssmssh for this host"
+def misses(proxy_command: str) -> str:
+    """Why ssh does not come to us with a ProxyCommand, as a sentence; empty if it does."""
+    return "" if is_ours(proxy_command) else "ssh will not come to ssmssh for this host"
+
+
+def defect(proxy_command: str) -> str:
+    """Why the program of a ProxyCommand will not work, as a sentence; empty if it will.
+
+    Blocks for at most `PROGRAM_SECONDS`.
+    """
+    program = program_of(proxy_command)
     if not Path(program).is_absolute():
         return f"{program} is not an absolute path: programs started from a desktop may not find it"
     if not os.access(program, os.X_OK):

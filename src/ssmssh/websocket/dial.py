@@ -104,7 +104,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             raise NetworkError(
                 f"The name {host} cannot be resolved: {answer.strerror}",
                 "check the region, the DNS and the network, or set HTTPS_PROXY if a proxy is needed here",
-            )
+            ) from answer
         return families_in_turn(answer)[:_MAX_ADDRESSES]
 
 

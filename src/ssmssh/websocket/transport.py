@@ -54,6 +54,11 @@ class Transport:
         """Put a TLS layer on top, as client of `host`; `handshake` must be called until it says True."""
         self._layers.append(_TlsLayer(context, host))
 
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """What the peer of the topmost layer has shown, in DER; None before it has."""
+        return self._layers[-1].peer_certificate if self._layers else None
+
     def handshake(self) -> bool:
         """Take the handshake of the topmost layer as far as it goes without waiting.
 
@@ -179,6 +184,10 @@ class _TlsLayer:
         self.outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=host)
         self.ended: str | None = None
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        return self._object.getpeercert(binary_form=True)
 
     def handshake(self) -> bool:
         try:

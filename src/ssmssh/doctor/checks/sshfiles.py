@@ -1,0 +1,195 @@
+"""The files that ssh reads: whether it will, what our blocks say, and whether it comes to our proxy."""
+
+import os
+import shlex
+import stat
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssmssh import __version__
+from ssmssh.doctor.check import Check, Finding, failed, ok, unknown, warning
+from ssmssh.doctor.facts import sshconfig as facts
+from ssmssh.doctor.steps import failed_with
+from ssmssh.errors import FileError, UsageError
+from ssmssh.ownfiles import CAN_TELL_OWNER
+from ssmssh.settings import path_for_ssh
+from ssmssh.sshconfig import install, readable, script, verify
+from ssmssh.sshconfig.document import ENTRY_BLOCKS
+from ssmssh.sshconfig.options import BlockOptions
+from ssmssh.sshconfig.places import Place, default_place, read
+from ssmssh.sshconfig.plan import names_of
+from ssmssh.sshconfig.show import defect, misses, program_of, report
+
+if TYPE_CHECKING:
+    from ssmssh.doctor.examination import Examination
+
+_SECONDS = 3.5
+"""For all calls of ssh of one check; then they are ended, a little before the check is given up."""
+
+_MOST_KEYS = 20
+"""Keys that are looked at; ssh itself tries six before servers refuse more."""
+
+
+def _ssh_directory(examination: "Examination") -> Finding:
+    """As ssh has it: a config that others may write ends it, a key that others may read is not used."""
+    place = default_place()
+    until = time.monotonic() + _SECONDS
+    if not CAN_TELL_OWNER:
+        return unknown("permissions are not told by modes on this system")
+    for path in (place.config, place.own):
+        if path.exists() and not os.access(path, os.R_OK):
+            return failed(f"{path} cannot be read", f"ssh cannot read {path}", _chmod("u+rw", path))
+        found = readable.objection(verify.find_ssh(), path, until)
+        if found is not None:
+            sentence, hint = found
+            step = hint.removeprefix("run: ") or f"sudo chown {os.geteuid()} {shlex.quote(str(path))}"
+            return failed(sentence, sentence, step)
+    return _keys(examination, place)
+
+
+def _keys(examination: "Examination", place: Place) -> Finding:
+    try:
+        named = examination.fact(facts.settings).get("identityfile", [])
+    except FileError:
+        named = []
+    keys = {path: status for path in map(path_for_ssh, named[:_MOST_KEYS]) if (status := _status(path))}
+    for path, status in keys.items():
+        mode = stat.S_IMODE(status.st_mode)
+        if CAN_TELL_OWNER and status.st_uid == os.geteuid() and mode & 0o077:
+            sentence = f"ssh does not use the key {path}, because others may read it (mode {mode:04o})"
+            return failed(sentence, sentence, _chmod("600", path))
+    directory = place.config.parent
+    if (status := _status(directory)) is not None and status.st_mode & 0o022:
+        sentence = f"others may write the directory {directory}, and with it what ssh does"
+        return warning(sentence, sentence, _chmod("go-w", directory))
+    return ok(f"{directory} is as ssh wants it, and so are {len(keys)} keys that it offers")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _chmod(mode: str, path: Path) -> str:
+    return shlex.join(["chmod", mode, str(path)])
+
+
+def _config_blocks(examination: "Examination") -> Finding:
+    """Each block, as ``install-config --check`` has it."""
+    place = default_place()
+    try:
+        current = read(place)[0]
+        names = [name for name in names_of(current) if name not in ENTRY_BLOCKS]
+        if not names:
+            return _without_block(examination, place)
+        program = script.find()
+    except (FileError, UsageError) as error:
+        return failed_with(error)
+    until = time.monotonic() + _SECONDS
+    for name in names:
+        words = ["ssmssh", "install-config", *(["--name", name] if name else [])]
+        job = install.Installation(name, BlockOptions(), reset=False, script=program, is_target=facts.is_target)
+        try:
+            plan, doubt = job.proved(place, current, until)
+        except (FileError, UsageError) as error:
+            return failed_with(error)
+        if doubt and "could not be proved" in doubt:
+            return unknown(doubt)
+        if plan.changes:
+            called = f"The block {name} of" if name else "The block of"
+            sentence = f"{called} ssmssh in {place.config} is not as this version and installation would write it"
+            return warning(sentence, sentence, shlex.join(words))
+    return ok(f"{', '.join(name or 'the block' for name in names)} in {place.config}, as it would be written now")
+
+
+def _without_block(examination: "Examination", place: Place) -> Finding:
+    try:
+        is_reached = not misses(examination.fact(facts.proxy_command))
+    except FileError as error:
+        return failed_with(error)
+    if is_reached:
+        return ok(f"no block of ssmssh's own in {place.config}; another line leads to it")
+    evidence = f"there is no block of ssmssh in {place.config}"
+    return failed(evidence, f"The ssh config {place.config} does not know of ssmssh yet", "ssmssh install-config")
+
+
+def _config_effective(examination: "Examination") -> Finding:
+    name = examination.fact(facts.host)
+    try:
+        command = examination.fact(facts.proxy_command)
+        found = report(name, None, facts.is_target, _SECONDS)
+    except FileError as error:
+        return failed_with(error)
+    if not misses(command) and (not found.trouble or found.trouble == defect(command)):
+        return ok(f"ssh {name} comes to {program_of(command)}")
+    decides = next((each.decided_by for each in found.settings if each.keyword in {"ProxyCommand", "ProxyJump"}), None)
+    where = f", because of {decides}" if decides else ""
+    sentence = f"{found.trouble} ({name}){where}"
+    return failed(sentence, sentence, "ssmssh install-config")
+
+
+def _proxy_runs(examination: "Examination") -> Finding:
+    command = examination.fact(facts.proxy_command)
+    program = program_of(command)
+    if misses(command):
+        return unknown("ssh does not come to the proxy")
+    began_at = time.monotonic()
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, check=True, timeout=_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = _reason(program, error)
+        return failed(reason, f"The ProxyCommand of the ssh config cannot work: {reason}", "ssmssh install-config")
+    seconds = time.monotonic() - began_at
+    version = done.stdout.decode("utf-8", "replace").split()[-1:]
+    evidence = f"{program} is {' '.join(version) or 'silent'}, and starts in {seconds:.1f} s"
+    if version != [__version__]:
+        sentence = f"ssh runs {program} of another version than {__version__}, which says this"
+        return warning(evidence, sentence, "ssmssh install-config")
+    return ok(evidence)
+
+
+def _reason(program: str, error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        said = error.stderr.decode("utf-8", "replace").strip().splitlines()
+        return f"{program} does not run: {said[-1][:200] if said else 'it does not say why'}"
+    return f"{program} {_reason_of_start(Path(program), error)}"
+
+
+def _reason_of_start(program: Path, error: Exception) -> str:
+    match error:
+        case subprocess.TimeoutExpired():
+            return f"does not tell its version within {_SECONDS:g} s"
+        case FileNotFoundError() if not os.path.lexists(program):
+            return "is not there any more"
+        case FileNotFoundError() if not program.exists():
+            return f"is a link to {os.path.realpath(program)}, which is not there any more"
+        case FileNotFoundError():
+            return "is there, but the Python that its first line names is not"
+        case OSError():
+            return f"cannot be run: {error.strerror}"
+        case _:
+            return "cannot be run"
+
+
+CHECKS = (
+    Check("ssh-directory", "files of ssh", _ssh_directory, after=("ssh",)),
+    Check("config-blocks", "blocks in the ssh config", _config_blocks, after=("ssh",), follows=("ssh-directory",)),
+    Check(
+        "config-effective",
+        "what ssh does",
+        _config_effective,
+        after=("ssh",),
+        follows=("ssh-directory", "config-blocks"),
+    ),
+    Check(
+        "proxy-runs",
+        "the proxy",
+        _proxy_runs,
+        after=("ssh",),
+        follows=("ssh-directory", "config-effective"),
+    ),
+)
