@@ -153,6 +153,7 @@ class Terminal:
 
     def __init__(self, client: Client, *arguments: str, rows: int = 24, columns: int = 80) -> None:
         self._fd, far = os.openpty()
+        os.set_blocking(self._fd, False)
         self.resize(rows, columns)
         self.seen = b""
         try:
@@ -176,8 +177,9 @@ class Terminal:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text: bytes) -> None:
-        """Press keys."""
-        os.write(self._fd, text)
+        """Press keys; fails if the program takes none."""
+        left = self._write(text)
+        assert not left, f"{left[:80]!r} was not taken"
 
     def expect(self, text: bytes, timeout_seconds: float = 30.0) -> bytes:
         """Wait for `text` to appear; everything up to it, which is then forgotten."""
@@ -191,7 +193,7 @@ class Terminal:
     def press(self, text: bytes) -> None:
         """The same, of a program that may have ended."""
         with contextlib.suppress(OSError):
-            os.write(self._fd, text)
+            self._write(text)
 
     def sees(self, pattern: re.Pattern[bytes], timeout_seconds: float) -> bool:
         """Whether it appears before the end; everything up to it is forgotten then."""
@@ -217,6 +219,18 @@ class Terminal:
         while self._read(gives_up_at - time.monotonic()):
             pass
         return self._process.wait(max(0.0, gives_up_at - time.monotonic()))
+
+    def _write(self, text: bytes) -> bytes:
+        """What the terminal has not taken within a while; what appears meanwhile is read, as a screen does."""
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while text and (left := gives_up_at - time.monotonic()) > 0:
+            readable, writable, _ = select.select([self._fd], [self._fd], [], left)
+            if readable and not self._read(0.0):
+                break
+            if writable:
+                with contextlib.suppress(BlockingIOError):
+                    text = text[os.write(self._fd, text) :]
+        return text
 
     def _read(self, timeout_seconds: float) -> bool:
         if not select.select([self._fd], [], [], max(0.0, timeout_seconds))[0]:

@@ -218,17 +218,25 @@ def test_much_binary_output_is_warned_of(client: Client) -> None:
 
 
 def test_output_that_a_pause_cut_off_is_told_of(client: Client, sandbox: Sandbox) -> None:
-    """The service pauses the agent while it has no connection to the client."""
-    script = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); printf '%0100d\\n' $i; sleep 0.01; done"
+    """The service pauses the agent while it has no connection to the client, and something is said meanwhile."""
     for words in ([], ["--binary"]):
+        away, said_all, ending = (client.directory / f"{name}{len(words)}" for name in ("away", "said", "ending"))
+        say = "printf '%01000d\\n'"
+        before = f"until [ -e {away} ]; do {say} 7; sleep 0.01; done"
+        meanwhile = f"for _ in $(seq 40); do {say} 8; done; touch {said_all}"
+        script = f"{before}; {meanwhile}; until [ -e {ending} ]; do sleep 0.1; done"
         process = client.start("ssmssh", "run", *words, EC2_HOST, "sh", "-c", script)
         wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in sandbox.sessions()), "its output")
-        sandbox.faults.set("cut")
+        with sandbox.faults.during("resume-error", "cut"):
+            wait_until(lambda: any(each.status == "Disconnected" for each in sandbox.sessions()), "the loss")
+            away.touch()
+            wait_until(said_all.exists, "what is said meanwhile")
+        ending.touch()
         output, said = process.communicate(timeout=60)
-        sandbox.faults.clear("cut")
         if words:
             assert process.returncode == 255
             assert b"is not whole" in said or b"no longer holds the session" in said
         else:
-            assert 0 < output.count(b"\n") < 300
+            assert output.count(b"7\n") > 0
+            assert output.count(b"8\n") < 40
             assert b"may have cut off the output" in said

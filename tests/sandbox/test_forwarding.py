@@ -372,6 +372,17 @@ def test_sshd_dies(sandbox: Sandbox, echo: int) -> None:
         echoes(client, client.open(), b"afterwards")
 
 
+def test_sshd_dies_while_it_is_connected_to(sandbox: Sandbox, echo: int) -> None:
+    sandbox.open_port(4010, echo)
+    with forward(sandbox, 4010) as client:
+        with sandbox.faults.during("slow-connect:seconds=0.3"):
+            stream_id = client.open()
+            client.channel.receive_kind(MessageType.ACKNOWLEDGE)
+            sandbox.faults.set("sshd-dies", client.channel.session_id)
+            client.until(lambda: client.finished == {stream_id})
+        echoes(client, client.open(), b"afterwards")
+
+
 def test_what_is_no_frame_fails_the_session(sandbox: Sandbox, echo_port: int) -> None:
     """[X8]"""
     with DataChannel(sandbox, echo_port, document=DOCUMENT) as channel:

@@ -153,13 +153,17 @@ def running(
 ) -> Iterator[tuple[Running, RogueApi]]:
     """A session with an agent that does `behave`; in the end neither is left, and the service was told."""
     failures: list[BaseException] = []
+    running_agents: list[RogueAgent] = []
 
     def noted(agent: RogueAgent) -> None:
+        running_agents.append(agent)
         try:
             behave(agent)
         except AssertionError as error:
             failures.append(error)
             raise
+        finally:
+            running_agents.remove(agent)
 
     with rogue_session(noted) as api:
         session = Running(api, directory, key_source, patience_seconds, kind)
@@ -169,6 +173,7 @@ def running(
             session.program.close()
             session.end()
             session.wakeup.close()
+        wait_until(lambda: not running_agents, "the agent's reading to the end")  # else its server's end cuts it short
     if failures:
         raise failures[0]
     assert api.calls[-1] == "TerminateSession"
