@@ -6,7 +6,8 @@ The agents keep the real one's pace, in processes of their own. Each download is
 * bundle: one command with ``--sessions``. Its rate is taken over the time in which all members carried; "start" is
   what came before the first byte, over a relay that lives already, and "ramp" the time from there to the last member.
 
-CPU is that of the proxies, user and system, for each MB of 1,000,000 bytes, their starts included.
+CPU is that of the proxies, user and system, for each MB of 1,000,000 bytes, their starts included. For downloads of
+equal sizes, uploads and key strokes one session and a bundle take turns, over a relay that lives.
 Everything shares the processors of one machine, so with eight agents, their gateways, sshd, ssh and the relay beside
 the proxy it is the machine that bounds both.
 """
@@ -24,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import report
+from benchmarks import bundlecosts, report
 from benchmarks.bed import HOST, OWN, Bed, Meter, Usage, bed
 
 _PLAIN_SECONDS = 8.0
@@ -68,6 +69,9 @@ def run(plan: report.Plan) -> None:
                 bundles.append(_bundle(place, port, count, size))
             rows += _rows(count, one, plain, bundles)
         report.show_table("bundle", ("", "MB/s", "/ one", "/ plain", "start s", "ramp s", "CPU ms per MB"), rows)
+        bundlecosts.show(
+            plan, place, lambda meter, sessions, command: _command(port, meter, sessions, None, command), size
+        )
         _show_many_files(plan, place, port)
 
 
