@@ -38,8 +38,8 @@ class SsmsshError(Exception):
 
     def __init__(self, sentence: str, hint: str = "") -> None:
         super().__init__(sentence)
-        self.sentence = _one_line(sentence)
-        self.hint = _one_line(hint)
+        self.sentence = one_line(sentence)
+        self.hint = one_line(hint)
 
     def __str__(self) -> str:
         return f"{self.sentence}; {self.hint}" if self.hint else self.sentence
@@ -100,6 +100,6 @@ class FileError(SsmsshError):
     exit_status = ExitStatus.FILE
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Fold every run of blanks and control characters, so that a far side's text cannot forge lines."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -59,19 +59,21 @@ class SshAgent:
 
 
 @contextlib.contextmanager
-def inner_server(client: Client) -> Iterator[int]:
+def inner_server(client: Client, *lines: str, host_key: Path | None = None) -> Iterator[int]:
     """An sshd that listens on loopback, so within the instance's reach; its port.
 
-    It stands for a machine behind the instance; the environment's user may log in with the usual key.
+    It stands for a machine behind the instance; the environment's user may log in with the usual key. `lines` of its
+    configuration come first, and so count; with a `host_key` it has that, else a new one.
     """
     program = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
     assert program, "these tests need OpenSSH's server, sshd"
     directory = client.directory
-    new_key(client, "inner_host_key")
+    if host_key is None:
+        host_key = new_key(client, "inner_host_key").with_suffix("")
     authorized = client.run("ssh-keygen", "-y", "-f", identity_file(client)).stdout
     (directory / "inner_authorized_keys").write_bytes(authorized)
     (directory / "inner_sshd_config").write_text(
-        f"HostKey {directory}/inner_host_key\n"
+        "".join(f"{line}\n" for line in lines) + f"HostKey {host_key}\n"
         f"AuthorizedKeysFile {directory}/inner_authorized_keys\n"
         f"AllowUsers {getpass.getuser()}\n"
         "ListenAddress 127.0.0.1\nPidFile none\nStrictModes no\nUsePAM no\n"

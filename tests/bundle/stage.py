@@ -11,7 +11,7 @@ import psutil
 
 from ssmssh.sandbox import Sandbox, SessionReport, launched
 from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Client, digest, payload, wait_until
-from tests.acceptance.openssh import effective
+from tests.acceptance.openssh import effective, inner_server
 
 
 class Stage:
@@ -71,13 +71,17 @@ class Stage:
             explain=lambda: self.said,
         )
 
-    def close(self) -> None:
-        """End the programs, and what they have left on the instances."""
-        self.client.close()
+    def end_relays(self) -> None:
+        """Have those that still live end, and wait for it."""
         for relay in self.relays:
             with contextlib.suppress(psutil.Error):
                 relay.send_signal(signal.SIGTERM)
         wait_until(lambda: not self.relays, "the end of the relays")
+
+    def close(self) -> None:
+        """End the programs, and what they have left on the instances."""
+        self.client.close()
+        self.end_relays()
         wait_until(lambda: not self.members, "the end of all sessions", explain=lambda: str(self.members))
 
 
@@ -163,11 +167,36 @@ class Download:
 def home_file(box: Sandbox, name: str, text: str) -> Iterator[Path]:
     """A file in the home of the instances' user, for a while."""
     path = box.directory / "home" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     try:
         yield path
     finally:
         path.unlink()
+
+
+@contextlib.contextmanager
+def log_in_server(stage: Stage, *lines: str) -> Iterator[None]:
+    """An SSH server with such `lines` of configuration is what the connections of `stage` lead to, for a while."""
+    box, port = stage.box, stage.port
+    mark = f"{launched.VARIABLE}={launched.mark_of(box.directory)}"
+    settings = (*lines, f"SetEnv HOME={box.directory / 'home'} {mark}")
+    with inner_server(stage.client, *settings, host_key=box.directory / "host_key") as stage.port:
+        box.open_port(stage.port, stage.port)
+        yield
+        stage.end_relays()
+    stage.port = port
+
+
+@contextlib.contextmanager
+def configured(box: Sandbox, text: str) -> Iterator[None]:
+    """The users' ssh config begins with `text`, for a while."""
+    before = box.ssh_config.read_text()
+    box.ssh_config.write_text(f"{text}\n{before}")
+    try:
+        yield
+    finally:
+        box.ssh_config.write_text(before)
 
 
 def kill(process: psutil.Process) -> None:

@@ -5,7 +5,7 @@ import re
 import psutil
 import pytest
 
-from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, digest, payload, wait_until
+from tests.acceptance.clients import EC2_HOST, PATIENCE_SECONDS, Terminal, digest, payload, wait_until
 from tests.bundle.stage import Download, Stage, home_file, kill
 
 
@@ -28,6 +28,23 @@ def test_an_upload_needs_one_member(warm: Stage) -> None:
 def test_what_comes_back_is_what_was_sent(warm: Stage) -> None:
     data = payload(500_000)
     assert digest(warm.run("cat", stdin=data)) == digest(data)
+
+
+def test_a_shell_has_one_session(warm: Stage) -> None:
+    """While somebody types in it, and looks at output that goes on and on: for as long as a download would get more."""
+    before = len(warm.sessions)
+    with Terminal(warm.client, "ssh", *warm.options, EC2_HOST) as terminal:
+        terminal.type(b"PS1='> '; echo in''side\n")
+        terminal.expect(b"inside\r\n")
+        terminal.type(b"for n in $(seq 40); do seq 300; sleep 0.1; done; echo a''ll\n")
+        terminal.expect(b"all\r\n")
+        for letter in b"echo typed":
+            terminal.type(bytes([letter]))
+            terminal.expect(bytes([letter]))
+        terminal.type(b"\nexit\n")
+        assert terminal.wait() == 0
+    assert len(warm.sessions) == before + 1
+    assert "another one" not in warm.said[warm.said.rindex("handshake complete") :]
 
 
 def test_the_status_and_the_standard_error_of_a_command(warm: Stage) -> None:
@@ -266,12 +283,6 @@ def test_a_banner_of_the_profile_is_no_hindrance(stage: Stage) -> None:
     with home_file(stage.box, ".bashrc", "echo Welcome to this instance\n"):
         assert stage.run("echo hello") == b"Welcome to this instance\nhello\n"
     assert "several" not in stage.said
-    assert len(stage.relays) == 1
-
-
-def test_a_terminal_that_the_configuration_forces(stage: Stage) -> None:
-    """For the outer ssh; the helper's has none."""
-    stage.client.run("ssh", *stage.options, "-o", "RequestTTY=force", EC2_HOST, "echo hello")
     assert len(stage.relays) == 1
 
 

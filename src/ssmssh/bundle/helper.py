@@ -17,9 +17,13 @@ from typing import NamedTuple
 
 from ssmssh.bundle.packing import pack
 from ssmssh.bundle.places import Place
+from ssmssh.errors import one_line
 
 START_SECONDS = 6.0
 """For all of it: what a person puts up with before the first byte, and a third is left of what programs do."""
+
+SSH_FAILED = 255
+"""What ssh ends with when it is ssh that has failed, and no command (ssh(1))."""
 
 READ_BYTES = 64 * 1024
 """Of what a log-in prints before the relay speaks: more is no banner."""
@@ -101,7 +105,7 @@ class Helper:
                 return Place(int(found[1]), bytes.fromhex(found[2].decode()))
         if NO_PYTHON in said:
             raise Unavailable("there is no Python 3.6 or later on the instance", is_lasting=True)
-        raise Unavailable(self._complaint())
+        raise Unavailable(self._complaint(said))
 
     def stop(self) -> None:
         """Nobody waits any more."""
@@ -119,16 +123,22 @@ class Helper:
                 with contextlib.suppress(OSError):  # of what ssh has left unread
                     stream.close()
 
-    def _complaint(self) -> str:
-        """Why there was no word of a relay: the last line that ssh has said of it."""
-        self._process.wait()
+    def _complaint(self, said: bytes) -> str:
+        """Why there was no word of a relay: the last line that ssh, or the log-in, has said of it."""
+        status = self._process.wait()
         self._errors.seek(0)
-        lines = self._errors.read(READ_BYTES).decode("utf-8", "replace").splitlines()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        errors = self._errors.read(READ_BYTES)
+        last = _last_line(errors) if status == SSH_FAILED else _last_line(said) or _last_line(errors)
         if "Host key verification failed" in last:
             return "the host key is not known yet; connect without --sessions once, and confirm it"
         if "Permission denied" in last:
             return "the log-in of its own needs a key that asks nothing: one in an agent, or without a passphrase"
-        if self._process.returncode == 0:
+        if status == 0:
             return "the log-in shell has run no command"
-        return f"a log-in of its own failed: {last[:200] or f'status {self._process.returncode}'}"
+        return f"a log-in of its own failed: {last[:200] or f'status {status}'}"
+
+
+def _last_line(data: bytes) -> str:
+    """The last of what was said that is not blank, without what a terminal would act upon."""
+    lines = map(one_line, reversed(data.decode("utf-8", "replace").splitlines()))
+    return next(filter(None, lines), "")
