@@ -12,6 +12,7 @@ def test_every_fault_can_be_written_and_read_back(name: str) -> None:
         "": "",
         "ACTION": ":ec2:Describe*",
         "ACTION/CODE": ":ec2:Describe*/InternalError",
+        "ACTION/WHAT": ":ssm:StartSession/scp",
         "KEY": ":alias/sessions",
     }
     written = name + subjects[FAULT_TYPES[name].subject]

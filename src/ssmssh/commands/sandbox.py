@@ -18,6 +18,7 @@ from ssmssh.errors import UsageError
 from ssmssh.lifecycle import SIGNALLED, child_status
 from ssmssh.sandbox import processes
 from ssmssh.sandbox.box import Sandbox, stop_directory
+from ssmssh.sandbox.broken.registry import BROKEN
 from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import ControlError, connect
 from ssmssh.sandbox.environment import shell_lines
@@ -34,6 +35,7 @@ _PATIENCE_SECONDS = 3.0
 @click.command("sandbox", context_settings={"allow_interspersed_args": False})
 @click.option("--unpaced", is_flag=True, help="Lift the limit of just under 1 MB/s that real agents have.")
 @click.option("--fault", "faults", metavar="NAME[:ARGS]", multiple=True, help="Something to go wrong; may be repeated.")
+@click.option("--broken", metavar="NAME[,NAME]|list", help="A set-up that does not work, for doctor to find out why.")
 @click.option("--list-faults", is_flag=True, help="Say what can go wrong, and leave.")
 @click.option(
     "--ssh-server",
@@ -73,6 +75,7 @@ _PATIENCE_SECONDS = 3.0
 @click.argument("command", metavar="[-- CMD ...]", nargs=-1, type=click.UNPROCESSED)
 def sandbox(
     *,
+    broken: str | None,
     list_faults: bool,
     instances: str | None,
     no_key: bool,
@@ -92,8 +95,8 @@ def sandbox(
     and mi-0123456789abcdef0 (on-prem-1), and those that --instances adds; a login on any of them is one on this
     computer, as you.
     """
-    if list_faults:
-        _show_faults()
+    if list_faults or broken == "list":
+        _show_faults() if list_faults else _show_broken()
         return 0
     if stop is not None:
         stop_directory(stop)
@@ -104,8 +107,9 @@ def sandbox(
         return 0
     if keep and command:
         raise UsageError("--keep takes no command", "run the command after the lines it prints")
+    names = broken.split(",") if broken is not None else ()
     # All other options are named as the arguments.
-    box = Sandbox(instances=_inventory(instances), offers_key=not no_key, keep=keep, **options)
+    box = Sandbox(instances=_inventory(instances), offers_key=not no_key, broken=names, keep=keep, **options)
     with _signals_held(box) as held, box:
         if keep:
             click.echo(shell_lines(box.environment_changes), nl=False)
@@ -121,6 +125,11 @@ def _show_faults() -> None:
         parameters = ",".join(f"{name}={value:g}" for name, value in fault.parameters.items())
         subject = f"{fault.subject}," if fault.subject else ""
         click.echo(f"{fault.name}:{subject}{parameters}\n    {fault.meaning}")
+
+
+def _show_broken() -> None:
+    for each in BROKEN.values():
+        click.echo(f"{each.name} ({each.kind})\n    {each.meaning}")
 
 
 def _inventory(text: str | None) -> Path | int:

@@ -16,7 +16,7 @@ from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.motobackend import MotoBackend
 from ssmssh.sandbox.permissions import OPEN_DATA_CHANNEL, Asked, Need, Permissions, Way
 from ssmssh.sandbox.policies import Decision, Policy, PolicyError, Verdict, decide, parse
-from ssmssh.sandbox.refusals import ApiError, access_denied
+from ssmssh.sandbox.refusals import DENIED, ApiError, access_denied
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class AccessControl:
             raise ApiError("InternalServerError", f"The sandbox cannot evaluate a policy: {error}", 500) from None
         for need, decision in (each for way in found for each in way):
             if decision.verdict is Verdict.DENIED:
-                return access_denied(caller, action, need.resource, is_explicit=True)
+                return access_denied(caller, action, need.resource, because=DENIED)
         refused = [[need for need, decision in way if not decision.is_allowed] for way in found]
         if not all(refused):
             return None

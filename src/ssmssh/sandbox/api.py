@@ -21,6 +21,7 @@ from ssmssh.sandbox.control import Peer
 from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, ParameterError
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response, json_response
+from ssmssh.sandbox.hybrid import HybridCalls
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.jsoncall import JsonCall
 from ssmssh.sandbox.nodecalls import NodeCalls
@@ -49,10 +50,12 @@ class Api:
         self._gateways = gateways
         self._inventory = inventory
         self._faults = faults
+        self.documents = dict(DOCUMENTS)
         self._homes = homes
         self._access = access
         self._started = 0
         nodes = NodeCalls(inventory, faults)
+        self._hybrid = hybrid = HybridCalls(inventory, faults)
         commands = RunCommand(inventory, faults, gateways[0])
         self._operations: Mapping[str, Callable[[JsonCall], Awaitable[object]]] = {
             "StartSession": self._start_session,
@@ -62,6 +65,9 @@ class Api:
             "GetConnectionStatus": nodes.get_connection_status,
             "DescribeInstanceInformation": nodes.describe_instance_information,
             "DescribeInstanceProperties": nodes.describe_instance_properties,
+            "DescribeActivations": hybrid.describe_activations,
+            "GetServiceSetting": hybrid.get_service_setting,
+            "UpdateServiceSetting": hybrid.update_service_setting,
             "SendCommand": commands.send_command,
             "GetCommandInvocation": commands.get_command_invocation,
             "ListCommandInvocations": commands.list_command_invocations,
@@ -93,7 +99,7 @@ class Api:
                 raise ApiError("SerializationException", "the body is not a structure")
             call = JsonCall(operation, arguments, place, caller)
             document = call.arguments.get("Name") if "Document" in operation else None
-            if document is not None and document not in DOCUMENTS:
+            if document is not None and document not in self.documents:
                 return None
             return json_response(await handler(call))
         except ValueError:
@@ -114,6 +120,7 @@ class Api:
         instance = self._inventory.find(target, call.place)
         if instance is None or not instance.is_reachable:
             raise ApiError("TargetNotConnected", f"{target} is not connected.")
+        self._hybrid.check_session(instance)
         document = self._document(document_name)
         parameters = call.arguments.get("Parameters") or {}
         if not isinstance(parameters, dict):
@@ -208,7 +215,7 @@ class Api:
     # Documents.
 
     def _document(self, name: str) -> Document:
-        document = DOCUMENTS.get(name)
+        document = self.documents.get(name)
         if document is None:
             raise ApiError("InvalidDocument", f"Document with name {name} does not exist.")
         return document

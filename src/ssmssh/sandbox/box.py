@@ -17,6 +17,8 @@ from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.sandbox import boxpolicies, environment, node, sshd
 from ssmssh.sandbox.accounts import PROFILES, REGION, CallerKind
 from ssmssh.sandbox.boxpolicies import Policies
+from ssmssh.sandbox.broken.setups import BrokenSetUps
+from ssmssh.sandbox.broken.setups import check as check_names
 from ssmssh.sandbox.certificates import make_server_certificate, make_ssh_key
 from ssmssh.sandbox.character import AGENT_VERSION
 from ssmssh.sandbox.control import ControlError, connect
@@ -88,6 +90,7 @@ class Sandbox:
         strict: Have agents complain (`SessionReport.complaints`) of what a client should not do and they let pass.
         seed: Makes the chance behind faults repeatable.
         parent_directory: Where to make the directory; the system's place for such by default.
+        broken: Set-ups that do not work (`ssmssh.sandbox.broken`), by name; `broken` breaks and mends it while it runs.
         keep: The sandbox outlives this object and process, until `stop_directory`.
         policies: What the holder of the credentials may do: policies of IAM, or files of such; without, everything.
         caller: Whose credentials they are: of a session of the role ``sandbox``, or of a user of IAM.
@@ -114,6 +117,7 @@ class Sandbox:
         strict: bool = False,
         seed: int | None = None,
         parent_directory: Path | None = None,
+        broken: Sequence[str] = (),
         keep: bool = False,
         policies: Sequence[boxpolicies.Document | Path] = (),
         caller: CallerKind = "role",
@@ -124,6 +128,8 @@ class Sandbox:
         self.policies = Policies(self.call)
         self._policies = boxpolicies.resolve(policies)
         self._caller = caller
+        self.broken = BrokenSetUps(self)
+        self._broken = check_names(broken)
         self._gateways = gateways
         self._ssh_server = ssh_server
         self._offers_key = offers_key
@@ -196,7 +202,8 @@ class Sandbox:
     @property
     def environment_changes(self) -> dict[str, str | None]:
         """What to set and (None) to remove in an environment to be in the sandbox."""
-        return environment.changes(self.directory, self._endpoints, self.region, self._base)
+        changes = environment.changes(self.directory, self._endpoints, self.region, self._base)
+        return changes | dict(self.broken.environment_changes)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -351,6 +358,8 @@ class Sandbox:
         )
         (directory / "server.pem").unlink()
         self._endpoints = environment.Endpoints(**cast("Mapping[str, Any]", answer))
+        if self._broken:
+            self.broken.make(*self._broken)
 
     def _choose_sshd(self, directory: Path) -> str | None:
         """The path of the system's server, configured, or None for the library's."""

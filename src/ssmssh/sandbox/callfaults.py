@@ -5,10 +5,19 @@ import json
 
 from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.faults import FaultSet
-from ssmssh.sandbox.refusals import ApiError, access_denied
+from ssmssh.sandbox.refusals import NOBODY_ALLOWS, ApiError, access_denied
 
 _TEXTS = {"ThrottlingException": "Rate exceeded"}
 """What goes with an error's code, where it is known."""
+
+_DENIERS = {
+    "": NOBODY_ALLOWS,
+    "endpoint-policy": "because no VPC endpoint policy allows the {} action",
+    "scp": "with an explicit deny in a service control policy",
+    "boundary": "because no permissions boundary allows the {} action",
+    "session-policy": "because no session policy allows the {} action",
+}
+"""How a refusal names the policy that is to blame (IAM User Guide, "Access denied error messages")."""
 
 
 def failure(faults: FaultSet, action: str, place: Place, body: bytes, caller: Caller) -> ApiError | None:
@@ -21,10 +30,11 @@ def failure(faults: FaultSet, action: str, place: Place, body: bytes, caller: Ca
         return ApiError("ExpiredTokenException", "The security token included in the request is expired")
     for key, fault in list(faults.all().items()):
         pattern, _, code = fault.subject.partition("/")
-        if fault.name == "deny" and _matches(pattern, action) and faults.take_call(key):
-            return access_denied(caller, action, _resource(action, place, body))
-        if fault.name == "error" and _matches(pattern, action) and faults.take_call(key):
-            return ApiError(code, _TEXTS.get(code, f"The sandbox was told to answer {code}."))
+        if fault.name in ("deny", "denied-by", "error") and _matches(pattern, action) and faults.take_call(key):
+            if fault.name == "error":
+                return ApiError(code, _TEXTS.get(code, f"The sandbox was told to answer {code}."))
+            because = _DENIERS.get(code, f"because no {code} allows the {{}} action")
+            return access_denied(caller, action, _resource(action, place, body), because=because)
     return None
 
 

@@ -36,8 +36,8 @@ class SshKey:
     public_key: str
 
 
-def make_server_certificate() -> ServerCertificate:
-    """Make an authority and a certificate of it for the loopback addresses.
+def make_server_certificate(organization: str = "") -> ServerCertificate:
+    """Make an authority, of an organization if one is given, and a certificate of it for the loopback addresses.
 
     Both carry what ``ssl.VERIFY_X509_STRICT`` (the default of Python 3.13) insists on: critical basic
     constraints and key usage, subject and authority key identifiers.
@@ -45,7 +45,10 @@ def make_server_certificate() -> ServerCertificate:
     authority_key = generate_private_key(SECP256R1())
     server_key = generate_private_key(SECP256R1())
     now = dt.datetime.now(dt.UTC)
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ssmssh sandbox authority")])
+    names_of_authority = {NameOID.COMMON_NAME: f"{organization or 'ssmssh sandbox'} authority"}
+    if organization:
+        names_of_authority[NameOID.ORGANIZATION_NAME] = organization
+    authority_name = x509.Name([x509.NameAttribute(*each) for each in names_of_authority.items()])
     authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
         x509.CertificateBuilder(authority_name, authority_name, authority_key.public_key())

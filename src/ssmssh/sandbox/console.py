@@ -17,12 +17,12 @@ _BOOT = """\
 [    0.000000] Linux version 6.1.0-18-cloud-amd64 (debian-kernel@lists.debian.org)
 [    0.000000] Command line: BOOT_IMAGE=/boot/vmlinuz-6.1.0-18-cloud-amd64 console=tty0 console=ttyS0,115200
 [    1.204312] systemd[1]: Detected virtualization kvm.
-
+"""
+_PROMPT = """
 Debian GNU/Linux 12 {host} ttyS0
 
 {host} login: \
 """
-
 
 QUIET_SECONDS = 240.0
 """How long after the boot nothing is handed out: minutes, nobody says how many."""
@@ -44,8 +44,8 @@ def output(instance: Instance, keys: Path, now: dt.datetime) -> str:
         "-----END SSH HOST KEY FINGERPRINTS-----",
         ruler,
     ]
-    text = _BOOT.format(host=host) + "\n"
-    if lines:
+    text = _BOOT + (instance.console or _PROMPT.format(host=host)) + "\n"
+    if lines and not instance.console:
         text += "".join(f"{prefix}{line}\n" for line in fingerprints)
         text += "\n".join(["-----BEGIN SSH HOST KEY KEYS-----", *lines, "-----END SSH HOST KEY KEYS-----", ""])
         text += (

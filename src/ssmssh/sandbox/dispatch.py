@@ -12,8 +12,9 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from email.utils import format_datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ssmssh.sandbox import autoscaling, callfaults, instanceconnect
 from ssmssh.sandbox.accesscontrol import AccessControl
@@ -93,11 +94,26 @@ class Dispatch:
         self._share_key = share_key
 
     async def answer(self, request: SignedRequest) -> Response:
-        """Answer a request of a client."""
+        """Answer a request of a client, with the time by the service's clock."""
+        response = await self._checked(request)
+        response.headers.setdefault("Date", format_datetime(self._now(), usegmt=True))
+        return response
+
+    def change_network(self, changes: Mapping[str, object]) -> None:
+        """Have the network of the instances be otherwise."""
+        calls = self._ec2.network_calls
+        calls.network = replace(calls.network, **cast("Mapping[str, Any]", changes))
+
+    def _now(self) -> dt.datetime:
+        fault = self._faults.get("clock")
+        return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=fault["seconds"] if fault is not None else 0.0)
+
+    async def _checked(self, request: SignedRequest) -> Response:
+        """Answer a request if its signature is good."""
         target = request.header("x-amz-target") or ""
         service = _SERVICES.get(target.rpartition(".")[0])
         try:
-            now = dt.datetime.now(dt.UTC)
+            now = self._now()
             scope = verify(request, self._keys, regions=self._regions, service=service, now=now)
         except SignatureRefusedError as error:
             return _refusal(request, _service(request), ApiError(error.code, error.message))

@@ -14,6 +14,7 @@ from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import EC2_ID, Instance, Inventory
+from ssmssh.sandbox.network import GROUP, SUBNET, VPC, NetworkCalls
 from ssmssh.sandbox.power import Power
 from ssmssh.sandbox.query import QueryCall, Value
 from ssmssh.sandbox.refusals import ApiError
@@ -23,6 +24,7 @@ _SIZES = (5, 1000)
 _DEFAULT_SIZE = 1000
 """Of a page where none is asked for. Nobody says what it is; the largest is the least that a caller must cope with."""
 _STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+_REACHABILITY = {"ok": "passed", "impaired": "failed", "initializing": "initializing"}
 
 _FILTERS: Mapping[str, Callable[[Instance], Iterable[str]]] = {
     "availability-zone": lambda each: [f"{each.region}a"],
@@ -48,6 +50,15 @@ class Ec2Calls:
         self._regions = list(dict.fromkeys((region, *REGIONS)))
         self._faults = faults
         self._power = Power(inventory, faults)
+        self.network_calls = NetworkCalls()
+        self._operations: Mapping[str, Callable[[QueryCall], Response]] = {
+            "DescribeInstances": self._describe_instances,
+            "DescribeInstanceStatus": self._describe_instance_status,
+            "DescribeRegions": self._describe_regions,
+            "GetConsoleOutput": self._get_console_output,
+            "DescribeImages": self._describe_images,
+            "StartInstances": self._start_instances,
+        }
 
     def answer(self, call: QueryCall) -> Response | None:
         """Answer a call.
@@ -55,17 +66,8 @@ class Ec2Calls:
         Raises:
             ApiError: it is refused.
         """
-        if call.action == "DescribeInstances":
-            return self._describe_instances(call)
-        if call.action == "DescribeRegions":
-            return self._describe_regions(call)
-        if call.action == "GetConsoleOutput":
-            return self._get_console_output(call)
-        if call.action == "DescribeImages":
-            return self._describe_images(call)
-        if call.action == "StartInstances":
-            return self._start_instances(call)
-        return None
+        operation = self._operations.get(call.action)
+        return operation(call) if operation is not None else self.network_calls.answer(call)
 
     def _describe_instances(self, call: QueryCall) -> Response:
         ids = call.texts("InstanceId")
@@ -91,6 +93,21 @@ class Ec2Calls:
             for each in _reservations(page.rows)
         ]
         content: dict[str, Value] = {"reservationSet": reservations}
+        if page.next_token is not None:
+            content["nextToken"] = page.next_token
+        return call.answer(content, _NAMESPACE)
+
+    def _describe_instance_status(self, call: QueryCall) -> Response:
+        ids = call.texts("InstanceId")
+        instances = [
+            each
+            for each in self._of_ids(call, ids)
+            if each.state == "running" or call.parameters.get("IncludeAllInstances") == "true"
+        ]
+        if call.filters("Filter", "Value"):
+            raise _no_filter(call.filters("Filter", "Value")[0][0])
+        page = call.page(instances, "MaxResults", _SIZES, _DEFAULT_SIZE, self._faults)
+        content: dict[str, Value] = {"instanceStatusSet": [_status(each) for each in page.rows]}
         if page.next_token is not None:
             content["nextToken"] = page.next_token
         return call.answer(content, _NAMESPACE)
@@ -208,6 +225,20 @@ def _state(name: str) -> Value:
     return {"code": str(_STATE_CODES[name]), "name": name}
 
 
+def _status(instance: Instance) -> Value:
+    """What EC2's own checks say: of the host, and of the machine on it; of one that does not run, nothing."""
+    row: dict[str, Value] = {
+        "instanceId": instance.instance_id,
+        "availabilityZone": f"{instance.region}a",
+        "instanceState": _state(instance.state),
+    }
+    for name, status in (("systemStatus", instance.system_status), ("instanceStatus", instance.instance_status)):
+        is_running = instance.state == "running"
+        details = [{"name": "reachability", "status": _REACHABILITY[status]}] if is_running else []
+        row[name] = {"status": status if is_running else "not-applicable", "details": details}
+    return row
+
+
 def _instance(instance: Instance, now: dt.datetime) -> Value:
     launched_at = now - dt.timedelta(seconds=instance.age_seconds)
     row: dict[str, Value] = {
@@ -233,8 +264,9 @@ def _instance(instance: Instance, now: dt.datetime) -> Value:
         row["platform"] = "windows"
     if instance.state != "terminated":
         row["privateIpAddress"] = instance.private_address
-        row["vpcId"] = "vpc-0123456789abcdef0"
-        row["subnetId"] = "subnet-0123456789abcdef0"
+        row["vpcId"] = VPC
+        row["subnetId"] = SUBNET
+        row["groupSet"] = [{"groupId": GROUP, "groupName": "instances"}]
     if instance.public_address and _has_addresses(instance):
         row["ipAddress"] = instance.public_address
     return row

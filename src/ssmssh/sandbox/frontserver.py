@@ -15,16 +15,17 @@ import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ssmssh.sandbox import faults, processes
 from ssmssh.sandbox.accesscontrol import AccessControl
 from ssmssh.sandbox.accounts import Place
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.dispatch import Dispatch
+from ssmssh.sandbox.documents import Document
 from ssmssh.sandbox.httpio import HttpError, RequestReader, Response
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.inventoryfile import read_text
@@ -103,6 +104,7 @@ class FrontServer:
         self._chance = random.Random()
         self._gateways: list[Peer] = []
         self._dispatch: Dispatch | None = None
+        self._inventory = Inventory(())
         self._keys = KeyRing()
         self._servers: list[asyncio.Server] = []
         self._helpers: list[tuple[Peer, asyncio.Task[None]]] = []
@@ -119,6 +121,12 @@ class FrontServer:
             "set_fault": self._set_fault,
             "clear_fault": self._clear_fault,
             "faults": self._list_faults,
+            "change_instance": self._change_instance,
+            "change_network": self._change_network,
+            "put_document": self._put_document,
+            "remove_document": self._remove_document,
+            "open_api": self._open_again,
+            "close_api": self._close_again,
             "open_port": self._open_port,
             "open_ssh_port": self._open_ssh_port,
             "expire_keys": self._expire_keys,
@@ -164,7 +172,7 @@ class FrontServer:
             ports = await self._start_library_sshd()
         shared = gateway | {"directory": str(self._directory), "umask": self._umask, "ports": ports}
         streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
-        inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
+        self._inventory = inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
         self._dispatch = Dispatch(
             self._directory, self._gateways, inventory, region, self._keys, self._faults, self._share_key
         )
@@ -172,7 +180,9 @@ class FrontServer:
             await self._set_fault(fault=text)
         for account_id, name, document in policies:
             await self._attach_policy(account_id=account_id, name=name, document=document)
-        return {"endpoint_url": await self._open_api(self._dispatch.answer), "stream_endpoints": streams}
+        control = await asyncio.start_unix_server(self._control, self._directory / "control.sock", limit=1 << 20)
+        self._servers.append(control)
+        return {"endpoint_url": await self._open_api("server.pem"), "stream_endpoints": streams}
 
     async def add_gateways(self, connections: Sequence[socket.socket]) -> None:
         """Take the gateways that were started."""
@@ -200,19 +210,24 @@ class FrontServer:
         _log.error("%s", self.failure)
         self.stopped.set()
 
-    async def _open_api(self, answer: Callable[[SignedRequest], Awaitable[Response]]) -> str:
+    async def _answer(self, request: SignedRequest) -> Response:
+        if self._dispatch is None:
+            raise ControlError("the sandbox is not configured yet")
+        return await self._dispatch.answer(request)
+
+    async def _open_api(self, certificate: str) -> str:
+        """Listen with the certificate in a file of the directory; the URL."""
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        tls.load_cert_chain(self._directory / "server.pem")
+        tls.load_cert_chain(self._directory / certificate)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: ApiConnection(tls, lambda: weather(self._faults.all()), self._chance, answer),
+            lambda: ApiConnection(tls, lambda: weather(self._faults.all()), self._chance, self._answer),
             "127.0.0.1",
             0,
             backlog=_BACKLOG,
         )
-        control = await asyncio.start_unix_server(self._control, self._directory / "control.sock", limit=1 << 20)
-        self._servers += [server, control]
+        self._servers.append(server)
         return f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _start_library_sshd(self) -> dict[str, int]:
@@ -253,6 +268,40 @@ class FrontServer:
         port = cast("int", await self._gateways[0].call("open_ssh_port", target=target))
         await self._open_port(number=port, own=port)
         return port
+
+    async def _change_instance(self, *, instance_id: str, changes: dict[str, Any]) -> dict[str, object]:
+        """Have an instance be otherwise; what it was, of what is changed."""
+        instance = self._inventory.get(instance_id)
+        if instance is None:
+            raise ControlError(f"there is no instance {instance_id}")
+        before = {name: getattr(instance, name) for name in changes}
+        self._inventory.replace(replace(instance, **changes))
+        return before
+
+    async def _change_network(self, *, changes: dict[str, object]) -> None:
+        if self._dispatch is not None:
+            self._dispatch.change_network(changes)
+
+    async def _put_document(self, *, name: str, session_type: str, parameters: dict[str, Any]) -> None:
+        if self._dispatch is not None:
+            document = Document(name, "the account's own", session_type, parameters, {}, "self")
+            self._dispatch.api.documents[name] = document
+
+    async def _remove_document(self, *, name: str) -> None:
+        if self._dispatch is not None:
+            self._dispatch.api.documents.pop(name, None)
+
+    async def _open_again(self, *, certificate: str) -> str:
+        """Have the API at one more port, with another certificate; its URL."""
+        return await self._open_api(certificate)
+
+    async def _close_again(self, *, url: str) -> None:
+        """Have it there no longer."""
+        for server in list(self._servers):
+            names = [each.getsockname() for each in server.sockets]
+            if any(isinstance(name, tuple) and url.endswith(f":{name[1]}") for name in names):
+                self._servers.remove(server)
+                server.close()
 
     async def _expire_keys(self) -> None:
         if self._dispatch is not None:

@@ -17,6 +17,8 @@ Source = Literal["ec2", "on-premises", "azure", "gcp"]
 EC2_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 HYBRID_ID = re.compile(r"mi-[0-9a-f]{17}")
 DAY_SECONDS = 86_400.0
+SESSION_AGENT = (2, 3, 68, 0)
+"""The first agent that has sessions (Systems Manager User Guide, "Session Manager prerequisites")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Instance:
         group: The name of its auto scaling group; empty: none.
         image_name: The name of its AMI; empty: one of Debian's.
         instance_connect: Whether its image has the far side of EC2 Instance Connect.
+        system_status, instance_status: What EC2's status checks say of the host and of the machine: ``ok``,
+            ``impaired`` or ``initializing``.
+        console: What its console has said last, instead of a prompt for a log-in.
     """
 
     instance_id: str
@@ -71,6 +76,9 @@ class Instance:
     group: str = ""
     image_name: str = ""
     instance_connect: bool = True
+    system_status: str = "ok"
+    instance_status: str = "ok"
+    console: str = ""
 
     @property
     def is_ec2(self) -> bool:
@@ -89,8 +97,9 @@ class Instance:
 
     @property
     def is_reachable(self) -> bool:
-        """Whether a session can be started with it."""
-        return self.managed and self.state == "running" and self.ping_status == "Online"
+        """Whether a session can be started with it: its agent is connected, and not from before Session Manager."""
+        version = tuple(int(part) for part in self.agent_version.split("."))
+        return self.managed and self.state == "running" and self.ping_status == "Online" and version >= SESSION_AGENT
 
     @property
     def place(self) -> Place:
@@ -174,10 +183,19 @@ class Inventory:
         instance = self._by_id.get(instance_id)
         return instance if instance is not None and instance.place == place else None
 
+    def get(self, instance_id: str) -> Instance | None:
+        """The one of this id, wherever it is."""
+        return self._by_id.get(instance_id)
+
     def replace(self, instance: Instance) -> None:
-        """Have an instance be otherwise, under its id and where it is."""
-        here = self._by_place[instance.place]
-        here[here.index(self._by_id[instance.instance_id])] = instance
+        """Have an instance be otherwise, under its id."""
+        before = self._by_id[instance.instance_id]
+        here = self._by_place[before.place]
+        if instance.place == before.place:
+            here[here.index(before)] = instance
+        else:
+            here.remove(before)
+            self._by_place.setdefault(instance.place, []).append(instance)
         self._by_id[instance.instance_id] = instance
 
     def at(self, place: Place) -> Sequence[Instance]:

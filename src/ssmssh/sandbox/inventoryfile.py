@@ -34,6 +34,8 @@ _CHOICES: Mapping[str, Sequence[str]] = {
     "source": ("", "ec2", "on-premises", "azure", "gcp"),
     "ping_status": ("Online", "ConnectionLost", "Inactive"),
     "platform_type": ("Linux", "Windows", "MacOS"),
+    "system_status": ("ok", "impaired", "initializing"),
+    "instance_status": ("ok", "impaired", "initializing"),
     "state": ("pending", "running", "shutting-down", "terminated", "stopping", "stopped"),
 }
 

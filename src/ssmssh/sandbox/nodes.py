@@ -20,6 +20,9 @@ _SOURCE_TYPES: Mapping[Source, str] = {
     "gcp": "compute.googleapis.com/Instance",
 }
 _SOURCE_LOCATIONS: Mapping[Source, str] = {"azure": "westeurope", "gcp": "europe-west4-a"}
+ACTIVATION_ID = "01234567-89ab-cdef-0123-456789abcdef"
+"""Of the activation by which all hybrid nodes have come."""
+HYBRID_ROLE = "service-role/AmazonEC2RunCommandRoleForManagedInstances"
 _LATEST_AGENT = "3.3.4851.0"
 
 FILTER_COLUMNS = {
@@ -93,8 +96,8 @@ def _common(instance: Instance, now: dt.datetime, ping_status: str) -> dict[str,
     if source in _SOURCE_LOCATIONS:
         row["SourceLocation"] = _SOURCE_LOCATIONS[source]
     if instance.is_hybrid:
-        row["ActivationId"] = "01234567-89ab-cdef-0123-456789abcdef"
-        row["IamRole"] = "service-role/AmazonEC2RunCommandRoleForManagedInstances"
+        row["ActivationId"] = ACTIVATION_ID
+        row["IamRole"] = HYBRID_ROLE
         row["RegistrationDate"] = now.timestamp() - instance.age_seconds
     return row
 

@@ -67,14 +67,18 @@ _EC2_CODES: _Codes = {
 }
 
 
-def access_denied(caller: Caller, action: str, resource: str = "*", *, is_explicit: bool = False) -> ApiError:
-    """What no policy allows, or, if `is_explicit`, one forbids (IAM User Guide, "Access denied error messages")."""
+NOBODY_ALLOWS = "because no identity-based policy allows the {} action"
+DENIED = "with an explicit deny in an identity-based policy"
+
+
+def access_denied(caller: Caller, action: str, resource: str = "*", *, because: str = NOBODY_ALLOWS) -> ApiError:
+    """What no policy allows, or one denies; `because` says which, with braces where the action goes.
+
+    Words: IAM User Guide, "Access denied error messages".
+    """
     words = f"User: {caller.arn} is not authorized to perform: {action}"
     if action.startswith("ec2:"):
         words = f"You are not authorized to perform this operation. {words}"
     elif resource != "*" or action.startswith("ssm:"):
         words += f" on resource: {resource}"
-    reason = f"because no identity-based policy allows the {action} action"
-    if is_explicit:
-        reason = "with an explicit deny in an identity-based policy"
-    return ApiError("AccessDeniedException", f"{words} {reason}")
+    return ApiError("AccessDeniedException", f"{words} {because.format(action)}")
