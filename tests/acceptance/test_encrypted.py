@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,39 @@ def test_a_shell_and_a_key_that_is_disabled_meanwhile(client: Client, key: str) 
     done = client.run("ssmssh", "shell", EC2_HOST, status=8, stdin=b"exit\n")
     assert b"Fetching data key failed: DisabledException" in done.stderr
     kms(client, f"kms.enable_key(KeyId='{key}')")
+
+
+def test_a_command_whose_key_is_disabled_meanwhile(client: Client, key: str) -> None:
+    script = "echo up; until [ -e told ]; do sleep 0.05; done; seq 1 20000; exit 7"
+    process = client.start("ssmssh", "run", EC2_HOST, "sh", "-c", f"cd {client.directory}; {script}")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    kms(client, f"kms.disable_key(KeyId='{key}')")
+    (client.directory / "told").touch()
+    output, said = process.communicate(timeout=60)
+    kms(client, f"kms.enable_key(KeyId='{key}')")
+    assert (process.returncode, output.splitlines()[-1], said) == (7, b"20000", b"")
+
+
+@pytest.mark.usefixtures("key")
+def test_a_command_in_a_terminal(client: Client) -> None:
+    done = client.run("ssmssh", "run", "-t", EC2_HOST, "--", "sh", "-c", "test -t 1 && echo yes", status=254)
+    assert done.stdout == b"yes\r\n"
+
+
+@pytest.mark.parametrize("version", ["3.3.808.0", "3.3.807.0", "2.3.539.0"])
+def test_agents_with_and_without_a_challenge_of_the_key(tmp_path: Path, version: str) -> None:
+    """What KMS has wrapped with a challenge that the agent does not know of cannot be unwrapped."""
+    with Sandbox(unpaced=True, agent_version=version) as box:
+        client = Client(box.environment, tmp_path)
+        key = kms(client, "print(kms.create_key()['KeyMetadata']['KeyId'])")
+        with box.faults.during(f"session-key:{key}"):
+            done = client.run("ssmssh", "shell", EC2_HOST, stdin=b"stty -echo; echo $((6*7)); exit\n")
+            assert b"42\r\n" in done.stdout
+            is_new = version.startswith("3")
+            done = client.run("ssmssh", "run", EC2_HOST, "echo", "out", status=0 if is_new else 254)
+            assert done.stdout == b"out\n"
+        client.close()
 
 
 @pytest.mark.usefixtures("key")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, Client, end, payload, wait_until
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST, Client, end, payload, wait_until
 
 IMPATIENT = """
 from ssmssh.cli import main
@@ -133,6 +133,28 @@ def test_several_targets(client: Client) -> None:
     assert len(lines) == 6
     assert "nope: No managed instance" in said
     assert said.splitlines()[-1].startswith("ssmssh: 0 of 4 succeeded")
+
+
+def test_several_targets_are_one_caller(client: Client, sandbox: Sandbox) -> None:
+    """One look for credentials, by a helper that notes each, whatever the number of targets, and one name's lookup."""
+    notes, keys = client.directory / "notes", sandbox.credentials
+    found = {"AccessKeyId": keys.access_key_id, "SecretAccessKey": keys.secret_access_key}
+    answer = client.directory / "answer"
+    answer.write_text(json.dumps({"Version": 1, "SessionToken": keys.session_token, **found}))
+    config = client.directory / "config"
+    helper = f"sh -c 'echo asked >> {notes}; cat {answer}'"
+    config.write_text(f"[profile helped]\ncredential_process = {helper}\n")
+    client.environment |= {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "helped"}
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        client.environment.pop(name, None)
+    started, asked = sandbox.count_calls("ssm:StartSession"), sandbox.count_calls("sts:*")
+    output, _ = run(client, "--targets", f"{EC2_HOST},{OTHER_HOST},{HYBRID_HOST}", "--", "echo", "here")
+    assert sorted(output.decode().split("\n")[:-1]) == sorted(
+        f"{name}: here" for name in (EC2_HOST, OTHER_HOST, HYBRID_HOST)
+    )
+    assert notes.read_text() == "asked\n"
+    assert sandbox.count_calls("ssm:StartSession") - started == 3
+    assert sandbox.count_calls("sts:*") - asked <= 1
 
 
 def test_what_passes_a_filter(client: Client) -> None:

@@ -255,6 +255,13 @@ def test_a_script_in_a_pipe(client: Client) -> None:
     client.run("ssmssh", "shell", HYBRID_HOST, stdin=b"sleep 2; exit\n")
 
 
+@pytest.mark.parametrize("words", [["shell", EC2_HOST], ["run", "-t", "--shell", EC2_HOST, "echo; read x"]])
+def test_what_is_typed_behind_the_end_is_not_missed(client: Client, sandbox: Sandbox, words: list[str]) -> None:
+    """Nobody acknowledges it, least of all the end of the input that is told again and again."""
+    with sandbox.faults.during("ack-loss:rate=1"):
+        client.run("ssmssh", *words, stdin=b"exit\n", status=0 if words[0] == "shell" else 254)
+
+
 def test_a_name_that_must_be_given(client: Client, sandbox: Sandbox) -> None:
     """Some policies want a document's name, and ours is tried once more with it."""
     sandbox.faults.set("nameless-denied")

@@ -165,6 +165,20 @@ def test_the_end_of_a_script_is_told_again_and_again() -> None:
     assert not seat.side.is_at_end
 
 
+def test_what_is_missed_of_the_input() -> None:
+    """Of a script all that was before its end; of a person nothing."""
+    person, script = Seat(), Seat(is_interactive=False)
+    person.type(b"ls\r")
+    script.keyboard.chunks.append(b"exit\n")
+    script.keyboard.is_at_end = True
+    script.side.opened(OPENED)
+    owed = [person.side.owes_input, script.side.owes_input]
+    script.side.look((), 0.0)
+    owed.append(script.side.owes_input)
+    assert bytes(script.side.take(100)) + bytes(script.side.take(100)) == b"exit\n" + END_OF_INPUT
+    assert [*owed, script.side.owes_input] == [False, True, True, False]
+
+
 def data(payload: bytes, kind: PayloadType = PayloadType.OUTPUT) -> DataReceived:
     return DataReceived(payload, kind)
 

@@ -54,6 +54,7 @@ class MemberSide:
     key_source: KeySource | None = None
     """A port's session is never encrypted by itself."""
     end_policy = EndPolicy.FLAG
+    owes_input = True
     is_full = False
     """What comes was asked for: never more than the stream's window."""
     is_at_end = False

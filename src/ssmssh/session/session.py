@@ -233,7 +233,7 @@ class Session:
         last_words = 0
         if self._farewell is not None and is_taken:
             last_words = 1 + GOODBYE_MESSAGES * self._farewell.is_hasty  # the flag that says it was all is ours
-        is_sent = statistics.unacknowledged_messages <= last_words and is_taken
+        is_sent = not self._side.owes_input or (statistics.unacknowledged_messages <= last_words and is_taken)
         is_received = not statistics.early_messages  # these wait for one before them that will not come
         return not (is_sent and is_received)
 

@@ -68,6 +68,11 @@ class LocalSide(Protocol):
         """How the far side is told that it has ended the session."""
         ...
 
+    @property
+    def owes_input(self) -> bool:
+        """Whether input that has not arrived is missed when the far side ends the session: it ended early then."""
+        ...
+
     def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
         """Register what is waited for, with `owner` as the data; called before each wait of the loop."""
         ...

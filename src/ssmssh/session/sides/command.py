@@ -78,6 +78,8 @@ class CommandSide:
         hint="use AWS-StartNonInteractiveCommand, the default, or a document like it",
     )
     end_policy = EndPolicy.CALL
+    owes_input = False
+    """Interrupts come too late for a command that has ended."""
 
     def __init__(
         self,

@@ -71,6 +71,7 @@ class MuxSide:
     key_source: KeySource | None = None
     """A port's session is never encrypted by itself."""
     end_policy = EndPolicy.FLAG
+    owes_input = True
 
     def __init__(self, on_refused: Callable[[], None], on_stalled: Callable[[], None]) -> None:
         self._on_refused = on_refused

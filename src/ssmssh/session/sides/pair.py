@@ -49,6 +49,7 @@ class PairSide:
     key_source: KeySource | None = None
     """A port's session is never encrypted by itself."""
     end_policy = EndPolicy.FLAG
+    owes_input = True
     is_at_end = False
     """A half close is no end; see the module."""
 

@@ -40,6 +40,11 @@ class StdioSide:
         self._sink = sink
         self._stop_requested = stop_requested
 
+    @property
+    def owes_input(self) -> bool:
+        """A port gets all of it, or is said not to have."""
+        return True
+
     def watch(self, selector: selectors.BaseSelector, owner: Turning) -> None:
         """Nothing: the pumps wake the loop."""
 

@@ -97,6 +97,11 @@ class TerminalSide(StdioSide):
         self._is_open = False
 
     @property
+    def owes_input(self) -> bool:
+        """Whether a script has not been sent to its end. What a person types behind the end is not missed."""
+        return self._escapes is None and not (self._end.is_told and self._typed.queued_bytes <= len(END_OF_INPUT))
+
+    @property
     def has_left(self) -> bool:
         """Whether a person has ended the session by an escape."""
         return self._has_left
@@ -197,6 +202,11 @@ class _EndOfInput:
 
     def next_deadline(self, now: float) -> float:
         return now if self._due is None else self._due
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it was, once."""
+        return self._due is not None
 
     def is_due(self, now: float) -> bool:
         """Whether it is to be told now, and takes note of that."""
