@@ -13,6 +13,7 @@ from ssmssh.lifecycle import Program, complete_standard_streams
 
 COMMANDS = {
     "doctor": "Find out why it does not work, and say what to do.",
+    "document": "List, show and make session documents, and explain the account's preferences.",
     "forward": "Forward ports without ssh, to an instance and to what it can reach.",
     "host": "Keep hosts under names of your own in ~/.ssh/config.",
     "install-config": "Write or update the block in ~/.ssh/config.",

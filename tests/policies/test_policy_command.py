@@ -1,25 +1,16 @@
 """``ssmssh policy user`` and ``policy instance`` as they are called."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from ssmssh.policies.needs import FEATURES
+from tests import commandcalls
 from tests.policies.test_terraform import read_back
 
 
 def call(*words: str, status: int = 0) -> tuple[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "ssmssh", "policy", *words],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    return done.stdout, done.stderr
+    return commandcalls.call("policy", *words, status=status)
 
 
 def test_json_is_on_stdout_and_its_size_on_stderr() -> None:

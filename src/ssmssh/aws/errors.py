@@ -194,6 +194,7 @@ _CODES: tuple[tuple[frozenset[str], type[SsmsshError], str, Trouble | None], ...
         _CHECK_DOCUMENT,
         None,
     ),
+    (frozenset({"DocumentAlreadyExists", "DocumentLimitExceeded"}), UsageError, "see: ssmssh document list", None),
     (
         frozenset({
             "InvalidParameters", "ValidationException", "ValidationError", "BadRequest", "BadRequestException",

@@ -10,7 +10,7 @@ A page may be empty and have a successor: only the token says whether there is m
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from botocore.exceptions import SSLError
@@ -101,8 +101,11 @@ class Pager:
                 break
         raise ProtocolError(self.client.context(what).sentence("the list has no end"), NOT_AWS)
 
-    def call(self, service: str, operation: str, what: str, **arguments: Any) -> Item:
-        """One call, made again while that is worth it; blocks. Raises as `pages`."""
+    def call(self, service: str, operation: str, what: str, *, missing: Collection[str] = (), **arguments: Any) -> Item:
+        """One call, made again while that is worth it; blocks. Raises as `pages`.
+
+        A refusal whose code is among `missing` is an answer with nothing in it.
+        """
         method = getattr(self.client.service(service), operation)
         context = self.client.context(what)
         began_at = self._clock()
@@ -114,6 +117,8 @@ class Pager:
             try:
                 answer: Item = method(**arguments)
             except FOREIGN_ERRORS as error:
+                if error_code(error) in missing:
+                    return {}
                 if is_for_later(error):
                     refusals += 1
                     self._pause = min(max(2 * self._pause, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)

@@ -70,7 +70,7 @@ def find_places(
     may_be_disabled = False
     for profile in dict.fromkeys(profiles) or (None,):
         try:
-            home = _client(profile, names[0] if names else None, endpoint_url, login=login)
+            home = client_of(profile, names[0] if names else None, endpoint_url, login=login)
             chosen = list(dict.fromkeys(names)) or [home.region]
             if all_regions:
                 chosen, is_sure = _all_regions(home)
@@ -86,8 +86,19 @@ def find_places(
     return Places(clients, failures, may_be_disabled)
 
 
-def _client(profile: str | None, region: str | None, endpoint_url: str | None, *, login: bool) -> AwsClient:
+def client_of(
+    profile: str | None, region: str | None, endpoint_url: str | None, *, login: bool, is_for_sessions: bool = True
+) -> AwsClient:
+    """Who calls, with credentials; blocks for them, and perhaps for a person.
+
+    With `is_for_sessions` it has the operations that sessions and listings need, and no others.
+
+    Raises:
+        SsmsshError: There are no credentials, or an option cannot be used.
+    """
     settings = caller_settings(profile=profile, region=region, endpoint_url=endpoint_url)
+    if not is_for_sessions:
+        settings = settings._replace(data_cache=None)
     client = AwsClient(settings)
     client.share_tls(tls_context(client.ca_bundle))
     try:

@@ -4,7 +4,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -58,6 +58,7 @@ _PLACEHOLDER = re.compile(r"\{port([1-9][0-9]?)?\}")
 @click.option(
     "--rds", metavar="[PORT:]ID", multiple=True, help="A port here that leads to a database of RDS or Aurora."
 )
+@click.option("--document-name", metavar="NAME", help="A session document for forwarding, instead of AWS's.")
 @click.option("-R", "reverse", metavar="...", multiple=True, hidden=True)
 @click.option("--background", is_flag=True, help="Go to the background once the ports listen.")
 @click.option("--list", "lists", is_flag=True, help="List what runs in the background.")
@@ -77,6 +78,7 @@ def forward(
     local: Sequence[str],
     dynamic: Sequence[str],
     rds: Sequence[str],
+    document_name: str | None,
     reverse: Sequence[str],
     background: bool,
     lists: bool,
@@ -113,7 +115,11 @@ def forward(
         return detached
     reached = reach(target, options)
     forwardings += [_to_database(reached, *each) for each in databases]
-    return _forward(program, reached, target, forwardings, command, detached)
+
+    def make_remote(destination: Destination) -> RemoteSession:
+        return RemoteSession(reached.caller, session_to(reached.session, destination, document_name))
+
+    return _forward(program, reached, target, forwardings, command, detached, make_remote)
 
 
 def _forward(
@@ -123,13 +129,11 @@ def _forward(
     forwardings: Sequence[Forwarding],
     command: Sequence[str],
     detached: Detached | None,
+    make_remote: Callable[[Destination], RemoteSession],
 ) -> int:
     lines = Lines(program)
     child = Child()
     note: registry.Note | None = None
-
-    def make_remote(destination: Destination) -> RemoteSession:
-        return RemoteSession(reached.caller, session_to(reached.session, destination))
 
     def ready() -> None:
         nonlocal note

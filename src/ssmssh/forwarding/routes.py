@@ -44,18 +44,20 @@ each, which are made at the same time."""
 _log = logging.getLogger(__name__)
 
 
-def session_to(request: SessionRequest, destination: Destination) -> SessionRequest:
+def session_to(request: SessionRequest, destination: Destination, document_name: str | None = None) -> SessionRequest:
     """What to ask StartSession for, to reach a destination with the machine that `request` is about.
 
     Newer agents refuse loopback addresses in sessions to other hosts, so the instance itself has a document of its own.
+    A `document_name` takes the place of both.
     """
     parameters = {"portNumber": [str(destination.port)]}
-    if destination.is_instance:
-        document_name = "AWS-StartPortForwardingSession"
-    else:
-        document_name = "AWS-StartPortForwardingSessionToRemoteHost"
+    standard = "AWS-StartPortForwardingSession"
+    if not destination.is_instance:
+        standard += "ToRemoteHost"
         parameters["host"] = [destination.host]
-    return request._replace(document_name=document_name, parameters=parameters, resume_seconds=PERSONAL_RESUME_SECONDS)
+    return request._replace(
+        document_name=document_name or standard, parameters=parameters, resume_seconds=PERSONAL_RESUME_SECONDS
+    )
 
 
 class Listening(Protocol):

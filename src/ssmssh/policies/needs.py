@@ -7,7 +7,7 @@ ssh                `ssmssh-proxy`: sessions with ``AWS-StartSSHSession`` (`ssmss
 shell              ``ssmssh shell``: sessions with the account's own document
 run                ``ssmssh run``: sessions with AWS's documents for commands
 forward            ``ssmssh forward``, and the library's: ports of the instance
-forward-remote     the same for ports of other hosts, ``rds:`` names among them (`ssmssh.aws.rds`)
+forward-remote     the same for ports of other hosts, ``--rds`` among them (`ssmssh.aws.rds`)
 push-key           ``--push-key``: EC2 Instance Connect (`ssmssh.aws.instanceconnect`)
 run-command-key    ``--push-key=run-command`` (`ssmssh.aws.runcommand`)
 host-keys          ``--verify-host-keys``: Run Command, or the console's output (`ssmssh.nodes.obtaining`)
@@ -131,11 +131,10 @@ def _own_sessions(scope: Scope) -> Iterator[Statement]:
     """By their ids, which begin with the user's or the role session's name; where that is not known, by their tag."""
     by_tag = scope.is_role and not scope.session_name
     yield Statement(
-        "OpenSessions" if by_tag else "OpenOwnSessions",
-        "The WebSocket of a session; without it a session is started, and cannot be connected to."
-        + (" It takes the token, too, which only who starts or resumes the session is given." if by_tag else ""),
+        "OpenOwnSessions",
+        "The WebSocket of a session of one's own; without it a session is started, and cannot be connected to.",
         ("ssmmessages:OpenDataChannel",),
-        scope.all_sessions if by_tag else scope.own_sessions,
+        scope.own_sessions,
     )
     for sid, action, does, lacks in (
         ("ResumeOwnSessions", "ssm:ResumeSession", "Going on with", "a connection that is lost is not resumed"),
@@ -160,7 +159,7 @@ def _of_feature(feature: str, scope: Scope, *, is_ssh_only: bool) -> Iterator[St
         case "forward-remote":
             yield _everywhere(
                 "FindDatabases",
-                "Where a database listens; without it forward does not take rds:NAME, but hosts and ports.",
+                "Where a database listens; without it forward --rds finds none; -L with its host and port does.",
                 "rds:DescribeDBClusters",
                 "rds:DescribeDBInstances",
             )

@@ -73,9 +73,13 @@ class Scope(NamedTuple):
     def own_sessions(self) -> tuple[str, ...]:
         """The ARNs of the caller's sessions, by their ids: those begin with the name of the user or the role's session.
 
-        AWS's own examples have the user's unique id there; it does no harm.
+        AWS's own examples have the unique id of the caller there, for roles, too, and a WebSocket is opened under them.
         """
-        names = [literally(self.session_name)] if self.session_name else ["${aws:username}", "${aws:userid}"]
+        names = ["${aws:userid}"]
+        if self.session_name:
+            names.insert(0, literally(self.session_name))
+        elif not self.is_role:
+            names.insert(0, "${aws:username}")
         return tuple(f"arn:{self.partition}:ssm:{self.region}:{self.account}:session/{name}-*" for name in names)
 
     @property
