@@ -63,13 +63,19 @@ class Stage:
         """Those of this stage."""
         return [process for process in _relays_of(self.box) if process.pid not in self._known_relays]
 
-    def wait_for_members(self, count: int) -> None:
+    def wait_for_members(self, count: int, helpers: int = 1) -> None:
+        """So many of a connection that has had so many helpers."""
         wait_until(
-            lambda: self.said.count("handshake complete") >= count + 1 and len(self.members) >= count,
+            lambda: self.said.count("handshake complete") >= count + helpers and len(self.members) >= count,
             f"{count} members",
             timeout_seconds=40,
             explain=lambda: self.said,
         )
+
+    def forget_rest(self) -> None:
+        """Let bundles grow again, whatever has happened to one of them."""
+        for path in (self.client.directory / "ours").rglob("*.identity"):
+            path.unlink()
 
     def end_relays(self) -> None:
         """Have those that still live end, and wait for it."""
@@ -123,7 +129,10 @@ def _relays_of(box: Sandbox) -> list[psutil.Process]:
 
 
 class Download:
-    """One that goes on until it is told to end: by then it has been seen what it is for, however slow the machine."""
+    """One that goes on until it is told to end: by then it has been seen what it is for, however slow the machine.
+
+    As long as there is a file "rest" it rests.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -131,9 +140,10 @@ class Download:
         self._piece = payload(100_000)
         (self._directory / "piece").write_bytes(self._piece)
         (self._directory / "end").unlink(missing_ok=True)
-        loop = f"cd {self._directory}; n=0; until [ -e end ]; do cat piece; n=$((n+1)); echo $n; done"
+        turn = "while [ -e rest ]; do sleep 1; done; cat piece; n=$((n+1)); echo $n"
+        loop = f"cd {self._directory}; n=0; until [ -e end ]; do {turn}; done"
         with (self._directory / "got").open("wb") as got:
-            self._process = stage.client.start("ssh", *stage.options, stage.host, loop, stdout=got)
+            self.process = stage.client.start("ssh", *stage.options, stage.host, loop, stdout=got)
 
     @property
     def size(self) -> int:
@@ -144,7 +154,7 @@ class Download:
         """So many bytes, from now on."""
         enough = self.size + count
         wait_until(
-            lambda: self.size >= enough or self._process.poll() is not None,
+            lambda: self.size >= enough or self.process.poll() is not None,
             "more of a download",
             timeout_seconds=PATIENCE_SECONDS,
             explain=lambda: self._stage.said,
@@ -153,8 +163,8 @@ class Download:
     def finish(self) -> None:
         """Have it end, and see that every byte came once."""
         (self._directory / "end").touch()
-        _, said = self._process.communicate(timeout=PATIENCE_SECONDS)
-        assert self._process.returncode == 0, said.decode() + self._stage.said
+        _, said = self.process.communicate(timeout=PATIENCE_SECONDS)
+        assert self.process.returncode == 0, said.decode() + self._stage.said
         got = (self._directory / "got").read_bytes()
         whole, count = bytearray(), 0
         while len(whole) < len(got):

@@ -47,6 +47,19 @@ def test_a_shell_has_one_session(warm: Stage) -> None:
     assert "another one" not in warm.said[warm.said.rindex("handshake complete") :]
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_members_that_carry_nothing_are_given_back(stage: Stage) -> None:
+    download = Download(stage)
+    stage.wait_for_members(3)
+    (stage.client.directory / "rest").touch()
+    wait_until(lambda: len(stage.members) == 1, "a rest", timeout_seconds=120, explain=lambda: stage.said)
+    assert stage.said.count("has had nothing to carry") >= 2
+    (stage.client.directory / "rest").unlink()
+    download.wait_for_more(200_000)
+    download.finish()
+
+
 def test_the_status_and_the_standard_error_of_a_command(warm: Stage) -> None:
     done = warm.client.run("ssh", *warm.options, EC2_HOST, "echo wrong >&2; exit 3", status=3)
     assert done.stderr.endswith(b"wrong\n")
@@ -130,7 +143,7 @@ def test_a_relay_that_is_killed_ends_the_connection_with_a_reason(stage: Stage) 
 
 
 def test_a_proxy_that_is_killed_leaves_nothing(stage: Stage) -> None:
-    """The next connection ends what the service still has of it, and the relay closes what it had open."""
+    """The next connection ends what the service still has of it; the relay waits for another member for a while."""
     process = stage.client.start("ssh", *stage.options, EC2_HOST, "echo here; exec cat")
     assert process.stdout is not None
     assert process.stdout.readline() == b"here\n"
@@ -231,10 +244,10 @@ class TestPlain:
 
     def reason(self, stage: Stage) -> str:
         assert stage.run("echo hello") == b"hello\n"
-        lines = [line for line in stage.said.splitlines() if "one session, not several" in line]
+        lines = {line.partition(" ")[2] for line in stage.said.splitlines() if "one session, not several" in line}
         assert len(lines) == 1, stage.said
         assert not stage.relays
-        return lines[0]
+        return lines.pop()
 
     def test_no_python(self, stage: Stage) -> None:
         (stage.client.directory / "bin").mkdir()
@@ -244,6 +257,17 @@ class TestPlain:
             assert "no Python" in self.reason(stage)
             before = len(stage.sessions)
             assert stage.run("echo hello") == b"hello\n"
+        assert len(stage.sessions) == before + 1, "it is remembered"
+
+    def test_a_port_that_no_document_lets_through(self, stage: Stage) -> None:
+        """It may be any, so that of the relay is not."""
+        with stage.box.faults.during(f"one-port:{stage.port}"):
+            assert stage.run("echo hello") == b"hello\n"
+        stage.end_relays()
+        before = len(stage.sessions)
+        line = self.reason(stage)
+        assert "not reached" in line
+        assert "portNumber" in line
         assert len(stage.sessions) == before + 1, "it is remembered"
 
     def test_a_profile_that_takes_its_time(self, stage: Stage) -> None:
@@ -286,10 +310,12 @@ def test_a_banner_of_the_profile_is_no_hindrance(stage: Stage) -> None:
     assert len(stage.relays) == 1
 
 
-def test_the_variable_beats_the_option(stage: Stage) -> None:
-    stage.client.environment["SSMSSH_SESSIONS"] = "1"
+@pytest.mark.parametrize(("option", "variable", "sessions"), [("8", "1", 1), ("1", "8", 2)])
+def test_the_variable_beats_the_option(stage: Stage, option: str, variable: str, sessions: int) -> None:
+    stage.proxy = stage.proxy.replace("--sessions 8", f"--sessions {option}")
+    stage.client.environment["SSMSSH_SESSIONS"] = variable
     assert stage.run("echo hello") == b"hello\n"
-    assert len(stage.sessions) == 1
+    assert len(stage.sessions) == sessions
 
 
 @pytest.mark.parametrize("number", ["17", "x"])

@@ -248,6 +248,22 @@ def test_it_ends_some_time_after_its_last_member(echo: Echo, tmp_path: Path, mon
         started.wait_ended()
 
 
+def test_a_stream_whose_members_do_not_come_back(echo: Echo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a proxy that was killed: the port's connection is closed after a while, and the relay lives on."""
+    text = packing.program(echo.port)
+    assert text.count("30.0") == 1
+    monkeypatch.setattr(packing, "program", lambda _: text.replace("30.0", "1.0"))
+    with relay(echo.port, tmp_path) as started:
+        end = NearEnd(started, 2)
+        assert end.exchange(b"works", 5) == b"works"
+        end.lose(0)
+        end.lose(1)
+        assert echo.ended.acquire(timeout=20)
+        another = NearEnd(started, 1)
+        assert another.exchange(b"works", 5) == b"works"
+        another.close()
+
+
 def test_memory_while_nobody_reads(tmp_path: Path) -> None:
     """The port sends on and on: the system's buffers fill up, the relay holds what its window says."""
     with socket.create_server(("127.0.0.1", 0)) as server, relay(server.getsockname()[1], tmp_path) as started:

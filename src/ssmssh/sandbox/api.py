@@ -129,6 +129,7 @@ class Api:
             properties = document.fill_in(parameters)
         except ParameterError as error:
             raise ApiError("InvalidParameters", str(error)) from None
+        self._check_port(parameters)
         open_before = await self.sessions() if sessionlimits.is_needed(self._faults) else []
         sessionlimits.check(self._faults, open_before, call.place, call.caller.arn)
         session_id = f"{call.caller.name}-{secrets.token_hex(9)[:17]}"
@@ -211,6 +212,14 @@ class Api:
             raise access_denied(call.caller, "ssm:StartSession", resource)
         if take("invalid-document"):
             raise ApiError("InvalidDocument", f"Document with name {document_name} does not exist.")
+
+    def _check_port(self, parameters: Mapping[str, Sequence[str]]) -> None:
+        """Refuse a port as a document of the account's own would, whose pattern is one number."""
+        fault = self._faults.get("one-port")
+        (port,) = parameters.get("portNumber", [""])
+        if fault is not None and port and port != f"{fault['port']:.0f}":
+            words = f'Parameter "portNumber" has value "{port}" not matching "^{fault["port"]:.0f}$".'
+            raise ApiError("InvalidParameters", words)
 
     # Documents.
 

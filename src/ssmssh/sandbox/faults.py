@@ -132,6 +132,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
             "sessions",
             sessions=3,
         ),
+        _condition("one-port", "documents let sessions of ports through to `port` alone", "port", port=22),
         _condition("empty-pages", "each `every`-th page of a list is empty, and names a next one", "every", every=2),
         _condition(
             "delay",
