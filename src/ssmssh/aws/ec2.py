@@ -9,6 +9,9 @@ INSTANCES_PER_PAGE = 1000
 VALUES_PER_FILTER = 200
 """What DescribeInstances takes at most (its reference)."""
 
+NO_INSTANCE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
+"""How EC2 refuses an id that is none of the account's (EC2 API reference, "Error codes")."""
+
 
 def describe_instances(pager: Pager, filters: Mapping[str, Sequence[str]] | None = None) -> Iterator[list[Item]]:
     """Pages of instances, each with ``OwnerId``, the account's id, in it; terminated ones among them. Blocks for each.
@@ -52,6 +55,19 @@ def console_output(pager: Pager, instance_id: str) -> str:
     """
     answer = pager.call("ec2", "get_console_output", "read the console output", InstanceId=instance_id)
     return str(answer.get("Output") or "")  # out of Base64 already: a handler of botocore's
+
+
+def instance_status(pager: Pager, instance_id: str) -> Item:
+    """``InstanceStatus`` of an instance: the state of its status checks and events; empty where there is none. Blocks.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    answer = pager.call(
+        "ec2", "describe_instance_status", "read the status checks",
+        missing=NO_INSTANCE, InstanceIds=[instance_id], IncludeAllInstances=True,
+    )  # fmt: skip
+    return next(iter(answer.get("InstanceStatuses", [])), {})
 
 
 def image_names(pager: Pager, image_ids: Iterable[str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ def instance_information(
     *,
     tags: Sequence[tuple[str, str]] = (),
     are_hybrid: bool = False,
+    instance_ids: Sequence[str] = (),
 ) -> Iterator[list[Item]]:
     """Pages of ``InstanceInformation``; blocks for each.
 
@@ -44,13 +45,45 @@ def instance_information(
         pager: Makes the calls.
         tags: Of those alone that have all these keys and values, none of which is empty; without the other.
         are_hybrid: Of those alone that are no EC2 instances.
+        instance_ids: Of these alone, if there are any.
 
     Raises:
         SsmsshError: Of the class for the reason.
     """
     filters = [{"Key": f"tag:{key}", "Values": [value]} for key, value in tags]
     filters += [{"Key": "ResourceType", "Values": ["ManagedInstance"]}] if are_hybrid else []
+    filters += [{"Key": "InstanceIds", "Values": list(instance_ids)}] if instance_ids else []
     return pager.pages(
         "ssm", "describe_instance_information", "InstanceInformationList", _WHAT,
         MaxResults=INFORMATION_PER_PAGE, **({"Filters": filters} if filters else {}),
     )  # fmt: skip
+
+
+def connection_status(pager: Pager, target: str) -> str:
+    """``connected`` or ``notconnected``: whether the agent holds the channel by which sessions are begun. Blocks.
+
+    A target that nobody knows is not connected, either (its reference: GetConnectionStatus).
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    answer = pager.call("ssm", "get_connection_status", "ask whether the agent is connected", Target=target)
+    return str(answer.get("Status", ""))
+
+
+def activations(pager: Pager) -> Iterator[list[Item]]:
+    """Pages of ``Activation``: what hybrid machines register with; without their codes. Raises SsmsshError."""
+    return pager.pages("ssm", "describe_activations", "ActivationList", "list the activations", MaxResults=50)
+
+
+def service_setting(pager: Pager, setting_id: str) -> str:
+    """A setting of Systems Manager for an account in a region; empty where the region has none of that name. Blocks.
+
+    Raises:
+        SsmsshError: Of the class for the reason.
+    """
+    answer = pager.call(
+        "ssm", "get_service_setting", f"read the setting {setting_id}",
+        missing=("ServiceSettingNotFound",), SettingId=setting_id,
+    )  # fmt: skip
+    return str(answer.get("ServiceSetting", {}).get("SettingValue", ""))

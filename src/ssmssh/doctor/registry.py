@@ -1,7 +1,22 @@
 """Every check, in the order in which things are mended: this computer, the account, the instance."""
 
 from ssmssh.doctor.check import Check
-from ssmssh.doctor.checks import network, programs, sshfiles, who
+from ssmssh.doctor.checks import (
+    allowed,
+    console,
+    documents,
+    hybrid,
+    instance,
+    network,
+    programs,
+    realsession,
+    remote,
+    role,
+    sshfiles,
+    target,
+    wayout,
+    who,
+)
 
 CHECKS: tuple[Check, ...] = (
     # This computer
@@ -10,6 +25,19 @@ CHECKS: tuple[Check, ...] = (
     *who.CHECKS[:2],
     *network.CHECKS,
     *who.CHECKS[2:],
+    # The account
+    *target.CHECKS,
+    *documents.CHECKS,
+    *allowed.CHECKS,
+    *hybrid.CHECKS,
+    # The instance
+    *instance.CHECKS,
+    *console.CHECKS,
+    *role.CHECKS,
+    *wayout.CHECKS,
+    *remote.CHECKS,
+    *instance.AGENT_CHECKS,
+    *realsession.CHECKS,
 )
 
 

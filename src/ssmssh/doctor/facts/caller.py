@@ -46,7 +46,7 @@ def settings(examination: "Examination") -> "AwsSettings":
     """What overrides AWS's own configuration, for TARGET's sake as ssh would have it.
 
     First wins: the words of TARGET, as far as it can be understood; the options; what the ProxyCommand of the ssh
-    config says; the environment.
+    config says; the environment. With a TARGET many operations are called; what is kept of botocore's data has few.
     """
     asked, options = examination.asked, examination.fact(pinned)
     try:
@@ -54,12 +54,13 @@ def settings(examination: "Examination") -> "AwsSettings":
         profile, region = words.profile or asked.profile, words.region or asked.region
     except UsageError:  # which another check tells
         profile, region = asked.profile, asked.region
-    return caller_settings(
+    found = caller_settings(
         profile=profile or options.get("--profile"),
         region=region or options.get("--region"),
         endpoint_url=asked.endpoint_url or options.get("--endpoint-url"),
         stream_endpoint_url=asked.stream_endpoint_url or options.get("--stream-endpoint-url"),
-    )._replace(asks=False)
+    )
+    return found._replace(asks=False, data_cache=found.data_cache if asked.target is None else None)
 
 
 def configured(examination: "Examination") -> Caller:
