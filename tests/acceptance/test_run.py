@@ -1,6 +1,7 @@
 """``ssmssh run``: commands without ssh; their words, their outputs, their statuses."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -86,7 +87,18 @@ def test_failures_of_ours_have_one_status_and_tell_the_usual_one(client: Client)
 
 
 @pytest.mark.parametrize(
-    "words", [[], [EC2_HOST], [EC2_HOST, "--"], ["--targets", EC2_HOST], ["-t", "--binary", EC2_HOST, "true"]]
+    "words",
+    [
+        [],
+        [EC2_HOST],
+        [EC2_HOST, "--"],
+        ["--targets", EC2_HOST],
+        ["-t", "--binary", EC2_HOST, "true"],
+        ["--no-such-option", EC2_HOST, "true"],
+        ["--parallel", "0", "--targets", EC2_HOST, "true"],
+        [EC2_HOST, "printf", os.fsdecode(b"\xff")],
+        ["-t", "--shell", EC2_HOST, "printf", os.fsdecode(b"\xff")],
+    ],
 )
 def test_wrong_usage(client: Client, words: list[str]) -> None:
     assert "(status 2)" in run(client, *words, status=255)[1]
@@ -161,6 +173,12 @@ def test_what_passes_a_filter(client: Client) -> None:
     output, said = run(client, "--filter", "web", "--", "echo", "here")
     assert output == f"{EC2_HOST}: here\n".encode()
     assert said == "ssmssh: 1 of 1 succeeded\n"
+    output, said = run(client, "--targets", f"{EC2_HOST},web-1", "--filter", "web", "--", "echo", "here")
+    assert output == f"{EC2_HOST}: here\n".encode()
+    assert said.splitlines() == [
+        f"ssmssh: web-1 is {EC2_HOST}, where it is run once",
+        "ssmssh: 1 of 1 succeeded",
+    ]
     _, said = run(client, "--filter", "no-such-name", "--", "true", status=255)
     assert "no target" in said
 

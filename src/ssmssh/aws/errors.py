@@ -154,11 +154,10 @@ _CHECK_TARGET = (
     "and that region and profile are the instance's{elsewhere}"
 )
 _CHECK_INSTANCE = "check that the instance runs, and that region and profile are the instance's"
-_CHECK_DOCUMENT = "check the name (--document-name): {document} must be a Session document of this account and region"
-_CHECK_PARAMETERS = "check the parameters (--parameter) and the options against the document {document}"
+_CHECK_DOCUMENT = "check the name (--document-name): {name} must be a Session document of this account and region"
+_CHECK_PARAMETERS = "check the parameters (--parameter) and the options against {document}"
 _ASK_FOR_ACCESS = (
-    "check account and role of the profile; a session needs ssm:StartSession on the instance and on the document "
-    "{document}"
+    "check account and role of the profile; a session needs ssm:StartSession on the instance and on {document}"
 )
 _LOG_IN_AGAIN = "log in again, for example: aws sso login{option}"
 _LOG_IN_SSO = "run: aws sso login{option}"
@@ -359,7 +358,8 @@ def _fill(hint: str, context: Context) -> str:
     return hint.format(
         elsewhere=look if is_instance else "",
         option=context.profile_option,
-        document=context.document_name or "the one for its shells",
+        name=context.document_name or "it",
+        document=f"the document {name}" if (name := context.document_name) else "the account's document for shells",
         region=context.region or "of that name",
         region_option=f" --region {context.region}" if context.region else "",
     )

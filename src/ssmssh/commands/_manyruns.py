@@ -5,7 +5,7 @@ outputs share two pumps, which get whole lines only. Signals are heard in the ma
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -140,13 +140,30 @@ def run(program: Program, order: Order, options: TargetOptions, names: Sequence[
     texts = dict.fromkeys([*filter(None, names), *(_passing(filters, options) if filters else ())])
     if not texts:
         raise TargetError("There is no target to run this on", "see what there is: ssmssh list")
-    targets = dict(reach_each(texts, options, document_name=order.document_name, parameters=order.command.parameters))
+    targets = _reached_once(program, order, options, texts)
     runs = _Runs(program, order)
     program.stop.wake(runs.wakeup.signal_fd)
     with Interrupts(program) as interrupts:
         results = runs.all(targets, interrupts.add)
     _tell(program, results)
     return max(map(status_of, results.values())) if runs.has_reader else NO_READER_STATUS
+
+
+def _reached_once(
+    program: Program, order: Order, options: TargetOptions, texts: Iterable[str]
+) -> dict[str, Reached | SsmsshError]:
+    """What has become of each of `texts`, but for those that are another name of one before them."""
+    targets: dict[str, Reached | SsmsshError] = {}
+    names: dict[str, str] = {}
+    parameters = order.command.parameters
+    for text, reached in reach_each(texts, options, document_name=order.document_name, parameters=parameters):
+        if not isinstance(reached, SsmsshError):
+            first = names.setdefault(reached.instance_id, text)
+            if first != text:
+                program.say(f"{text} is {first}, where it is run once")
+                continue
+        targets[text] = reached
+    return targets
 
 
 def _passing(filters: Sequence[str], options: TargetOptions) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import click
 
@@ -15,7 +15,7 @@ from ssmssh.commands._target import TargetOptions, reach, target_options
 from ssmssh.commands._terminalsession import run_in_terminal
 from ssmssh.errors import SsmsshError, UsageError
 from ssmssh.lifecycle import NO_READER_STATUS, Program
-from ssmssh.session.commandline import quoted
+from ssmssh.session.commandline import quoted, sendable
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.remotecommand import DOCUMENT, UNKNOWN_STATUS, Command, run_command
 from ssmssh.session.streams import OutputPump, Wakeup
@@ -40,7 +40,23 @@ Examples:
 """
 
 
-@click.command("run", epilog=_EPILOG, context_settings={"allow_interspersed_args": False})
+class _Run(click.Command):
+    """A command whose wrong options have the status of our failures: the one they have elsewhere may be CMD's."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            program = parent.find_object(Program) if parent is not None else None
+            if program is None:
+                raise
+            program.fail(told(UsageError(error.format_message().rstrip("."), "see ssmssh run --help")))
+            raise click.exceptions.Exit(FAILED_STATUS) from None
+
+
+@click.command("run", cls=_Run, epilog=_EPILOG, context_settings={"allow_interspersed_args": False})
 @target_options
 @click.option("--shell", "has_shell", is_flag=True, help="Have sh -c run CMD, whose words are joined by blanks.")
 @click.option("-t", "--tty", is_flag=True, help="In a terminal, with keyboard; its status is not known then.")
@@ -101,7 +117,7 @@ def _command(words: Sequence[str]) -> Sequence[str]:
 
 
 def _in_terminal(target: str, command: Command, document_name: str, options: TargetOptions) -> int:
-    text = " ".join(command.argv) if command.has_shell else quoted(command.argv)
+    text = sendable(" ".join(command.argv)) if command.has_shell else quoted(command.argv)
     reached = reach(target, options, document_name=document_name, parameters={"command": [text]})
     run_in_terminal(reached.caller, reached.session, RawTerminal(0, 1))
     return UNKNOWN_STATUS

@@ -46,11 +46,26 @@ def quoted(argv: Sequence[str]) -> str:
     """The text that the agent, and a shell, split into `argv`.
 
     Raises:
-        UsageError: No argument can have a NUL; or it is longer than `MAX_COMMAND_CHARACTERS`.
+        UsageError: As `sendable`.
     """
-    text = shlex.join(argv)
+    return sendable(shlex.join(argv))
+
+
+def sendable(text: str) -> str:
+    """The text, if it can be a document's ``command``.
+
+    Raises:
+        UsageError: There is a NUL in it, or bytes of this program's arguments that are no UTF-8; or it is longer than
+            `MAX_COMMAND_CHARACTERS`.
+    """
     if "\0" in text:
         raise UsageError("No argument of a command can have a NUL byte in it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "No argument of a command can have bytes in it that are no UTF-8", "have printf make them there"
+        ) from None
     if len(text) > MAX_COMMAND_CHARACTERS:
         raise UsageError(
             f"The command has {len(text)} characters, of which {MAX_COMMAND_CHARACTERS} can be sent",
