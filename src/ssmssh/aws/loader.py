@@ -33,7 +33,7 @@ from ssmssh.keptfiles import read_kept, remove_all_but_newest, write_kept
 from ssmssh.ownfiles import CAN_TELL_OWNER
 
 OPERATIONS = (
-    *("StartSession", "ResumeSession", "TerminateSession"),
+    *("StartSession", "ResumeSession", "TerminateSession", "DescribeSessions"),
     *("DescribeInstanceProperties", "DescribeInstanceInformation"),
     *("SendCommand", "GetCommandInvocation"),
 )

@@ -7,6 +7,7 @@ from ssmssh.doctor.checks import (
     documents,
     hybrid,
     instance,
+    leftovers,
     network,
     programs,
     realsession,
@@ -25,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     *who.CHECKS[:2],
     *network.CHECKS,
     *who.CHECKS[2:],
+    *leftovers.CHECKS,
     # The account
     *target.CHECKS,
     *documents.CHECKS,

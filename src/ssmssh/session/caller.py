@@ -113,6 +113,18 @@ class Caller:
             _reaped.add(journal.owner)
         end_stale_sessions(self.client, journal)
 
+    def stale_sessions(self) -> tuple[list[str], bool]:
+        """What killed processes of this caller have left open, and whether a run lately could not end it.
+
+        For after `get_ready`. Ends nothing; the ids of `journal.MAX_STALE` sessions at most.
+        """
+        journal = self._journal()
+        found = []
+        for entry in journal.stale():
+            found.append(entry.session_id)
+            entry.release()
+        return found, journal.is_resting()
+
     def _journal(self) -> Journal:
         client = self.client
         if self._owner is None:
