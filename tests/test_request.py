@@ -6,9 +6,19 @@ import pytest
 
 from ssmssh.errors import UsageError
 from ssmssh.protocol.limits import DEFAULT_LIMITS
-from ssmssh.request import MAX_WAIT_SECONDS, RATE_KB, WINDOW_KIB, parse_parameters, prepare, understand, without_word
+from ssmssh.request import (
+    MAX_WAIT_SECONDS,
+    RATE_KB,
+    WINDOW_KIB,
+    examination_of,
+    parse_parameters,
+    prepare,
+    understand,
+    without_word,
+)
 from ssmssh.session.patience import PATIENCE_SECONDS
 from ssmssh.settings import DEFAULT_DOCUMENT
+from ssmssh.target import Named, Target
 
 ID = "i-0123456789abcdef0"
 HERE = "eu-west-1"
@@ -130,3 +140,28 @@ def test_parameters() -> None:
 )
 def test_a_word_that_is_dropped(host: str, suffix: str | None, expected: str) -> None:
     assert without_word(host, "fast", suffix) == expected
+
+
+NO_OPTIONS: dict[str, str | None] = dict.fromkeys(("profile", "region", "endpoint_url", "stream_endpoint_url"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "port", "options", "command"),
+    [
+        (Target(ID), 22, {}, f"ssmssh doctor {ID}"),
+        (
+            Target(ID, "eu-west-1", "prod"),
+            22,
+            {"profile": "other"},
+            f"ssmssh doctor {ID} --profile prod --region eu-west-1",
+        ),
+        (Target(ID), 2222, {"profile": "my prod"}, f"ssmssh doctor {ID} --profile 'my prod' --port 2222"),
+        (Named("web 1; rm -rf ~"), 22, {}, "ssmssh doctor 'web 1; rm -rf ~'"),
+        (Named("front", "tag:Role"), 22, {}, "ssmssh doctor tag:Role=front"),
+        (Named("10.0.0.7", "private-ip"), 22, {"region": "us-east-1"}, "ssmssh doctor 10.0.0.7 --region us-east-1"),
+    ],
+)
+def test_the_command_that_finds_out_why(
+    typed: Target | Named, port: int, options: dict[str, str | None], command: str
+) -> None:
+    assert examination_of(typed, port, NO_OPTIONS | options) == command

@@ -26,12 +26,19 @@ class ExitStatus(IntEnum):
     FILE = 9
 
 
+class Guess(str):
+    """A hint that lists what may be wrong, because whoever has failed cannot know: ``ssmssh doctor`` finds it out."""
+
+    __slots__ = ()
+
+
 class SsmsshError(Exception):
     """A failure that was foreseen; `str()` of it is the one line to show.
 
     Args:
         sentence: What happened, without a final full stop, on one line.
-        hint: What the user can do next, on one line; empty where nothing useful can be said.
+        hint: What the user can do next, on one line; empty where nothing useful can be said. One that is a `Guess`
+            stays one.
     """
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.UNEXPECTED
@@ -39,7 +46,7 @@ class SsmsshError(Exception):
     def __init__(self, sentence: str, hint: str = "") -> None:
         super().__init__(sentence)
         self.sentence = one_line(sentence)
-        self.hint = one_line(hint)
+        self.hint = Guess(one_line(hint)) if isinstance(hint, Guess) else one_line(hint)
 
     def __str__(self) -> str:
         return f"{self.sentence}; {self.hint}" if self.hint else self.sentence

@@ -25,7 +25,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 from ssmssh.descriptors import has_reader
-from ssmssh.errors import DoubledError, ExitStatus, FileError, SsmsshError
+from ssmssh.errors import DoubledError, ExitStatus, FileError, Guess, SsmsshError
 
 SIGNALLED = 128
 """Added to the number of the signal that has ended a program, in its exit status."""
@@ -108,6 +108,8 @@ class Program:
         self._log = ConnectionLog(name)
         self._is_logging = False
         self._told: SsmsshError | None = None
+        self.examination: Callable[[], str] = str
+        """Gives the command that finds out what a `Guess` only guesses, to be told in its place; empty for none."""
 
     def begin(self, wakeup_fd: int | None = None) -> None:
         """Before anything else is done; with a `wakeup_fd` signals wake a loop from now on."""
@@ -141,7 +143,7 @@ class Program:
         if error is self._told or (self.stop and not isinstance(error, DoubledError)):
             return
         self._told = error
-        self._report(str(error))
+        self._report(self._line_of(error))
 
     def warn(self, sentence: str) -> None:
         """One line about what somebody else is about to fail for; where failures are logged it is in a log, too."""
@@ -189,6 +191,15 @@ class Program:
             return status
         self.fail(failure)
         return failure.exit_status
+
+    def _line_of(self, error: SsmsshError) -> str:
+        command = self.examination() if isinstance(error.hint, Guess) else ""
+        if not command:
+            return str(error)
+        import logging
+
+        logging.getLogger(__name__).info("what it may be: %s", error.hint)
+        return f"{error.sentence}; to find out why, run: {command}"
 
     def _report(self, sentence: str, traceback: TracebackType | None = None) -> None:
         """One line for a person, and in the log."""

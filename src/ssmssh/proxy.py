@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ssmssh.session.pushing import PushGuard
     from ssmssh.session.remote import RemoteSession
     from ssmssh.session.sides import LocalSide
+    from ssmssh.target import Named, Target
 
 MAX_INHERITED = 4096
 """Descriptors below this are closed at the start: more than a busy editor leaks, and still one system call."""
@@ -60,6 +61,7 @@ def connect(arguments: Sequence[str], program: Program, source: InputPump, sink:
     options = parse_arguments(arguments)
     program.direct_log(options.log_file, is_verbose=options.verbose)
     guards = list(_guards(options, program, wakeup))
+    program.examination = lambda: _examination(options)
     remote = _prepare(options, guards)
     from ssmssh.session.attempts import Attempts
     from ssmssh.session.sides.stdio import StdioSide
@@ -284,13 +286,12 @@ def _prepare(options: "argparse.Namespace", guards: "Sequence[HostKeyGuard | Pus
     from ssmssh.aws.login import forbid_library
 
     forbid_library()
-    from ssmssh.request import parse_parameters, prepare, understand, without_word
+    from ssmssh.request import parse_parameters, prepare
     from ssmssh.session.caller import Caller
     from ssmssh.session.remote import RemoteSession
 
-    host = without_word(options.host, options.drop_word, options.suffix) if options.drop_word else options.host
     request = prepare(
-        understand(host, target=options.target, suffix=options.suffix, by=options.by),
+        _typed(options),
         options.port,
         profile=options.profile,
         region=options.region,
@@ -312,6 +313,27 @@ def _prepare(options: "argparse.Namespace", guards: "Sequence[HostKeyGuard | Pus
             guard.begin(client, target)
 
     return RemoteSession(caller, request.session, _collect_garbage_again, begin)
+
+
+def _typed(options: "argparse.Namespace") -> "Target | Named":
+    """What HOST stands for; raises UsageError."""
+    from ssmssh.request import understand, without_word
+
+    host = without_word(options.host, options.drop_word, options.suffix) if options.drop_word else options.host
+    return understand(host, target=options.target, suffix=options.suffix, by=options.by)
+
+
+def _examination(options: "argparse.Namespace") -> str:
+    """The command that finds out why it does not work; empty where there is none."""
+    from ssmssh.request import examination_of
+
+    if options.target is not None:
+        return ""
+    names = ("profile", "region", "endpoint_url", "stream_endpoint_url")
+    try:
+        return examination_of(_typed(options), options.port, {name: vars(options)[name] for name in names})
+    except UsageError:
+        return ""
 
 
 def _collect_garbage_again() -> None:

@@ -5,6 +5,7 @@ applied here for all of them. Reads the AWS configuration if the host has words;
 """
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,9 @@ from ssmssh.target import Named, Target, check_literal, is_instance_id, parse_su
 if TYPE_CHECKING:
     from ssmssh.nodes.choice import Choose
     from ssmssh.nodes.finder import Finder
+
+DEFAULT_PORT = 22
+"""Of an SSH server."""
 
 MAX_WAIT_SECONDS = 3600.0
 """What ``--wait`` takes: a machine that has not started after an hour will not."""
@@ -154,6 +158,24 @@ def prepare(
     endpoints = {"endpoint_url": endpoint_url, "stream_endpoint_url": stream_endpoint_url}
     aws_settings = caller_settings(profile=typed.profile or profile, region=typed.region or region, **endpoints)
     return Request(aws_settings, request, _directories()[1] / "sessions")
+
+
+def examination_of(typed: Target | Named, port: int, options: Mapping[str, str | None]) -> str:
+    """The command that finds out why it does not work, for a shell.
+
+    Args:
+        typed: As `understand` has made it of a host; no literal Target.
+        port: On the machine.
+        options: Those of the program, by name: profile, region, endpoint_url, stream_endpoint_url. Words of the host
+            come first.
+    """
+    tag = typed.by if isinstance(typed, Named) and typed.by.startswith("tag:") else ""
+    text = typed.text if isinstance(typed, Named) else typed.instance_id
+    chosen = {**options, "profile": typed.profile or options["profile"], "region": typed.region or options["region"]}
+    words = ["ssmssh", "doctor", f"{tag}={text}" if tag else text]
+    for name, value in {**chosen, "port": None if port == DEFAULT_PORT else str(port)}.items():
+        words += [f"--{name.replace('_', '-')}", value] if value else []
+    return shlex.join(words)
 
 
 def parse_retry_access(value: float | str | None) -> float:

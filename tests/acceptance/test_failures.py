@@ -225,11 +225,15 @@ def test_a_session_of_many_connections(client: Client) -> None:
 @pytest.mark.parametrize(
     ("output", "status", "words"),
     [
-        ("", 4, f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; check that sshd runs and listens there"),
+        (
+            "",
+            4,
+            f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; to find out why, run: ssmssh doctor i-",
+        ),
         (
             "document process failed unexpectedly: ipc messaging received timeout signal , check log",
             4,
-            f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; check that sshd runs and listens there",
+            f"Nothing answers on port 2222 of {EC2_HOST} in us-east-1; to find out why, run: ssmssh doctor i-",
         ),
         ("Forwarding to IP address 127.0.0.1 is forbidden.", 5, "127.0.0.1 is forbidden"),
         ("The session was terminated because it was idle for too long.", 7, "idle for too long"),

@@ -5,12 +5,10 @@ import socket
 import stat
 from pathlib import Path
 
-import pytest
-
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.certificates import make_server_certificate
-from tests.acceptance.clients import Client
-from tests.doctor.patient import examined
+from tests.acceptance.clients import PATIENCE_SECONDS, Client
+from tests.doctor.patient import examined, told, told_in_time
 
 NO_PROXY = {"NO_PROXY": "", "no_proxy": ""}
 
@@ -105,13 +103,18 @@ def test_keys_that_aws_does_not_know(client: Client) -> None:
     )
 
 
-@pytest.mark.parametrize("ahead", ["+1h", "-1h"])
-def test_a_wrong_clock(client: Client, ahead: str) -> None:
+def test_a_wrong_clock(client: Client) -> None:
     library = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))
-    fake = {"LD_PRELOAD": str(library), "FAKETIME": ahead, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    found, causes = examined(client, variables={**fake, "DONT_FAKE_MONOTONIC": "1"})
+    variables = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": "+1h",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    done = told_in_time(client, "--json", variables=variables, status=1)
+    found, causes = told(json.loads(done.stdout))
     assert causes == ["clock"]
-    assert ("ahead of" in found["clock"]["cause"]) == (ahead == "+1h")
+    assert "ahead of the endpoint's" in found["clock"]["cause"]
 
 
 def test_the_command(client: Client) -> None:
@@ -119,7 +122,7 @@ def test_the_command(client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     variables = {"HTTPS_PROXY": f"http://127.0.0.1:{port}", **NO_PROXY}
-    done = client.run("ssmssh", "doctor", status=1, variables=variables)
+    done = told_in_time(client, status=1, variables=variables)
     lines = done.stdout.decode().splitlines()
     assert lines[-1].startswith("Cause: The proxy 127.0.0.1:")
     assert "; run: unset HTTPS_PROXY" in lines[-1]
@@ -127,7 +130,7 @@ def test_the_command(client: Client) -> None:
 
 
 def test_one_object(client: Client) -> None:
-    summary = json.loads(client.run("ssmssh", "doctor", "--json").stdout)
+    summary = json.loads(told_in_time(client, "--json", status=0).stdout)
     assert set(summary) == {"version", "target", "checks", "causes"}
     keys = {"name", "title", "outcome", "evidence", "cause", "next_step", "skipped_for", "is_symptom", "seconds"}
     assert all(set(row) == keys for row in summary["checks"])
@@ -138,11 +141,12 @@ def test_a_report(client: Client, sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "ticket.txt"
     client.run("ssmssh", "doctor", "--report", path, status=2)
     assert not path.exists()
-    done = client.run("ssmssh", "doctor", "--report", path, "--yes")
+    process = client.start("ssmssh", "doctor", "--report", path, "--yes")
+    _, shown = process.communicate(timeout=PATIENCE_SECONDS)
     text = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert all(line in done.stderr.decode() for line in text.splitlines())
-    for private in ("127.0.0.1", "123456789012", str(sandbox.directory), "arn:", "/", "default"):
-        assert private not in text.replace("ssmssh doctor", "")
+    assert all(line in shown.decode() for line in text.splitlines())
+    for private in ("127.0.0.1", "123456789012", str(sandbox.directory), "arn:", "/", "user@"):
+        assert private not in text
     assert "is there already" in client.run("ssmssh", "doctor", "--report", path, "--yes", status=9).stderr.decode()
     assert path.read_text() == text

@@ -1,5 +1,6 @@
 """What a failure says to do next, done: the command that looks elsewhere finds what was meant."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ssmssh.sandbox import Sandbox
-from tests.acceptance.clients import Client
+from tests.acceptance.clients import PATIENCE_SECONDS, Client
 from tests.nodes.conftest import OTHER_REGION, REGION
 
 ALIKE, PRINTER, FRONT = "i-00000000000000007", "mi-00000000000000001", "i-00000000000000002"
@@ -41,12 +42,30 @@ def followed(client: Client, said: bytes) -> list[str]:
         (["--by", "dns", "ip-10-0-0-3.ec2.internal"], OTHER_REGION, "i-00000000000000003"),
         (["--by", "dns", "ec2-198-51-100-3.compute-1.amazonaws.com"], OTHER_REGION, "i-00000000000000003"),
         (["--by", "tag:Role", "front-end"], OTHER_REGION, "i-00000000000000001"),
-        ([FRONT], REGION, FRONT),
     ],
 )
 def test_that_of_the_proxy(client: Client, words: Sequence[str], where: str, instance_id: str) -> None:
     done = client.run("ssmssh-proxy", "--profile", "sandbox", "--region", where, *words, "22", status=4)
     assert instance_id in followed(client, done.stderr)
+
+
+def test_that_of_the_proxy_about_an_id(client: Client) -> None:
+    """Why it is not connected, doctor finds out; the line can be pasted as it is."""
+    words = ["--profile", "sandbox", "--region", REGION, FRONT, "2222"]
+    said = client.run("ssmssh-proxy", *words, status=4).stderr.decode()
+    found = re.search(r"is not connected; to find out why, run: (ssmssh doctor .*?) \(log: ", said)
+    assert found, said
+    assert len(said.splitlines()) == 1
+    pasted = shlex.split(found[1])
+    assert pasted == ["ssmssh", "doctor", FRONT, "--profile", "sandbox", "--region", REGION, "--port", "2222"]
+    with client.start(*pasted, "--json") as process:
+        summary = json.loads(process.communicate(timeout=PATIENCE_SECONDS)[0])
+    assert summary["target"] == FRONT
+
+
+def test_that_of_a_command_about_an_id(client: Client) -> None:
+    done = client.run("ssmssh", "run", "--profile", "sandbox", "--region", REGION, FRONT, "--", "true", status=255)
+    assert FRONT in followed(client, done.stderr)
 
 
 @pytest.mark.parametrize(

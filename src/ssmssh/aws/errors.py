@@ -24,6 +24,7 @@ from ssmssh.aws.origins import Origin, Trouble
 from ssmssh.errors import (
     AccessDeniedError,
     CredentialsError,
+    Guess,
     NetworkError,
     ProtocolError,
     SessionEndedError,
@@ -149,21 +150,21 @@ def quote(text: str) -> str:
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
 
 
-_CHECK_TARGET = (
+_CHECK_TARGET = Guess(
     "check that the instance runs and its SSM agent is online, that its role has AmazonSSMManagedInstanceCore, "
     "and that region and profile are the instance's{elsewhere}"
 )
-_CHECK_INSTANCE = "check that the instance runs, and that region and profile are the instance's"
+_CHECK_INSTANCE = Guess("check that the instance runs, and that region and profile are the instance's")
 _CHECK_DOCUMENT = "check the name (--document-name): {name} must be a Session document of this account and region"
 _CHECK_PARAMETERS = "check the parameters (--parameter) and the options against {document}"
-_ASK_FOR_ACCESS = (
+_ASK_FOR_ACCESS = Guess(
     "check account and role of the profile; a session needs ssm:StartSession on the instance and on {document}"
 )
 _LOG_IN_AGAIN = "log in again, for example: aws sso login{option}"
 _LOG_IN_SSO = "run: aws sso login{option}"
 _LOG_IN = "run: aws login{option}"
-_CHECK_KEYS = "check the keys of the profile; a region that is not enabled for the account answers the same"
-_CHECK_CLOCK = "check this computer's clock, then the secret key"
+_CHECK_KEYS = Guess("check the keys of the profile; a region that is not enabled for the account answers the same")
+_CHECK_CLOCK = Guess("check this computer's clock, then the secret key")
 _CHECK_REGION = (
     "the endpoint is of another region than {region}: check the region (--region, the host's words) and any endpoint "
     "setting"
@@ -173,7 +174,7 @@ _ADVANCED = (
     "/ssm/managed-instance/activation-tier --setting-value advanced{option}{region_option}"
 )
 CORRECT = "correct the AWS configuration (~/.aws/config, AWS_* variables)"
-NOT_AWS = "something else than AWS has answered: check proxy and endpoint"
+NOT_AWS = Guess("something else than AWS has answered: check proxy and endpoint")
 _TRY_AGAIN = "AWS is at fault or busy: try again in a moment"
 
 _CODES: tuple[tuple[frozenset[str], type[SsmsshError], str, Trouble | None], ...] = (
@@ -265,14 +266,14 @@ _BOTOCORE: tuple[tuple[tuple[type[Exception], ...], type[SsmsshError], str, Trou
     (
         (boto.SSLError,),
         NetworkError,
-        "behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle",
+        Guess("behind a TLS-inspecting proxy, name its CA file in AWS_CA_BUNDLE or ca_bundle"),
         None,
     ),
-    ((boto.ProxyConnectionError,), NetworkError, "check HTTPS_PROXY and NO_PROXY", None),
+    ((boto.ProxyConnectionError,), NetworkError, Guess("check HTTPS_PROXY and NO_PROXY"), None),
     (
         NETWORK_ERRORS,
         NetworkError,
-        "check the network, any endpoint setting, and that there is a region {region}",
+        Guess("check the network, any endpoint setting, and that there is a region {region}"),
         Trouble.UNREACHABLE,
     ),
     (
@@ -325,7 +326,7 @@ def _map_client_error(error: boto.ClientError, context: Context) -> SsmsshError:
                 next_step = _fill(_ADVANCED, context)
             return cls(context.sentence(reason), next_step)
     if code.isdecimal() or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return NetworkError(context.sentence(reason), "check proxy and endpoint, then try again")
+        return NetworkError(context.sentence(reason), Guess("check proxy and endpoint, then try again"))
     return SsmsshError(context.sentence(reason))
 
 
@@ -355,7 +356,7 @@ def _reason(error: Exception) -> str:
 def _fill(hint: str, context: Context) -> str:
     is_instance = context.target is not None and is_instance_id(context.target)
     look = f"; to look elsewhere: ssmssh list --all-regions{context.profile_option} {context.target}"
-    return hint.format(
+    filled = hint.format(
         elsewhere=look if is_instance else "",
         option=context.profile_option,
         name=context.document_name or "it",
@@ -363,3 +364,4 @@ def _fill(hint: str, context: Context) -> str:
         region=context.region or "of that name",
         region_option=f" --region {context.region}" if context.region else "",
     )
+    return Guess(filled) if isinstance(hint, Guess) else filled

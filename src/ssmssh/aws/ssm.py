@@ -39,7 +39,7 @@ from ssmssh.aws.errors import (
     mapped,
 )
 from ssmssh.aws.transport import may_have_arrived
-from ssmssh.errors import AccessDeniedError, CredentialsError, SessionEndedError
+from ssmssh.errors import AccessDeniedError, CredentialsError, Guess, SessionEndedError
 
 if TYPE_CHECKING:
     from ssmssh.aws.client import AwsClient
@@ -102,7 +102,8 @@ def start_session(
             most = sys.maxsize if may_be_granted else _worthwhile_retries(error, waits_for_target=waits_for_target)
             if retries >= most or next_at > ends_at:
                 if isinstance(failure, AccessDeniedError) and not access_seconds:
-                    failure.hint += _GRANTED_JUST_NOW
+                    said = failure.hint + _GRANTED_JUST_NOW
+                    failure.hint = Guess(said) if isinstance(failure.hint, Guess) else said
                 raise failure from None
         else:
             on_session(answers.session_id(answer, context))

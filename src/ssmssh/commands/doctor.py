@@ -12,14 +12,15 @@ from ssmssh import __version__
 from ssmssh.commands import _config
 from ssmssh.commands._examined import Findings
 from ssmssh.commands._options import caller_options
+from ssmssh.commands._target import understand_agreeing
 from ssmssh.doctor.diagnosis import causes
 from ssmssh.doctor.examination import Asked, Examination
 from ssmssh.doctor.examining import examine
 from ssmssh.doctor.registry import chosen
 from ssmssh.doctor.summary import report, summarize
 from ssmssh.errors import ExitStatus, FileError, UsageError
-from ssmssh.request import understand_any
 from ssmssh.sshconfig.diff import visible
+from ssmssh.sshconfig.verify import end_asking
 
 LOCAL_SECONDS = 5.0
 """For all that needs no target: what a person waits for without a thought."""
@@ -81,13 +82,18 @@ def doctor(
     several causes the one to mend first comes first. Nothing is changed anywhere.
     Exits with 1 if something has failed.
     """
-    _check(target, report_file, is_remote=remote, is_full=full, is_agreed=yes)
+    if target is not None:
+        understand_agreeing(target, profile=profile, region=region)
+    _check(report_file, is_target=target is not None, is_remote=remote, is_full=full, is_agreed=yes)
     asked = Asked(target, profile, region, endpoint_url, stream_endpoint_url, port, user, remote)
     checks = chosen(with_target=target is not None, is_remote=remote)
     seconds = REMOTE_SECONDS if remote else TARGET_SECONDS if target else LOCAL_SECONDS
     findings = Findings(checks, tells=not as_json)
-    for result in examine(Examination(asked), checks, seconds=seconds):
-        findings.add(result)
+    try:
+        for result in examine(Examination(asked), checks, seconds=seconds):
+            findings.add(result)
+    finally:
+        end_asking()
     findings.conclude()
     summary = summarize(findings.results, checks)
     if as_json:
@@ -97,11 +103,9 @@ def doctor(
     return ExitStatus.UNEXPECTED if causes(findings.results, checks) else ExitStatus.DONE
 
 
-def _check(target: str | None, report_file: Path | None, *, is_remote: bool, is_full: bool, is_agreed: bool) -> None:
+def _check(report_file: Path | None, *, is_target: bool, is_remote: bool, is_full: bool, is_agreed: bool) -> None:
     """Refuse what makes no sense, before anything is looked at."""
-    if target is not None:
-        understand_any(target)
-    if is_remote and target is None:
+    if is_remote and not is_target:
         raise UsageError("--remote is for a TARGET, and none is given", "run: ssmssh doctor --remote TARGET")
     if report_file is None and (is_full or is_agreed):
         raise UsageError("--full and --yes are for --report", "add --report FILE")

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from ssmssh.errors import FileError, NetworkError
+from ssmssh.errors import FileError, Guess, NetworkError
 
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (x509_vfy.h).
 _VALIDITY_CODES = (9, 10)
@@ -129,13 +129,13 @@ def handshake_error(error: ssl.SSLError, who: str) -> NetworkError:
     if not isinstance(error, ssl.SSLCertVerificationError):
         return NetworkError(
             f"The TLS handshake with {who} failed: {tls_reason(error)}",
-            "check that nothing in between (a proxy, a captive portal) answers instead of it",
+            Guess("check that nothing in between (a proxy, a captive portal) answers instead of it"),
         )
     if error.verify_code in _VALIDITY_CODES:
         hint = "check the clock of this machine; if TLS is inspected here, set AWS_CA_BUNDLE to a current CA file"
     else:
         hint = "if a proxy or firewall inspects TLS here, set AWS_CA_BUNDLE to a file with its CA certificate"
-    return NetworkError(f"The TLS certificate of {who} is not trusted: {error.verify_message}", hint)
+    return NetworkError(f"The TLS certificate of {who} is not trusted: {error.verify_message}", Guess(hint))
 
 
 def tls_reason(error: ssl.SSLError) -> str:

@@ -14,6 +14,7 @@ import math
 from ssmssh.errors import (
     AccessDeniedError,
     DoubledError,
+    Guess,
     NetworkError,
     ProtocolError,
     SessionEndedError,
@@ -116,7 +117,7 @@ def ended_by_service(
     if not is_shaken:
         return SessionEndedError(
             f"The session with {target} ended before the agent had connected it",
-            "check that the SSM Agent there is healthy and up to date",
+            Guess("check that the SSM Agent there is healthy and up to date"),
         )
     if has_loss and may_be_doubled:
         return DoubledError(

@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable
 from enum import Enum
 
-from ssmssh.errors import NetworkError, TargetError
+from ssmssh.errors import Guess, NetworkError, TargetError
 from ssmssh.protocol.statistics import Statistics
 
 STRICTEST_SECONDS = 10.0
@@ -194,7 +194,7 @@ class Patience:
         if self._stage is _Stage.CONNECTED:
             return NetworkError(
                 f"The agent of {self._describe()} did not complete the handshake within {seconds:g} s",
-                f"check that the SSM Agent there is healthy and up to date; {_WAIT_HINT}",
+                Guess(f"check that the SSM Agent there is healthy and up to date; {_WAIT_HINT}"),
             )
         return NetworkError(f"Starting a session with {self._describe()} took more than {seconds:g} s", _WAIT_HINT)
 
@@ -214,6 +214,6 @@ def nothing_answers(target: str, port: str) -> TargetError:
     Without a `port` it is the agent that is silent.
     """
     if not port:
-        return TargetError(f"The agent of {target} takes no input", "check that the SSM Agent there is healthy")
-    hint = f"check that sshd runs and listens there; {_WAIT_HINT}"
+        return TargetError(f"The agent of {target} takes no input", Guess("check that the SSM Agent there is healthy"))
+    hint = Guess(f"check that sshd runs and listens there; {_WAIT_HINT}")
     return TargetError(f"Nothing answers on {port} of {target}", hint)

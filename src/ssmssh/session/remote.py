@@ -23,7 +23,7 @@ from ssmssh import __version__
 from ssmssh.aws import proxies, signing, ssm
 from ssmssh.aws.answers import StartedSession
 from ssmssh.aws.client import AwsClient
-from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, SsmsshError, TargetError
+from ssmssh.errors import AccessDeniedError, Guess, NetworkError, SessionEndedError, SsmsshError, TargetError
 from ssmssh.protocol.events import KeyRequested
 from ssmssh.protocol.handshake import DataKey
 from ssmssh.protocol.limits import DEFAULT_LIMITS, Limits
@@ -361,7 +361,7 @@ class RemoteSession:
         except AccessDeniedError as error:
             raise AccessDeniedError(
                 f"{error.sentence} (target {self._target}, region {client.region})",
-                "allow ssmmessages:OpenDataChannel and check this computer's clock",
+                Guess("allow ssmmessages:OpenDataChannel and check this computer's clock"),
             ) from error
         return Connection(started.token, websocket)
 

@@ -43,6 +43,9 @@ _COMPARED = frozenset({"proxycommand", "user", "hostname", "hostkeyalias"}) | ho
 """Of our settings, those that must win and that ``ssh -G`` prints as they are written, unless there is a ``%`` in a
 host's name, or in a spelling that is known."""
 
+_running: set["subprocess.Popen[bytes]"] = set()
+"""Those that are being waited for: one for each thread that asks."""
+
 _OCTAL = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
 
@@ -230,6 +233,7 @@ def _call(
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
+        _running.add(process)
         try:
             output, complaint = process.communicate(timeout=max(0.0, patience))
         except subprocess.TimeoutExpired:
@@ -237,6 +241,7 @@ def _call(
                 "ssh did not answer in time (a Match exec command or a name look-up in your ssh config is slow)"
             ) from None
         finally:
+            _running.discard(process)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 _kill(process)
     if process.returncode != 0:
@@ -246,6 +251,13 @@ def _call(
         key, _, value = line.partition(" ")
         answer.setdefault(key, []).append(value)
     return answer, complaint
+
+
+def end_asking() -> None:
+    """Kill each ssh that another thread waits for, with all it has started; for a program that ends without waiting."""
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            _kill(process)
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

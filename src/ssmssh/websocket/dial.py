@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import NamedTuple
 
-from ssmssh.errors import NetworkError, ProtocolError
+from ssmssh.errors import Guess, NetworkError, ProtocolError
 from ssmssh.network.hosts import is_loopback
 from ssmssh.network.proxyurl import ProxyUrl
 from ssmssh.network.tls import handshake_error, tls_context
@@ -103,7 +103,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
         if isinstance(answer, OSError):
             raise NetworkError(
                 f"The name {host} cannot be resolved: {answer.strerror}",
-                "check the region, the DNS and the network, or set HTTPS_PROXY if a proxy is needed here",
+                Guess("check the region, the DNS and the network, or set HTTPS_PROXY if a proxy is needed here"),
             ) from answer
         return families_in_turn(answer)[:_MAX_ADDRESSES]
 

@@ -4,10 +4,10 @@ import selectors
 import time
 from collections.abc import Callable
 
-from ssmssh.errors import NetworkError
+from ssmssh.errors import Guess, NetworkError
 from ssmssh.websocket.transport import Transport
 
-REACH_HINT = "check the network, the VPN and the firewall, or set HTTPS_PROXY if a proxy is needed here"
+REACH_HINT = Guess("check the network, the VPN and the firewall, or set HTTPS_PROXY if a proxy is needed here")
 
 # How long a request to give up may go unseen. Short for a person, long for a processor.
 _POLL_SECONDS = 0.1

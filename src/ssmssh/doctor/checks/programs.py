@@ -73,7 +73,10 @@ def _other_installations(_examination: "Examination") -> Finding:
     found = list(_on_path())
     if not found:
         return ok("no ssmssh is on the PATH; the ssh config has the whole path of the proxy")
-    others = {path: version for path in found if (version := _version(path)) != __version__}
+    try:
+        others = {path: version for path in found if (version := _version(path)) != __version__}
+    except subprocess.TimeoutExpired as error:
+        return unknown(f"{error.cmd[0]} has not told its version within {_VERSION_SECONDS:g} s")
     if not others:
         return ok(f"all on the PATH are {__version__}: {', '.join(found)}")
     told = ", ".join(f"{path} is {version or 'broken'}" for path, version in others.items())
@@ -111,7 +114,10 @@ def _ssh(_examination: "Examination") -> Finding:
         manager = next((name for name in _INSTALL_SSH if shutil.which(name)), None)
         step = _INSTALL_SSH[manager] if manager else "# install an OpenSSH client"
         return failed("there is no ssh on the PATH", "No ssh is installed on this computer", step)
-    said = _said_by([path, "-V"])
+    try:
+        said = _said_by([path, "-V"])
+    except subprocess.TimeoutExpired:
+        said = ""
     version = re.search(r"OpenSSH_(?:for_Windows_)?(\d+)\.(\d+)", said)
     if version is None:
         return unknown(f"{path} does not say its version: {said[:80] or 'nothing'}")
@@ -122,7 +128,7 @@ def _ssh(_examination: "Examination") -> Finding:
 
 
 def _said_by(command: list[str]) -> str:
-    """What a program prints, on one line; empty if it fails, or takes too long."""
+    """What a program prints, on one line; empty if it fails. Raises subprocess.TimeoutExpired."""
     try:
         done = subprocess.run(
             command,
@@ -132,7 +138,7 @@ def _said_by(command: list[str]) -> str:
             timeout=_VERSION_SECONDS,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.CalledProcessError):
         return ""
     return " ".join(done.stdout.decode("utf-8", "replace").split())
 

@@ -12,7 +12,7 @@ from ssmssh import __version__
 from ssmssh.doctor.check import Check, Finding, failed, ok, unknown, warning
 from ssmssh.doctor.facts import sshconfig as facts
 from ssmssh.doctor.steps import failed_with
-from ssmssh.errors import FileError, UsageError
+from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.ownfiles import CAN_TELL_OWNER
 from ssmssh.settings import path_for_ssh
 from ssmssh.sshconfig import install, readable, script, verify
@@ -52,7 +52,7 @@ def _ssh_directory(examination: "Examination") -> Finding:
 def _keys(examination: "Examination", place: Place) -> Finding:
     try:
         named = examination.fact(facts.settings).get("identityfile", [])
-    except FileError:
+    except SsmsshError:
         named = []
     keys = {path: status for path in map(path_for_ssh, named[:_MOST_KEYS]) if (status := _status(path))}
     for path, status in keys.items():
@@ -121,9 +121,9 @@ def _config_effective(examination: "Examination") -> Finding:
     name = examination.fact(facts.host)
     try:
         command = examination.fact(facts.proxy_command)
-        found = report(name, None, facts.is_target, _SECONDS)
     except FileError as error:
         return failed_with(error)
+    found = report(name, None, facts.is_target, _SECONDS)
     if not misses(command) and (not found.trouble or found.trouble == defect(command)):
         return ok(f"ssh {name} comes to {program_of(command)}")
     decides = next((each.decided_by for each in found.settings if each.keyword in {"ProxyCommand", "ProxyJump"}), None)
@@ -140,6 +140,8 @@ def _proxy_runs(examination: "Examination") -> Finding:
     began_at = time.monotonic()
     try:
         done = subprocess.run([program, "--version"], capture_output=True, check=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return unknown(f"{program} has not told its version within {_SECONDS:g} s")
     except (OSError, subprocess.SubprocessError) as error:
         reason = _reason(program, error)
         return failed(reason, f"The ProxyCommand of the ssh config cannot work: {reason}", "ssmssh install-config")
@@ -161,8 +163,6 @@ def _reason(program: str, error: Exception) -> str:
 
 def _reason_of_start(program: Path, error: Exception) -> str:
     match error:
-        case subprocess.TimeoutExpired():
-            return f"does not tell its version within {_SECONDS:g} s"
         case FileNotFoundError() if not os.path.lexists(program):
             return "is not there any more"
         case FileNotFoundError() if not program.exists():

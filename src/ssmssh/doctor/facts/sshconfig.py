@@ -5,7 +5,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from ssmssh.errors import FileError, UsageError
+from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.request import understand
 from ssmssh.sshconfig import verify
 from ssmssh.sshconfig.patterns import SAMPLE_IDS
@@ -42,7 +42,7 @@ def host(examination: "Examination") -> str:
         return target
     try:
         return target if is_ours(_command(_ask(target))) else SAMPLE_IDS[0]
-    except FileError:
+    except SsmsshError:
         return SAMPLE_IDS[0]
 
 
@@ -50,7 +50,8 @@ def settings(examination: "Examination") -> "Mapping[str, list[str]]":
     """What ssh arrives at for `host`, by lower-case keyword; blocks for twice `ASK_SECONDS` at most.
 
     Raises:
-        FileError: There is no ssh, it takes too long, or it refuses its configuration.
+        FileError: There is no ssh, or it refuses its configuration.
+        SsmsshError: It takes too long.
     """
     return _ask(examination.fact(host))
 
@@ -65,7 +66,7 @@ def pinned(examination: "Examination") -> "Mapping[str, str]":
     try:
         command = examination.fact(proxy_command)
         words = shlex.split(command) if is_ours(command) else []
-    except (FileError, ValueError):
+    except (SsmsshError, ValueError):
         return {}
     return {option: value for option, value in itertools.pairwise(words) if option.startswith("--")}
 
@@ -81,5 +82,7 @@ def _ask(name: str) -> "Mapping[str, list[str]]":
         raise FileError("no ssh was found", "install an OpenSSH client")
     try:
         return verify.ask(ssh, name, deadline=time.monotonic() + ASK_SECONDS)
-    except (verify.UnansweredError, verify.RefusedError) as error:
+    except verify.RefusedError as error:
         raise FileError(f"ssh cannot tell what it does for {name}: {error}") from None
+    except verify.UnansweredError as error:
+        raise SsmsshError(str(error)) from None
