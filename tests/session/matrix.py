@@ -95,7 +95,7 @@ CUT_OFF = ("is not whole", "no longer holds", "ended before everything")
 """What is said of a command's output of which some is missing: of one that the agent has not read to its end, and of
 one that has ended while there was no connection, or while the agent had none."""
 
-PAUSING = ("cut", "bye", "half-open", "pause", "pause-client", "agent-cut")
+PAUSING = ("cut", "bye", "half-open", "pause", "pause-client", "agent-cut", "overrun-closes")
 
 SIGNALS = (128 + 1, 128 + 15)
 """What ssh and paramiko end a ProxyCommand with: SIGHUP and SIGTERM."""
