@@ -55,13 +55,17 @@ END_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-class _Clock:
-    """Has the loop turn in time, also while there is no member."""
+class _First:
+    """Has its turn before the members have theirs: what they are to carry is in the stream then.
+
+    It also has the loop turn in time, while there is no member.
+    """
 
     is_over = False
 
-    def __init__(self, near: NearEnd) -> None:
+    def __init__(self, near: NearEnd, move: Callable[[], None]) -> None:
         self._near = near
+        self._move = move
 
     def join(self, selector: selectors.BaseSelector) -> None:
         """Nothing: it waits for time alone."""
@@ -70,8 +74,9 @@ class _Clock:
         """Until when."""
         return self._near.due
 
-    def turn(self, ready: Collection[object], now: float) -> None:
-        """Nothing, again."""
+    def turn(self, ready: Collection[object], now: float) -> None:  # noqa: ARG002 - as above
+        """What was woken for may be input: without this it would wait for another turn."""
+        self._move()
 
     def fail(self, error: Exception) -> None:
         """It cannot."""
@@ -114,7 +119,7 @@ class Bundle:
         self._name = os.urandom(16)
         self._near = NearEnd()
         self._loop = Loop(wakeup)
-        self._loop.add(_Clock(self._near))
+        self._loop.add(_First(self._near, self._write))
         self._members: dict[Turning, tuple[Session, MemberSide, RemoteSession]] = {}
         self._ending: list[Background[None]] = []
         self._has_begun = False
@@ -192,15 +197,18 @@ class Bundle:
         if not all(side.is_asked_in_vain(now) for _, side, _ in self._members.values()):
             self._wakeup.wake()
 
+    def _write(self) -> None:
+        """Bytes of the side into the stream."""
+        side, near = self._side, self._near
+        while self._has_begun and not near.split.end_was_sent and (room := near.split.room) and side.queued_bytes:
+            near.split.write(bytes(side.take(room)))
+            near.changes += 1
+
     def _move(self) -> None:
         """Bytes of the side into the stream, and back."""
         side, near = self._side, self._near
-        if not self._has_begun:
-            return
-        while not near.split.end_was_sent and (room := near.split.room) and side.queued_bytes:
-            near.split.write(bytes(side.take(room)))
-            near.changes += 1
-        while near.split.is_readable and not side.is_full:
+        self._write()
+        while self._has_begun and near.split.is_readable and not side.is_full:
             data = near.split.read(PIECE_BYTES)
             self._received += len(data)
             near.changes += 1
