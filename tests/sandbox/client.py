@@ -121,15 +121,17 @@ class DataChannel:
     def __init__(
         self,
         box: Sandbox,
-        port: int = 22,
+        port: int | None = 22,
         target: str = TARGET,
-        document: str = "AWS-StartSSHSession",
+        document: str | None = "AWS-StartSSHSession",
         **parameters: str,
     ) -> None:
         self.box = box
         self.api = aws_client(box, "ssm")
-        given = {"portNumber": [str(port)]} | {name: [value] for name, value in parameters.items()}
-        answer = self.api.start_session(Target=target, DocumentName=document, Parameters=given)
+        given = {} if port is None else {"portNumber": [str(port)]}
+        given |= {name: [value] for name, value in parameters.items()}
+        named = {} if document is None else {"DocumentName": document}
+        answer = self.api.start_session(Target=target, Parameters=given, **named)
         self.session_id: str = answer["SessionId"]
         self.token: str = answer["TokenValue"]
         self.stream_url: str = answer["StreamUrl"]

@@ -64,6 +64,19 @@ _PATIENCE_SECONDS = 3.0
     show_default=True,
     help="Whose credentials there are: of an assumed role, or of a user of IAM.",
 )
+@click.option(
+    "--preferences",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The content of SSM-SessionManagerRunShell: time-outs, run-as, a KMS key, a shell profile.",
+)
+@click.option(
+    "--minute-seconds",
+    type=click.FloatRange(0.01, 60),
+    default=60.0,
+    show_default=True,
+    help="How long a minute of preferences is.",
+)
 @click.option("--seed", type=int, help="Make chance in faults repeatable.")
 @click.option("--keep", is_flag=True, help="Leave it running and print what a shell must export to be in it.")
 @click.option("--stop", type=_DIRECTORY, metavar="DIR", help="Stop the one that --keep left in DIR.")

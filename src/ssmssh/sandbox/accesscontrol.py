@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from ssmssh.sandbox import motoiam
 from ssmssh.sandbox.accounts import Caller, Place
+from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.motobackend import MotoBackend
 from ssmssh.sandbox.permissions import OPEN_DATA_CHANNEL, Asked, Need, Permissions, Way
 from ssmssh.sandbox.policies import Decision, Policy, PolicyError, Verdict, decide, parse
@@ -21,6 +22,18 @@ from ssmssh.sandbox.refusals import DENIED, ApiError, access_denied
 T = TypeVar("T")
 
 _parse = functools.lru_cache(maxsize=256)(parse)
+
+_EVERYTHING = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+_ADMINISTRATOR = motoiam.Attached("AdministratorAccess", _EVERYTHING)
+
+_CONTROL_CHANNEL = "ssmmessages:CreateControlChannel", "ssmmessages:OpenControlChannel"
+_DATA_CHANNEL = "ssmmessages:CreateDataChannel", "ssmmessages:OpenDataChannel"
+_NO_DATA_CHANNEL = (
+    "\n----------ERROR-------\nSetting up data channel with id {} failed: failed to create websocket for datachannel "
+    "with error: CreateDataChannel failed with no output or error: createDataChannel request failed: unexpected "
+    "response from the service <AccessDeniedException><Message>{}</Message></AccessDeniedException>"
+)
+"""Public reports of both the agent's and the service's words (landing-zone-accelerator-on-aws, 330)."""
 
 _FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
 """What needs no permission (STS API Reference)."""
@@ -34,6 +47,7 @@ class AccessControl:
         self._permissions = permissions
         self._own_callers = own_callers
         self._attached: dict[str, set[str]] = {}
+        self._changed_instances: set[str] = set()
 
     def is_on(self, account_id: str) -> bool:
         """Whether the account's callers are checked."""
@@ -66,6 +80,7 @@ class AccessControl:
             PolicyError: One is none.
         """
         await self._in_iam(account_id, lambda: motoiam.give_instances(account_id, texts))
+        self._changed_instances.add(account_id)
 
     async def check(self, action: str, asked: Asked, caller: Caller) -> None:
         """See to it that a call is allowed.
@@ -86,14 +101,42 @@ class AccessControl:
         refusal = await self._refusal(OPEN_DATA_CHANNEL, ways, caller)
         return refusal.message if refusal is not None else ""
 
-    async def policies_of(self, principal_arn: str) -> list[motoiam.Attached]:
-        """What a user or a role has."""
+    async def policies_of(self, principal_arn: str) -> list[motoiam.Attached] | None:
+        """What a user or a role has; None where there is none. Where nothing is checked, the own caller may do all."""
         account_id = principal_arn.split(":")[4]
-        return await self._in_iam(account_id, lambda: motoiam.policies_of(principal_arn))
+        found = await self._in_iam(account_id, lambda: motoiam.policies_of(principal_arn))
+        is_free = not self.is_on(account_id) and principal_arn == self._own_callers[account_id].principal_arn
+        return [*found, _ADMINISTRATOR] if found is not None and is_free else found
+
+    async def instance_may(self, account_id: str, *actions: str) -> bool:
+        """Whether the role of an account's EC2 instances lets their agents do these; true while it is as it was."""
+        if account_id not in self._changed_instances:
+            return True
+        role = f"arn:aws:iam::{account_id}:role/{motoiam.INSTANCE_ROLE}"
+        policies = [_parse(each.text) for each in await self.policies_of(role) or []]
+        context = {"aws:PrincipalArn": role, "aws:PrincipalType": "AssumedRole"}
+        return all(decide(policies, action, "*", context).is_allowed for action in actions)
+
+    async def can_connect(self, instance: Instance) -> bool:
+        """Whether an instance's agent has its connection to the service, by which sessions reach it."""
+        if not instance.is_reachable:
+            return False
+        account_id = instance.place.account_id
+        return not instance.is_ec2 or await self.instance_may(account_id, *_CONTROL_CHANNEL)
+
+    async def no_data_channel(self, instance: Instance, session_id: str) -> str:
+        """What an agent says that may not open a session's data channel; empty where it may."""
+        account_id = instance.place.account_id
+        if not instance.is_ec2 or await self.instance_may(account_id, *_DATA_CHANNEL):
+            return ""
+        role = f"arn:aws:sts::{account_id}:assumed-role/{motoiam.INSTANCE_ROLE}/{instance.instance_id}"
+        resource = f"arn:aws:ssmmessages:{instance.region}:{account_id}:*"
+        refusal = access_denied(Caller(role, ""), "ssmmessages:CreateDataChannel", resource)
+        return _NO_DATA_CHANNEL.format(session_id, refusal.message)
 
     async def _refusal(self, action: str, ways: Sequence[Way], caller: Caller) -> ApiError | None:
         """Why none of the ways is open; None where one is. What is forbidden on any of them is so on all."""
-        texts = [each.text for each in await self.policies_of(caller.principal_arn)]
+        texts = [each.text for each in await self.policies_of(caller.principal_arn) or []]
         try:
             policies = [_parse(text) for text in texts]
             found = [[(need, _decide(policies, action, need, caller)) for need in way] for way in ways]

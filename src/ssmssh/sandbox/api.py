@@ -10,14 +10,14 @@ import datetime as dt
 import json
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
-from ssmssh.sandbox import sessionlimits
+from ssmssh.sandbox import preferences, sessionlimits
 from ssmssh.sandbox.accesscontrol import AccessControl
 from ssmssh.sandbox.accounts import Caller, Place
 from ssmssh.sandbox.control import Peer
+from ssmssh.sandbox.documentcalls import DocumentCalls
 from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, ParameterError
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response, json_response
@@ -26,8 +26,10 @@ from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.jsoncall import JsonCall
 from ssmssh.sandbox.nodecalls import NodeCalls
 from ssmssh.sandbox.pages import listing
+from ssmssh.sandbox.preferences import SessionPreferences
 from ssmssh.sandbox.refusals import ApiError, access_denied
 from ssmssh.sandbox.runcommand import RunCommand
+from ssmssh.sandbox.servicesettings import ServiceSettings
 from ssmssh.sandbox.sessionhomes import Home, SessionHomes
 
 _log = logging.getLogger(__name__)
@@ -46,16 +48,20 @@ class Api:
         faults: FaultSet,
         homes: SessionHomes,
         access: AccessControl,
+        documents: DocumentCalls,
+        minute_seconds: float,
     ) -> None:
         self._gateways = gateways
         self._inventory = inventory
         self._faults = faults
-        self.documents = dict(DOCUMENTS)
+        self.documents = documents
         self._homes = homes
         self._access = access
         self._started = 0
-        nodes = NodeCalls(inventory, faults)
+        self._minute_seconds = minute_seconds
+        nodes = NodeCalls(inventory, faults, access)
         self._hybrid = hybrid = HybridCalls(inventory, faults)
+        settings = ServiceSettings(hybrid)
         commands = RunCommand(inventory, faults, gateways[0])
         self._operations: Mapping[str, Callable[[JsonCall], Awaitable[object]]] = {
             "StartSession": self._start_session,
@@ -66,14 +72,23 @@ class Api:
             "DescribeInstanceInformation": nodes.describe_instance_information,
             "DescribeInstanceProperties": nodes.describe_instance_properties,
             "DescribeActivations": hybrid.describe_activations,
-            "GetServiceSetting": hybrid.get_service_setting,
-            "UpdateServiceSetting": hybrid.update_service_setting,
             "SendCommand": commands.send_command,
             "GetCommandInvocation": commands.get_command_invocation,
             "ListCommandInvocations": commands.list_command_invocations,
             "CancelCommand": commands.cancel_command,
-            "DescribeDocument": self._describe_document,
-            "GetDocument": self._get_document,
+            "GetServiceSetting": settings.get_service_setting,
+            "UpdateServiceSetting": settings.update_service_setting,
+            "ResetServiceSetting": settings.reset_service_setting,
+            "CreateDocument": documents.create_document,
+            "DeleteDocument": documents.delete_document,
+            "DescribeDocument": documents.describe_document,
+            "DescribeDocumentPermission": documents.describe_document_permission,
+            "GetDocument": documents.get_document,
+            "ListDocuments": documents.list_documents,
+            "ListDocumentVersions": documents.list_document_versions,
+            "ModifyDocumentPermission": documents.modify_document_permission,
+            "UpdateDocument": documents.update_document,
+            "UpdateDocumentDefaultVersion": documents.update_document_default_version,
         }
 
     def home(self, session_id: str) -> Peer | None:
@@ -98,8 +113,7 @@ class Api:
             if not isinstance(arguments, dict):
                 raise ApiError("SerializationException", "the body is not a structure")
             call = JsonCall(operation, arguments, place, caller)
-            document = call.arguments.get("Name") if "Document" in operation else None
-            if document is not None and document not in self.documents:
+            if "Document" in operation and not self.documents.knows(call):
                 return None
             return json_response(await handler(call))
         except ValueError:
@@ -118,10 +132,10 @@ class Api:
             resource = f"arn:aws:ssm:*:{call.place.account_id}:document/{SHELL_DOCUMENT}"
             raise access_denied(call.caller, "ssm:StartSession", resource)
         instance = self._inventory.find(target, call.place)
-        if instance is None or not instance.is_reachable:
+        if instance is None or not await self._access.can_connect(instance):
             raise ApiError("TargetNotConnected", f"{target} is not connected.")
         self._hybrid.check_session(instance)
-        document = self._document(document_name)
+        document = self._document(call.place, document_name)
         parameters = call.arguments.get("Parameters") or {}
         if not isinstance(parameters, dict):
             raise ApiError("SerializationException", "Parameters must be a map")
@@ -139,7 +153,7 @@ class Api:
             "start",
             session_id=session_id,
             target=target,
-            document_name=document_name,
+            document_name=document.name,
             session_type=document.session_type,
             properties=properties,
             region=call.place.region,
@@ -148,12 +162,28 @@ class Api:
             owner=call.caller.arn,
             reason=call.text("Reason", ""),
             open_refusal=await self._access.refusal_of_open(session_id, call.place, call.caller),
+            agent_refusal=await self._access.no_data_channel(instance, session_id),
+            preferences=self._preferences(call.place, document).as_order(),
         )
         self._homes.add(session_id, Home(gateway, call.place, target, call.caller))
         for superseded in sessionlimits.superseded(self._faults, open_before, call.place, call.caller.arn):
             if (home := self._homes.find(superseded)) is not None:
                 await home.gateway.call("terminate", session_id=superseded, reason="a policy")
         return _ticket(ticket)
+
+    def _document(self, place: Place, name: str) -> Document:
+        """A document for a session; without the account's own there are its defaults."""
+        try:
+            return self.documents.find(place, name)
+        except ApiError:
+            if name != SHELL_DOCUMENT:
+                raise
+            return DOCUMENTS[SHELL_DOCUMENT]
+
+    def _preferences(self, place: Place, document: Document) -> SessionPreferences:
+        """A document's own preferences where it has any, else the account's."""
+        inputs = document.inputs if document.inputs is not None else self.documents.preferences(place)
+        return preferences.read(inputs, self._minute_seconds)
 
     async def _resume_session(self, call: JsonCall) -> object:
         session_id = call.text("SessionId")
@@ -220,29 +250,6 @@ class Api:
         if fault is not None and port and port != f"{fault['port']:.0f}":
             words = f'Parameter "portNumber" has value "{port}" not matching "^{fault["port"]:.0f}$".'
             raise ApiError("InvalidParameters", words)
-
-    # Documents.
-
-    def _document(self, name: str) -> Document:
-        document = self.documents.get(name)
-        if document is None:
-            raise ApiError("InvalidDocument", f"Document with name {name} does not exist.")
-        return document
-
-    async def _describe_document(self, call: JsonCall) -> object:
-        return {"Document": self._document(call.text("Name")).describe()}
-
-    async def _get_document(self, call: JsonCall) -> object:
-        document = self._document(call.text("Name"))
-        return {
-            "Name": document.name,
-            "Status": "Active",
-            "DocumentVersion": "1",
-            "DocumentType": "Session",
-            "DocumentFormat": "JSON",
-            "Content": document.content(),
-            "CreatedDate": time.time(),
-        }
 
 
 def _ticket(ticket: object) -> dict[str, str]:

@@ -28,6 +28,7 @@ from ssmssh.sandbox.inventory import Instance
 from ssmssh.sandbox.inventoryfile import resolve, write_text
 from ssmssh.sandbox.keys import AccessKey, make_access_key
 from ssmssh.sandbox.mainprocess import STOP_SECONDS, MainProcess
+from ssmssh.sandbox.preferences import MINUTE_SECONDS
 from ssmssh.sandbox.reports import CallReport, SessionReport
 
 SshServer = Literal["auto", "system", "library"]
@@ -94,6 +95,8 @@ class Sandbox:
         keep: The sandbox outlives this object and process, until `stop_directory`.
         policies: What the holder of the credentials may do: policies of IAM, or files of such; without, everything.
         caller: Whose credentials they are: of a session of the role ``sandbox``, or of a user of IAM.
+        preferences: The content of SSM-SessionManagerRunShell, or a file with it; without, it sets nothing.
+        minute_seconds: How long a minute of preferences is, for tests that would not wait for one.
 
     Starting takes a good quarter of a second. Everything is below `directory`, which only its owner can enter.
 
@@ -121,6 +124,8 @@ class Sandbox:
         keep: bool = False,
         policies: Sequence[boxpolicies.Document | Path] = (),
         caller: CallerKind = "role",
+        preferences: boxpolicies.Document | Path | None = None,
+        minute_seconds: float = MINUTE_SECONDS,
     ) -> None:
         self.instances = resolve(instances, region, agent_version)
         self.region = region
@@ -130,6 +135,7 @@ class Sandbox:
         self._caller = caller
         self.broken = BrokenSetUps(self)
         self._broken = check_names(broken)
+        self._preferences = {"preferences": boxpolicies.preferences(preferences), "minute_seconds": minute_seconds}
         self._gateways = gateways
         self._ssh_server = ssh_server
         self._offers_key = offers_key
@@ -354,6 +360,7 @@ class Sandbox:
             library_sshd=program is None,
             fault_texts=self._fault_texts,
             policies=self._policies,
+            **self._preferences,
             is_kept=self._keep,
         )
         (directory / "server.pem").unlink()

@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ssmssh.errors import FileError
+from ssmssh.errors import FileError, UsageError
+from ssmssh.sandbox import documentcontent
 from ssmssh.sandbox.accounts import PROFILES
+from ssmssh.sandbox.documents import SHELL_DOCUMENT
 from ssmssh.sandbox.motoiam import MANAGED_POLICY
 from ssmssh.sandbox.policies import parse
+from ssmssh.sandbox.refusals import ApiError
 
 Document = Mapping[str, object] | str
 """A policy, as an object or as JSON."""
@@ -65,13 +68,35 @@ def resolve(given: Sequence[Document | Path]) -> list[list[str]]:
     return [[PROFILES["sandbox"], *_named(number, each)] for number, each in enumerate(given, 1)]
 
 
+def preferences(given: Document | Path | None) -> str:
+    """The text of the account's preferences document; empty for none.
+
+    Raises:
+        FileError: A file cannot be read.
+        UsageError: It is no session document.
+    """
+    if given is None:
+        return ""
+    text = _read(given, "preferences") if isinstance(given, Path) else given
+    text = text if isinstance(text, str) else json.dumps(text)
+    try:
+        documentcontent.read(SHELL_DOCUMENT, text)
+    except ApiError as error:
+        raise UsageError(f"the preferences are no session document: {error.message.rstrip('.')}") from None
+    return text
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise FileError(f"cannot read the {what} {path}: {error.strerror}", f"name a file with {what}") from None
+
+
 def _named(number: int, given: Document | Path) -> tuple[str, str]:
     if not isinstance(given, Path):
         return f"policy-{number}", _text(given)
-    try:
-        return given.stem, _text(given.read_text("utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read the policy {given}: {error.strerror}", "name a file with a policy") from None
+    return given.stem, _text(_read(given, "policy"))
 
 
 def _text(document: Document) -> str:

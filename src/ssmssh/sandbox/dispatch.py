@@ -16,12 +16,13 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ssmssh.sandbox import autoscaling, callfaults, instanceconnect
+from ssmssh.sandbox import autoscaling, callfaults, instanceconnect, simulation
 from ssmssh.sandbox.accesscontrol import AccessControl
 from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS, Caller, Place
 from ssmssh.sandbox.api import Api
 from ssmssh.sandbox.callcounts import CallCounts
 from ssmssh.sandbox.control import ControlError, Peer
+from ssmssh.sandbox.documentcalls import DocumentCalls
 from ssmssh.sandbox.ec2 import Ec2Calls
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
@@ -67,7 +68,10 @@ class _Call(NamedTuple):
 
 
 class Dispatch:
-    """The API's answers. `share_key` has every process know a credential that STS is about to give out."""
+    """The API's answers. `share_key` has every process know a credential that STS is about to give out.
+
+    `preferences` is the content of SSM-SessionManagerRunShell, empty for none; a minute in one takes `minute_seconds`.
+    """
 
     def __init__(
         self,
@@ -78,11 +82,15 @@ class Dispatch:
         keys: KeyRing,
         faults: FaultSet,
         share_key: Callable[[AccessKey], Awaitable[None]],
+        *,
+        preferences: str,
+        minute_seconds: float,
     ) -> None:
         homes = SessionHomes()
         self._moto = MotoBackend(inventory, keys.own_callers)
         self.access = AccessControl(self._moto, Permissions(inventory, homes), keys.own_callers)
-        self.api = Api(gateways, inventory, faults, homes, self.access)
+        documents = DocumentCalls(faults, preferences)
+        self.api = Api(gateways, inventory, faults, homes, self.access, documents, minute_seconds)
         self.counts = CallCounts()
         self.pushed_keys = PushedKeys(directory)
         self._instance_connect = InstanceConnect(inventory, self.pushed_keys, faults)
@@ -170,10 +178,16 @@ class Dispatch:
             return self._ec2.answer(call.query)
         if call.service == "autoscaling":
             return autoscaling.answer(call.query, self._inventory, self._faults)
+        return await self._identity_answer(call, call.query)
+
+    async def _identity_answer(self, call: _Call, query: QueryCall) -> Response | None:
+        """The answer of IAM and STS to what is not for moto."""
+        if call.action == f"iam:{simulation.ACTION}":
+            return await simulation.answer(query, self.access, self._faults)
         if call.action == "sts:GetCallerIdentity":
             caller = call.caller
             identity = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account_id}
-            return call.query.answer(identity, _STS_NAMESPACE)
+            return query.answer(identity, _STS_NAMESPACE)
         return None
 
     async def _issue(self, response: Response, asker: Caller) -> Response:

@@ -25,7 +25,8 @@ class Document:
     """A session document.
 
     `parameters` maps names to their declarations (type, description, default, allowedPattern, …);
-    `properties` is what the agent is given, with ``{{ name }}`` where a parameter goes.
+    `properties` is what the agent is given, with ``{{ name }}`` where a parameter goes; `inputs` are preferences, None
+    where it has none and the account's hold; `text` is what it was made of, if it was.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Document:
     parameters: Mapping[str, Mapping[str, object]]
     properties: Mapping[str, object]
     owner: str = "Amazon"
+    inputs: Mapping[str, object] | None = None
+    text: str = ""
 
     def fill_in(self, given: Mapping[str, Sequence[str]]) -> dict[str, object]:
         """The properties with the parameters of a StartSession put in.
@@ -45,6 +48,10 @@ class Document:
             raise ParameterError(f"Parameters {unknown} are not defined in document {self.name}.")
         values: dict[str, str] = {}
         for name, declaration in self.parameters.items():
+            if self.text and name not in given and "default" not in declaration:
+                raise ParameterError(
+                    f'Parameter "{name}" is not given, and document {self.name} has no default for it.'
+                )
             value = given.get(name, [str(declaration.get("default", ""))])
             if len(value) != 1:
                 raise ParameterError(f'Parameter "{name}" takes one value.')
@@ -60,7 +67,7 @@ class Document:
 
     def content(self) -> str:
         """The document's JSON text."""
-        return json.dumps(
+        return self.text or json.dumps(
             {
                 "schemaVersion": "1.0",
                 "description": self.description,
@@ -71,15 +78,15 @@ class Document:
             indent=2,
         )
 
-    def describe(self) -> dict[str, object]:
-        """The ``Document`` of DescribeDocument."""
+    def describe(self, account_id: str = "", version: int = 1, default: int = 1, latest: int = 1) -> dict[str, object]:
+        """The ``Document`` of DescribeDocument; `account_id` owns those that are not AWS's."""
         return {
             "Name": self.name,
-            "Owner": self.owner,
+            "Owner": account_id if self.owner == "self" and account_id else self.owner,
             "Status": "Active",
-            "DocumentVersion": "1",
-            "DefaultVersion": "1",
-            "LatestVersion": "1",
+            "DocumentVersion": str(version),
+            "DefaultVersion": str(default),
+            "LatestVersion": str(latest),
             "Description": self.description,
             "Parameters": [
                 {

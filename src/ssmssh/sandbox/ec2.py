@@ -14,6 +14,7 @@ from ssmssh.sandbox.accounts import DISABLED_REGIONS, REGIONS
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.httpio import Response
 from ssmssh.sandbox.inventory import EC2_ID, Instance, Inventory
+from ssmssh.sandbox.motoiam import INSTANCE_ROLE, instance_profile_id
 from ssmssh.sandbox.network import GROUP, SUBNET, VPC, NetworkCalls
 from ssmssh.sandbox.power import Power
 from ssmssh.sandbox.query import QueryCall, Value
@@ -262,6 +263,10 @@ def _instance(instance: Instance, now: dt.datetime) -> Value:
     }
     if instance.platform_type == "Windows":
         row["platform"] = "windows"
+    if instance.instance_profile and instance.state != "terminated":
+        account_id = instance.place.account_id
+        arn = f"arn:aws:iam::{account_id}:instance-profile/{INSTANCE_ROLE}"
+        row["iamInstanceProfile"] = {"arn": arn, "id": instance_profile_id(account_id)}
     if instance.state != "terminated":
         row["privateIpAddress"] = instance.private_address
         row["vpcId"] = VPC

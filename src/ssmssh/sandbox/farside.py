@@ -19,13 +19,15 @@ from ssmssh.sandbox.outlet import AgentEnd
 class AgentTask:
     """What a session is for: of its document, the type and the properties, filled in; its key, and whom it runs as.
 
-    `run_as` is a user that does not exist where the sandbox's instances are; empty for the one who runs the sandbox.
+    `run_as` is whom shells and commands shall run as, None where nobody says; on the sandbox's instances that can only
+    be who runs the sandbox. `shell_profile` is typed into a shell as it begins.
     """
 
     session_type: SessionType
     properties: Mapping[str, object]
     key: SessionKey | None = None
-    run_as: str = ""
+    run_as: str | None = None
+    shell_profile: str = ""
 
     @property
     def is_forward(self) -> bool:

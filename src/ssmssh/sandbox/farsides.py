@@ -1,5 +1,7 @@
 """Which far side a session has: by its type, its document's properties, and the versions of agent and client."""
 
+import os
+import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,6 +24,8 @@ DialHost = Callable[[str, int], Awaitable[Dialled]]
 
 _NO_USER = "\n----------ERROR-------\nUnable to start command: Failed to start pty since RunAs user {} does not exist"
 
+_NO_DEFAULT_USER = "please set the RunAs default user"
+
 
 @dataclass(frozen=True, slots=True)
 class FarSides:
@@ -34,8 +38,10 @@ class FarSides:
 
     def make(self, channel: Channel, client_version: str) -> FarSide:
         """The far side for a client of that version; not open yet."""
-        if self.task.run_as and self.task.session_type is not SessionType.PORT:
-            return Unfit(channel, AgentEnd(_NO_USER.format(self.task.run_as), f"no user {self.task.run_as}"))
+        user = self.task.run_as
+        if self.task.session_type is not SessionType.PORT and user not in (None, pwd.getpwuid(os.geteuid()).pw_name):
+            said = _NO_USER.format(user) if user else _NO_DEFAULT_USER
+            return Unfit(channel, AgentEnd(said, f"no user {user}"))
         match self.task.session_type:
             case SessionType.NON_INTERACTIVE_COMMANDS:
                 return Command(channel, self.task, self.log, self.character.version)
@@ -43,7 +49,8 @@ class FarSides:
                 argv = ["sh", "-c", str(self.task.platform().get("commands", ""))]
                 return Terminal(channel, argv, self.log, unpaced=self.character.unpaced)
             case SessionType.STANDARD_STREAM:
-                return Terminal(channel, ["sh"], self.log, unpaced=self.character.unpaced)
+                typed = f"{self.task.shell_profile}\n" if self.task.shell_profile.strip() else ""
+                return Terminal(channel, ["sh"], self.log, unpaced=self.character.unpaced, typed=typed)
         return self._make_port(channel, client_version)
 
     def _make_port(self, channel: Channel, client_version: str) -> FarSide:

@@ -158,6 +158,8 @@ class FrontServer:
         library_sshd: bool,
         fault_texts: list[str],
         policies: list[list[str]],
+        preferences: str,
+        minute_seconds: float,
         is_kept: bool,
     ) -> dict[str, object]:
         """Open the servers; returns the URLs.
@@ -174,7 +176,15 @@ class FrontServer:
         streams = await asyncio.gather(*(peer.call("configure", **shared) for peer in self._gateways))
         self._inventory = inventory = Inventory(read_text((self._directory / "inventory.json").read_text("utf-8")))
         self._dispatch = Dispatch(
-            self._directory, self._gateways, inventory, region, self._keys, self._faults, self._share_key
+            self._directory,
+            self._gateways,
+            inventory,
+            region,
+            self._keys,
+            self._faults,
+            self._share_key,
+            preferences=preferences,
+            minute_seconds=minute_seconds,
         )
         for text in fault_texts:
             await self._set_fault(fault=text)
@@ -285,11 +295,11 @@ class FrontServer:
     async def _put_document(self, *, name: str, session_type: str, parameters: dict[str, Any]) -> None:
         if self._dispatch is not None:
             document = Document(name, "the account's own", session_type, parameters, {}, "self")
-            self._dispatch.api.documents[name] = document
+            self._dispatch.api.documents.put(document)
 
     async def _remove_document(self, *, name: str) -> None:
         if self._dispatch is not None:
-            self._dispatch.api.documents.pop(name, None)
+            self._dispatch.api.documents.remove(name)
 
     async def _open_again(self, *, certificate: str) -> str:
         """Have the API at one more port, with another certificate; its URL."""

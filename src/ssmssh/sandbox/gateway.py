@@ -20,8 +20,10 @@ from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.commands import Commands, Invocation
 from ssmssh.sandbox.control import ControlError, Handler, Peer
 from ssmssh.sandbox.keys import AccessKey, KeyRing
+from ssmssh.sandbox.order import Order
+from ssmssh.sandbox.preferences import SessionPreferences
 from ssmssh.sandbox.reachable import Reachable
-from ssmssh.sandbox.servicesession import Environs, Order, ServiceSession
+from ssmssh.sandbox.servicesession import Environs, ServiceSession
 from ssmssh.sandbox.sshd import SystemSshd
 from ssmssh.sandbox.weather import weather
 from ssmssh.sandbox.wire import Weather
@@ -121,7 +123,8 @@ class Gateway:
             self._session_over,
             self._decrypt,
         )
-        session = ServiceSession(Order(**order), environs)
+        preferences = SessionPreferences(**order.pop("preferences"))
+        session = ServiceSession(Order(**order, preferences=preferences), environs)
         self._sessions[session.order.session_id] = session
         return self._ticket(session)
 

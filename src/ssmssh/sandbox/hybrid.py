@@ -15,7 +15,7 @@ from ssmssh.sandbox.pages import listing
 from ssmssh.sandbox.refusals import ApiError
 
 _SIZES = (1, 50)
-_TIER = "/ssm/managed-instance/activation-tier"
+TIER = "/ssm/managed-instance/activation-tier"
 _LIMIT = 1000
 _NEEDS_TIER = "Enable advanced-instances tier to use Session Manager with your on-premises instances"
 
@@ -71,16 +71,16 @@ class HybridCalls:
     def _setting(self, call: JsonCall) -> dict[str, object]:
         is_standard = self._faults.get("standard-tier") is not None
         return {
-            "SettingId": _TIER,
+            "SettingId": TIER,
             "SettingValue": "standard" if is_standard else "advanced",
             "LastModifiedDate": dt.datetime.now(dt.UTC).timestamp() - DAY_SECONDS,
             "LastModifiedUser": call.caller.arn,
-            "ARN": f"arn:aws:ssm:{call.place.region}:{call.place.account_id}:servicesetting{_TIER}",
+            "ARN": f"arn:aws:ssm:{call.place.region}:{call.place.account_id}:servicesetting{TIER}",
             "Status": "Default" if is_standard else "Customized",
         }
 
 
 def _check_setting(call: JsonCall) -> None:
     """See to it that it is the tier's, by its path or its ARN."""
-    if not call.text("SettingId").endswith(_TIER):
+    if not call.text("SettingId").endswith(TIER):
         raise ApiError("ServiceSettingNotFound", f"The service setting {call.text('SettingId')} isn't found.")

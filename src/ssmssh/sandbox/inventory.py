@@ -51,6 +51,7 @@ class Instance:
         system_status, instance_status: What EC2's status checks say of the host and of the machine: ``ok``,
             ``impaired`` or ``initializing``.
         console: What its console has said last, instead of a prompt for a log-in.
+        instance_profile: Whether EC2 shows an instance profile of it.
     """
 
     instance_id: str
@@ -79,6 +80,7 @@ class Instance:
     system_status: str = "ok"
     instance_status: str = "ok"
     console: str = ""
+    instance_profile: bool = True
 
     @property
     def is_ec2(self) -> bool:

@@ -25,6 +25,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "tags": (dict,),
     "managed": (bool,),
     "instance_connect": (bool,),
+    "instance_profile": (bool,),
     "ping_age_seconds": (int, float),
     "age_seconds": (int, float),
 }

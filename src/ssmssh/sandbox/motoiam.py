@@ -20,10 +20,9 @@ MANAGED_POLICY = "AmazonSSMManagedInstanceCore"
 
 
 class Attached(NamedTuple):
-    """A policy of an identity: its name, of which kind it is (inline, or managed with an ARN), and its text."""
+    """A policy of an identity, inline or managed: its name and its text."""
 
     name: str
-    kind: str
     text: str
 
 
@@ -40,11 +39,16 @@ def seed(caller: Caller) -> None:
         role = _role(backend, INSTANCE_ROLE, "ec2.amazonaws.com", "Service")
         _rename(backend, role, unique_id("AROA", caller.account_id, INSTANCE_ROLE))
         _managed_policy(caller.account_id, MANAGED_POLICY).attach_to(role)
-        backend.create_instance_profile(INSTANCE_ROLE, "/", [INSTANCE_ROLE])
+        backend.create_instance_profile(INSTANCE_ROLE, "/", [INSTANCE_ROLE]).id = instance_profile_id(caller.account_id)
 
 
-def policies_of(principal_arn: str) -> list[Attached]:
-    """All policies of a user, with those of its groups, or of a role; of what is not there, none."""
+def instance_profile_id(account_id: str) -> str:
+    """The unique id of the instance profile of an account's instances."""
+    return unique_id("AIPA", account_id, INSTANCE_ROLE)
+
+
+def policies_of(principal_arn: str) -> list[Attached] | None:
+    """All policies of a user, with those of its groups, or of a role; None where there is none of that ARN."""
     backend = _backend(principal_arn.split(":")[4])
     kind, _, name = principal_arn.split(":", 5)[5].partition("/")
     name = name.rpartition("/")[2]
@@ -52,7 +56,7 @@ def policies_of(principal_arn: str) -> list[Attached]:
         owners = [each for each in backend.get_roles() if each.name == name]
     else:
         owners = [backend.users[name], *backend.get_groups_for_user(name)] if name in backend.users else []
-    return [each for owner in owners for each in _policies(owner)]
+    return [each for owner in owners for each in _policies(owner)] if owners else None
 
 
 def put(principal_arn: str, name: str, text: str) -> None:
@@ -131,9 +135,9 @@ def _rename(backend: Any, role: Any, role_id: str) -> None:
 
 
 def _policies(owner: Any) -> list[Attached]:
-    inline = [Attached(name, "inline", text) for name, text in owner.policies.items()]
+    inline = [Attached(name, text) for name, text in owner.policies.items()]
     managed = [
-        Attached(policy.arn, "managed", version.document)
+        Attached(policy.name, version.document)
         for policy in owner.managed_policies.values()
         for version in policy.versions
         if version.version_id == policy.default_version_id

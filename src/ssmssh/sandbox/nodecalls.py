@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from ssmssh.sandbox import nodes
+from ssmssh.sandbox.accesscontrol import AccessControl
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.inventory import Instance, Inventory
 from ssmssh.sandbox.jsoncall import JsonCall
@@ -34,15 +35,16 @@ _PROPERTIES = _Listing("InstanceProperties", nodes.properties, (5, 1000), has_st
 class NodeCalls:
     """The answers. The fault ``target-not-connected`` has all agents be lost."""
 
-    def __init__(self, inventory: Inventory, faults: FaultSet) -> None:
+    def __init__(self, inventory: Inventory, faults: FaultSet, access: AccessControl) -> None:
         self._inventory = inventory
+        self._access = access
         self._faults = faults
 
     async def get_connection_status(self, call: JsonCall) -> object:
         """``GetConnectionStatus``: what does not exist, or is somebody else's, is not connected either."""
         target = call.text("Target")
         instance = self._inventory.find(target, call.place)
-        connected = instance is not None and instance.is_reachable and not self._are_lost()
+        connected = instance is not None and await self._access.can_connect(instance) and not self._are_lost()
         return {"Target": target, "Status": "connected" if connected else "notconnected"}
 
     async def describe_instance_information(self, call: JsonCall) -> object:
@@ -50,21 +52,23 @@ class NodeCalls:
         filters = _filters(call, "Filters", "InstanceInformationFilterList")
         if any(each.is_tag for each in filters) and not all(each.is_tag for each in filters):
             raise ApiError("ValidationException", "Tag filters can't be combined with other filter types.")
-        return self._list(call, _INFORMATION, filters)
+        return await self._list(call, _INFORMATION, filters)
 
     async def describe_instance_properties(self, call: JsonCall) -> object:
         """``DescribeInstanceProperties``."""
         filters = _filters(call, "FiltersWithOperator", "InstancePropertyFilterList")
         if any(each.is_tag for each in filters):
             raise ApiError("InvalidFilterKey", "Tags are no filters of this call.")
-        return self._list(call, _PROPERTIES, filters)
+        return await self._list(call, _PROPERTIES, filters)
 
-    def _list(self, call: JsonCall, kind: _Listing, filters: Sequence[nodes.Filter]) -> object:
+    async def _list(self, call: JsonCall, kind: _Listing, filters: Sequence[nodes.Filter]) -> object:
         """The page. A row is made for what is asked for only: most calls have no filter, and many pages."""
         now, are_lost = dt.datetime.now(dt.UTC), self._are_lost()
+        may_ping = await self._access.instance_may(call.place.account_id, "ssm:UpdateInstanceInformation")
 
         def row(instance: Instance) -> dict[str, object]:
-            return kind.show(instance, now, "ConnectionLost" if are_lost else instance.ping_status)
+            is_lost = are_lost or (instance.is_ec2 and not may_ping)
+            return kind.show(instance, now, "ConnectionLost" if is_lost else instance.ping_status)
 
         found = [
             instance

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ssmssh.sandbox.policyconditions import Context, PolicyError, check_conditions, holds, lower_keys
 from ssmssh.sandbox.policyvariables import pattern
 
-__all__ = ["Context", "Decision", "Match", "PolicyError", "Verdict", "check", "decide", "parse"]
+__all__ = ["Context", "Decision", "Match", "PolicyError", "Verdict", "check", "condition_keys", "decide", "parse"]
 
 Policy = Mapping[str, object]
 
@@ -111,6 +111,16 @@ def check(policy: Policy) -> None:
     sids = [str(each["Sid"]) for each in _statements(policy) if "Sid" in each]
     if len(sids) != len(set(sids)):
         raise PolicyError("two statements of a policy have the same Sid")
+
+
+def condition_keys(policy: Policy) -> list[str]:
+    """The keys that a policy's conditions ask for, as they are written there."""
+    found = []
+    for statement in _statements(policy):
+        conditions = statement.get("Condition", {})
+        if isinstance(conditions, dict):
+            found += [key for keys in conditions.values() for key in keys]
+    return found
 
 
 def _statements(policy: Policy) -> list[Mapping[str, object]]:

@@ -26,16 +26,17 @@ from ssmssh.protocol.message import (
     random_message_id,
 )
 from ssmssh.protocol.payloads import SessionType, build_channel_closed
+from ssmssh.sandbox import timelimits
 from ssmssh.sandbox.agent import Agent
 from ssmssh.sandbox.agentcipher import SessionKey
 from ssmssh.sandbox.backlog import Backlog
 from ssmssh.sandbox.character import Character, Dice, Races
 from ssmssh.sandbox.clientconnection import ClientConnection
 from ssmssh.sandbox.events import Events
-from ssmssh.sandbox.farside import AgentTask
 from ssmssh.sandbox.farsides import FarSides
 from ssmssh.sandbox.faults import Fault, FaultSet
 from ssmssh.sandbox.link import Link
+from ssmssh.sandbox.order import Order
 from ssmssh.sandbox.outlet import AgentEnd, AgentState
 from ssmssh.sandbox.port import Dialled
 from ssmssh.sandbox.sessionlog import SessionLog
@@ -56,28 +57,6 @@ _WORKER_DIED = (
 )
 _IDLE = "The session was terminated because it was idle for too long."
 _TOO_OLD = "The session was terminated because it reached its maximum duration."
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What StartSession asks for."""
-
-    session_id: str
-    target: str
-    document_name: str
-    session_type: SessionType
-    properties: Mapping[str, object]
-    region: str
-    account_id: str
-    agent_version: str
-    owner: str
-    reason: str = ""
-    open_refusal: str = ""
-
-    @property
-    def task(self) -> AgentTask:
-        """What the agent is told of it."""
-        return AgentTask(SessionType(self.session_type), self.properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +115,7 @@ class ServiceSession:
         slow = environs.faults.get("slow-agent-start", order.session_id)
         self._is_slow = slow is not None
         self._later(AGENT_START_SECONDS if slow is None else slow["seconds"], self._agent_appears)
+        timelimits.begin(self, order.preferences)
 
     # The API's side.
 
@@ -348,18 +328,19 @@ class ServiceSession:
         cell = f"AAEAA{secrets.token_hex(4)}+k/{secrets.token_hex(4)}"
         return _Credentials(secrets.token_urlsafe(48), f"role=publish_subscribe&cell-number={cell}")
 
-    def _run_as(self) -> str:
-        return "nobody-here" if "run-as-missing" in self.faults() else ""
+    def _run_as(self) -> str | None:
+        return "nobody-here" if "run-as-missing" in self.faults() else self.order.preferences.run_as
 
     def _key(self) -> SessionKey | None:
         """The key that the account's preferences name; sessions to ports are not encrypted with it."""
         order, faults = self.order, self.faults()
         fault = next((each for each in faults.values() if each.name == "session-key"), None)
-        if fault is None or order.session_type == SessionType.PORT:
+        key_id = order.preferences.key_id if fault is None else fault.subject
+        if not key_id or order.session_type == SessionType.PORT:
             return None
         context = {"aws:ssm:SessionId": order.session_id, "aws:ssm:TargetId": order.target}
         decrypt = functools.partial(self._environs.decrypt, order.account_id, order.region)
-        return SessionKey(fault.subject, context, decrypt, is_mangled="wrong-session-key" in faults)
+        return SessionKey(key_id, context, decrypt, is_mangled="wrong-session-key" in faults)
 
     async def _dial(self, host: str, number: int) -> "Dialled":
         faults = self.faults()
@@ -372,7 +353,9 @@ class ServiceSession:
         return await self._environs.dial(self.order.target, host, number)
 
     def _agent_appears(self) -> None:
-        if self.agent.state is AgentState.WAITING:
+        if self.order.agent_refusal:
+            self._finish(self.order.agent_refusal, "the agent may not open a data channel")
+        elif self.agent.state is AgentState.WAITING:
             if self._client is None:
                 self.agent.pause()
             self.agent.begin()

@@ -31,9 +31,9 @@ _PENDING_BYTES = 64 << 10
 
 
 class Terminal:
-    """The far side of one session, in which `argv` runs; see `FarSide`."""
+    """The far side of one session, in which `argv` runs; see `FarSide`. `typed` is its input before the client's."""
 
-    def __init__(self, channel: Channel, argv: list[str], log: SessionLog, *, unpaced: bool) -> None:
+    def __init__(self, channel: Channel, argv: list[str], log: SessionLog, *, unpaced: bool, typed: str = "") -> None:
         self._channel = channel
         self._argv = argv
         self._log = log
@@ -42,7 +42,7 @@ class Terminal:
         self._text = TextFilter()
         self._master = -1
         self._process: subprocess.Popen[bytes] | None = None
-        self._pending = bytearray()
+        self._pending = bytearray(typed.encode())
         self._timer: asyncio.TimerHandle | None = None
         self._is_held = False
         self._is_over = False
@@ -80,6 +80,7 @@ class Terminal:
         finally:
             os.close(slave)
         self._master = master
+        self._write()
         self._later(FIRST_READ_SECONDS)
 
     def take(self, payload_type: int, payload: bytes) -> bool:
