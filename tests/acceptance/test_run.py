@@ -46,9 +46,11 @@ def test_without_a_shell_a_signal_is_not_known(client: Client) -> None:
     assert "nobody knows with which status" in said
 
 
-def test_outputs_are_apart(client: Client) -> None:
+def test_outputs_are_apart(client: Client, sandbox: Sandbox) -> None:
+    """And the agent has written both to its disk [agent: shell.go, initializeLogger]."""
     script = "echo out; echo err >&2; echo more"
     assert run(client, EC2_HOST, "sh", "-c", script) == (b"out\nmore\n", "err\n")
+    assert sandbox.sessions()[-1].logged_bytes == len("out\nmore\nerr\n")
 
 
 def test_words_arrive_as_they_are(client: Client) -> None:

@@ -1,5 +1,6 @@
 """``ssmssh shell``: a terminal on the far side, and the one here as it was before, whatever happens."""
 
+import json
 import os
 import re
 import signal
@@ -280,6 +281,27 @@ def test_another_document(client: Client) -> None:
         *("--parameter", "command=test -t 0 && echo yes", EC2_HOST),
     )
     assert b"yes\r\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("platform", "script", "comes"),
+    [
+        ("Windows", b"a\nb\n", "61 0d 62 0d"),
+        ("Windows", b"a\r\nb", "61 0d 0a 62"),
+        ("Linux", b"a\nb\n", "61 0a 62 0a"),
+    ],
+)
+def test_what_a_script_s_line_ends_are_there(client: Client, platform: str, script: bytes, comes: str) -> None:
+    """Sent as they are; an agent on Windows makes carriage returns of line feeds, but where there is a CR LF."""
+    (client.directory / "instances").write_text(json.dumps([{"instance_id": EC2_HOST, "platform_type": platform}]))
+    command = "stty raw -echo; echo up; head -c 4 | od -An -tx1"
+    done = client.run(
+        *("ssmssh", "sandbox", "--unpaced", "--instances", client.directory / "instances", "--"),
+        *("ssmssh", "shell", "--document-name", "AWS-StartInteractiveCommand"),
+        *("--parameter", f"command={command}", EC2_HOST),
+        stdin=script,
+    )
+    assert done.stdout.decode().split() == ["up", *comes.split()]
 
 
 @pytest.mark.improper

@@ -159,6 +159,7 @@ class Api:
             region=call.place.region,
             account_id=call.place.account_id,
             agent_version=instance.agent_version,
+            is_windows=instance.platform_type == "Windows",
             owner=call.caller.arn,
             reason=call.text("Reason", ""),
             open_refusal=await self._access.refusal_of_open(session_id, call.place, call.caller),

@@ -12,13 +12,14 @@ class Character:
     """An agent's version and temper.
 
     `unpaced` lifts the millisecond between its messages, and lets it send more than one again in a tick. `strict` has
-    it complain of what a correct client would not do.
+    it complain of what a correct client would not do; `is_windows` has terminals take line feeds as its agents do.
     """
 
     version: str = AGENT_VERSION
     unpaced: bool = False
     handshake_seconds: float = 15.0
     strict: bool = False
+    is_windows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ class FarSides:
                 return Command(channel, self.task, self.log, self.character.version)
             case SessionType.INTERACTIVE_COMMANDS:
                 argv = ["sh", "-c", str(self.task.platform().get("commands", ""))]
-                return Terminal(channel, argv, self.log, unpaced=self.character.unpaced)
+                return Terminal(channel, argv, self.log, self.character)
             case SessionType.STANDARD_STREAM:
                 typed = f"{self.task.shell_profile}\n" if self.task.shell_profile.strip() else ""
-                return Terminal(channel, ["sh"], self.log, unpaced=self.character.unpaced, typed=typed)
+                return Terminal(channel, ["sh"], self.log, self.character, typed)
         return self._make_port(channel, client_version)
 
     def _make_port(self, channel: Channel, client_version: str) -> FarSide:

@@ -30,6 +30,7 @@ class Order:
     reason: str = ""
     open_refusal: str = ""
     agent_refusal: str = ""
+    is_windows: bool = False
     preferences: SessionPreferences = field(default_factory=SessionPreferences)
 
     @property

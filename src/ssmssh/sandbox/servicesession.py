@@ -103,7 +103,8 @@ class ServiceSession:
         self._agent_was_reset = False
         self._agent_holds = False
         self._timers: list[asyncio.TimerHandle] = []
-        chance, character = environs.chance, replace(environs.character, version=order.agent_version)
+        chance, character = environs.chance, environs.character
+        character = replace(character, version=order.agent_version, is_windows=order.is_windows)
         self._log = SessionLog()
         task = replace(order.task, key=self._key(), run_as=self._run_as())
         far_sides = FarSides(task, self._dial, character, self._log)

@@ -2,7 +2,8 @@
 
 The terminal is there as soon as the session begins; the first read comes a second later, then a kilobyte each
 millisecond or so. Output is text (`textfilter`), and in the log of the session. Input goes to the terminal as it comes;
-a terminal that takes no more holds up everything. The session ends with the process.
+a terminal that takes no more holds up everything. The session ends with the process. An agent on Windows makes carriage
+returns of line feeds on their way in; what is behind the terminal here is a shell of this computer all the same.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from ssmssh.protocol.message import ControlFlag, MessageError, PayloadType
 from ssmssh.protocol.payloads import parse_size
 from ssmssh.sandbox import processes, remoteprocess
 from ssmssh.sandbox.agentparser import read_flag
+from ssmssh.sandbox.character import Character
 from ssmssh.sandbox.farside import Channel
 from ssmssh.sandbox.outlet import AgentEnd
 from ssmssh.sandbox.reading import PACE_SECONDS, PAYLOAD_BYTES
@@ -33,11 +35,13 @@ _PENDING_BYTES = 64 << 10
 class Terminal:
     """The far side of one session, in which `argv` runs; see `FarSide`. `typed` is its input before the client's."""
 
-    def __init__(self, channel: Channel, argv: list[str], log: SessionLog, *, unpaced: bool, typed: str = "") -> None:
+    def __init__(
+        self, channel: Channel, argv: list[str], log: SessionLog, character: Character, typed: str = ""
+    ) -> None:
         self._channel = channel
         self._argv = argv
         self._log = log
-        self._pace_seconds = 0.0 if unpaced else PACE_SECONDS
+        self._character = character
         self._loop = asyncio.get_running_loop()
         self._text = TextFilter()
         self._master = -1
@@ -91,7 +95,7 @@ class Terminal:
             return True
         match payload_type:
             case PayloadType.OUTPUT:
-                self._pending += payload
+                self._pending += _as_on_windows(payload) if self._character.is_windows else payload
                 self._write()
             case PayloadType.SIZE:
                 self._resize(payload)
@@ -151,7 +155,7 @@ class Terminal:
         if passed := self._text.feed(data):
             self._log.write(passed)
             self._channel.pass_on(memoryview(passed))
-        self._later(self._pace_seconds)
+        self._later(0.0 if self._character.unpaced else PACE_SECONDS)
 
     def _readable(self) -> None:
         self._loop.remove_reader(self._master)
@@ -181,3 +185,8 @@ class Terminal:
     def _reap(self, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is None:
             self._loop.call_later(_REAP_SECONDS, self._reap, process)
+
+
+def _as_on_windows(payload: bytes) -> bytes:
+    """Input as the agent's plugin for Windows writes it (protocol: 8.7)."""
+    return payload if b"\r\n" in payload else payload.replace(b"\n", b"\r")
