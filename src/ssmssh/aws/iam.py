@@ -4,7 +4,7 @@ Simulation (SimulatePrincipalPolicy) counts what reading cannot: permissions bou
 organization's control policies. It is seldom permitted; to read policies is, a little more often.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ssmssh.aws.pages import Item, Pager
@@ -51,16 +51,34 @@ def role(pager: Pager, name: str) -> Item:
     return found
 
 
-def simulate(pager: Pager, principal_arn: str, actions: Sequence[str], resources: Sequence[str] = ()) -> list[Decision]:
+def simulate(
+    pager: Pager,
+    principal_arn: str,
+    actions: Sequence[str],
+    resources: Sequence[str] = (),
+    context: Mapping[str, str] | None = None,
+) -> list[Decision]:
     """What the policies of a user, a group or a role say of actions on resources, each on each. Blocks.
+
+    Args:
+        pager: Makes the call.
+        principal_arn: Whose policies.
+        actions: As ``ssm:StartSession``.
+        resources: ARNs; all, where there is none.
+        context: Condition keys that a request would have, and their values.
 
     Raises:
         SsmsshError: Of the class for the reason.
     """
+    entries: list[Item] = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in (context or {}).items()
+    ]
+    given: Item = {"ResourceArns": list(resources)} if resources else {}
+    given |= {"ContextEntries": entries} if entries else {}
     answer = pager.call(
         "iam", "simulate_principal_policy", f"simulate the policies of {principal_arn}",
-        PolicySourceArn=principal_arn, ActionNames=list(actions),
-        **({"ResourceArns": list(resources)} if resources else {}),
+        PolicySourceArn=principal_arn, ActionNames=list(actions), **given,
     )  # fmt: skip
     return list(_decisions(answer.get("EvaluationResults", [])))
 
@@ -71,17 +89,32 @@ def role_policies(pager: Pager, name: str) -> dict[str, Item]:
     Raises:
         SsmsshError: Of the class for the reason.
     """
-    what = f"read the policies of the role {name}"
+    return _policies(pager, "role", name)
+
+
+def user_policies(pager: Pager, name: str) -> dict[str, Item]:
+    """The same of a user, and of the groups that it is in."""
+    found = _policies(pager, "user", name)
+    groups = pager.call("iam", "list_groups_for_user", f"look at the groups of {name}", UserName=name).get("Groups", [])
+    for group in groups:
+        found |= _policies(pager, "group", group["GroupName"])
+    return found
+
+
+def _policies(pager: Pager, kind: str, name: str) -> dict[str, Item]:
+    what = f"read the policies of the {kind} {name}"
     found: dict[str, Item] = {}
-    attached = pager.call("iam", "list_attached_role_policies", what, RoleName=name).get("AttachedPolicies", [])
+    who = {f"{kind.capitalize()}Name": name}
+    attached = pager.call("iam", f"list_attached_{kind}_policies", what, **who).get("AttachedPolicies", [])
     for policy in attached[:MAX_POLICIES]:
         arn = policy["PolicyArn"]
         version = pager.call("iam", "get_policy", what, PolicyArn=arn)["Policy"]["DefaultVersionId"]
         answer = pager.call("iam", "get_policy_version", what, PolicyArn=arn, VersionId=version)
         found[policy["PolicyName"]] = answer["PolicyVersion"]["Document"]
-    names = pager.call("iam", "list_role_policies", what, RoleName=name).get("PolicyNames", [])
+    names = pager.call("iam", f"list_{kind}_policies", what, **who).get("PolicyNames", [])
     for inline in names[: MAX_POLICIES - len(found)]:
-        found[inline] = pager.call("iam", "get_role_policy", what, RoleName=name, PolicyName=inline)["PolicyDocument"]
+        answer = pager.call("iam", f"get_{kind}_policy", what, PolicyName=inline, **who)
+        found[inline] = answer["PolicyDocument"]
     return found
 
 

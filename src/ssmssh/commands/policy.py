@@ -11,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 import click
 
 from ssmssh.commands._options import with_options
+from ssmssh.commands._policycheck import check
 from ssmssh.errors import ExitStatus, UsageError
 from ssmssh.policies.needs import DOCUMENTS, FEATURES, needs, parse_features
 from ssmssh.policies.node import Logging, node_needs
@@ -26,6 +27,7 @@ Examples:
   ssmssh policy user --features ssh,list --ssh-only --explain
   ssmssh policy user --features forward-remote --documents my-database --terraform
   ssmssh policy instance --features ssh,host-keys --log-group /sessions
+  ssmssh policy check web-1 --features ssh,list
 """
 
 _COLUMNS = 100
@@ -52,6 +54,9 @@ class _Common(TypedDict):
 @click.group("policy", epilog=_EXAMPLES)
 def policy() -> None:
     """Print the IAM policies for what you use, with the least that it takes, and check what is attached."""
+
+
+policy.add_command(check)
 
 
 def _common_options(function: Any) -> Any:
