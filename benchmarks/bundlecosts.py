@@ -26,38 +26,34 @@ _UPLOAD = "echo ready; head -c {size} >/dev/null; echo done"
 
 def show(plan: report.Plan, place: Bed, command: Command, size: int) -> None:
     """Measure and print."""
-    measures: Mapping[str, tuple[Callable[[int], float], int]] = {
-        "CPU ms per MB of a download": (functools.partial(_download, place, command, size), 1),
-        "CPU ms per MB of an upload": (functools.partial(_upload_cpu, place, command, size), 3),
-        "ms for a MB of an upload": (functools.partial(_upload, place, command, size), 3),
-        "ms for a byte and its echo": (functools.partial(_echo, place, command, plan.count(500)), 3),
+    measures: Mapping[tuple[str, ...], tuple[Callable[[int], Sequence[float]], int]] = {
+        ("CPU ms per MB of a download",): (functools.partial(_download, place, command, size), 1),
+        ("CPU ms per MB of an upload", "ms for a MB of an upload"): (
+            functools.partial(_upload, place, command, size),
+            3,
+        ),
+        ("ms for a byte and its echo",): (functools.partial(_echo, place, command, plan.count(500)), 3),
     }
     rows = []
-    for name, (measure, factor) in measures.items():
+    for names, (measure, factor) in measures.items():
         cases = {sessions: functools.partial(measure, sessions) for sessions in (ONE, MANY)}
         samples = report.take_turns(plan.with_turns(factor), cases)
-        one, many = samples[ONE], samples[MANY]
-        rows.append(
-            (
-                name,
-                report.median(one, 2),
-                report.median(many, 2),
-                report.ratio(many, one),
-                report.difference(many, one, 2),
-            )
-        )
+        for at, name in enumerate(names):
+            one, many = ([sample[at] for sample in samples[sessions]] for sessions in (ONE, MANY))
+            figures = (report.median(one, 2), report.median(many, 2))
+            rows.append((name, *figures, report.ratio(many, one), report.difference(many, one, 2)))
     report.show_table("beside one session", ("", "one session", f"bundle of up to {MANY}", "/ one", "- one"), rows)
 
 
-def _download(place: Bed, command: Command, size: int, sessions: int) -> float:
+def _download(place: Bed, command: Command, size: int, sessions: int) -> Sequence[float]:
     with Meter(place.directory) as meter:
         words = command(meter, sessions, f"head -c {size} /dev/urandom")
         subprocess.run(words, env=place.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-        return meter.read().cpu_seconds * 1e3 / (size / 1e6)
+        return [meter.read().cpu_seconds * 1e3 / (size / 1e6)]
 
 
-def _uploaded(place: Bed, command: Command, size: int, sessions: int) -> tuple[float, float]:
-    """The seconds from the first byte to the far side's word that all have come, and what the proxy cost."""
+def _upload(place: Bed, command: Command, size: int, sessions: int) -> Sequence[float]:
+    """What it cost the proxy, and the time from the first byte to the far side's word that all have come."""
     piece = os.urandom(_PIECE_BYTES)
     with Meter(place.directory) as meter:
         words = command(meter, sessions, _UPLOAD.format(size=size))
@@ -68,18 +64,10 @@ def _uploaded(place: Bed, command: Command, size: int, sessions: int) -> tuple[f
                 stdin.write(piece[: size - at])
             _expect(stdout, b"done\n")
             seconds = time.monotonic() - began
-        return seconds, meter.read().cpu_seconds
+        return [each * 1e3 / (size / 1e6) for each in (meter.read().cpu_seconds, seconds)]
 
 
-def _upload(place: Bed, command: Command, size: int, sessions: int) -> float:
-    return _uploaded(place, command, size, sessions)[0] * 1e3 / (size / 1e6)
-
-
-def _upload_cpu(place: Bed, command: Command, size: int, sessions: int) -> float:
-    return _uploaded(place, command, size, sessions)[1] * 1e3 / (size / 1e6)
-
-
-def _echo(place: Bed, command: Command, count: int, sessions: int) -> float:
+def _echo(place: Bed, command: Command, count: int, sessions: int) -> Sequence[float]:
     """The median, in milliseconds."""
     seconds = []
     with Meter(place.directory) as meter:
@@ -90,7 +78,7 @@ def _echo(place: Bed, command: Command, count: int, sessions: int) -> float:
                 _expect(stdout, b"x")
                 seconds.append(time.perf_counter() - began)
         meter.read()
-    return statistics.median(seconds[_WARM_UP:]) * 1e3
+    return [statistics.median(seconds[_WARM_UP:]) * 1e3]
 
 
 @contextlib.contextmanager
