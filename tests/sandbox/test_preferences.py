@@ -110,6 +110,19 @@ def test_shells_and_commands_are_encrypted_with_the_key(box: Sandbox) -> None:
     ended = run(box, "echo", "sealed")
     assert (ended.returncode, ended.stdout) == (0, "sealed\n"), ended.stderr
     assert box.count_calls("kms:GenerateDataKey") == before + 1
+    agent = ["ssm:UpdateInstanceInformation", "ssmmessages:*"]
+    decrypts = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key}
+    try:
+        box.policies.attach_to_instances(policy(*agent))
+        ended = run(box, "echo", "sealed")
+        assert ended.returncode != 0
+        assert "Fetching data key failed: AccessDeniedException" in ended.stderr
+        box.policies.attach_to_instances(policy(*agent), {"Version": "2012-10-17", "Statement": [decrypts]})
+        assert run(box, "echo", "sealed").stdout == "sealed\n"
+    finally:
+        box.policies.attach_to_instances("AmazonSSMManagedInstanceCore")
+    assert run(box, "echo", "sealed").stdout == "sealed\n"
+    prefer(box)
 
 
 def test_a_documents_own_preferences_come_first(box: Sandbox) -> None:

@@ -80,7 +80,10 @@ class AccessControl:
             PolicyError: One is none.
         """
         await self._in_iam(account_id, lambda: motoiam.give_instances(account_id, texts))
-        self._changed_instances.add(account_id)
+        if [text for _, text in texts] == [motoiam.MANAGED_POLICY]:
+            self._changed_instances.discard(account_id)
+        else:
+            self._changed_instances.add(account_id)
 
     async def check(self, action: str, asked: Asked, caller: Caller) -> None:
         """See to it that a call is allowed.
@@ -108,14 +111,14 @@ class AccessControl:
         is_free = not self.is_on(account_id) and principal_arn == self._own_callers[account_id].principal_arn
         return [*found, _ADMINISTRATOR] if found is not None and is_free else found
 
-    async def instance_may(self, account_id: str, *actions: str) -> bool:
+    async def instance_may(self, account_id: str, *actions: str, resource: str = "*") -> bool:
         """Whether the role of an account's EC2 instances lets their agents do these; true while it is as it was."""
         if account_id not in self._changed_instances:
             return True
         role = f"arn:aws:iam::{account_id}:role/{motoiam.INSTANCE_ROLE}"
         policies = [_parse(each.text) for each in await self.policies_of(role) or []]
         context = {"aws:PrincipalArn": role, "aws:PrincipalType": "AssumedRole"}
-        return all(decide(policies, action, "*", context).is_allowed for action in actions)
+        return all(decide(policies, action, resource, context).is_allowed for action in actions)
 
     async def can_connect(self, instance: Instance) -> bool:
         """Whether an instance's agent has its connection to the service, by which sessions reach it."""
@@ -129,10 +132,17 @@ class AccessControl:
         account_id = instance.place.account_id
         if not instance.is_ec2 or await self.instance_may(account_id, *_DATA_CHANNEL):
             return ""
-        role = f"arn:aws:sts::{account_id}:assumed-role/{motoiam.INSTANCE_ROLE}/{instance.instance_id}"
         resource = f"arn:aws:ssmmessages:{instance.region}:{account_id}:*"
-        refusal = access_denied(Caller(role, ""), "ssmmessages:CreateDataChannel", resource)
+        agent = _agent(account_id, instance.instance_id)
+        refusal = access_denied(agent, "ssmmessages:CreateDataChannel", resource)
         return _NO_DATA_CHANNEL.format(session_id, refusal.message)
+
+    async def no_key(self, place: Place, target: str, key: str) -> str:
+        """Why an agent may not have KMS decrypt with a key (its ARN); empty where it may."""
+        action = "kms:Decrypt"
+        if not target.startswith("i-") or await self.instance_may(place.account_id, action, resource=key):
+            return ""
+        return access_denied(_agent(place.account_id, target), action, key).message
 
     async def _refusal(self, action: str, ways: Sequence[Way], caller: Caller) -> ApiError | None:
         """Why none of the ways is open; None where one is. What is forbidden on any of them is so on all."""
@@ -159,6 +169,11 @@ class AccessControl:
             return call()
 
         return await asyncio.get_running_loop().run_in_executor(None, self._moto.locked, seeded)
+
+
+def _agent(account_id: str, instance_id: str) -> Caller:
+    """Who an EC2 instance is: a session of its role."""
+    return Caller(f"arn:aws:sts::{account_id}:assumed-role/{motoiam.INSTANCE_ROLE}/{instance_id}", "")
 
 
 def _decide(policies: Sequence[Policy], action: str, need: Need, caller: Caller) -> Decision:

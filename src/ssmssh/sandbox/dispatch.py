@@ -146,7 +146,12 @@ class Dispatch:
         own = self._keys.own_callers[place.account_id]
         if (failure := callfaults.failure(self._faults, "kms:Decrypt", place, b"", own)) is not None:
             raise ControlError(f"{failure.code}: {failure.message}")
-        return await asyncio.get_running_loop().run_in_executor(None, self._moto.decrypt, place, blob, context)
+        loop = asyncio.get_running_loop()
+        plain, key = await loop.run_in_executor(None, self._moto.decrypt, place, blob, context)
+        refusal = await self.access.no_key(place, context.get("aws:ssm:TargetId", ""), key)
+        if refusal:
+            raise ControlError(f"AccessDeniedException: {refusal}")
+        return plain
 
     async def _answer(self, call: _Call) -> Response:
         await asyncio.sleep(callfaults.delay_seconds(self._faults, call.action))

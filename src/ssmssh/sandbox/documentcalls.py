@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ssmssh.sandbox import documentcontent
 from ssmssh.sandbox.accounts import Place
-from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document
+from ssmssh.sandbox.documents import DOCUMENTS, SHELL_DOCUMENT, Document, is_reserved
 from ssmssh.sandbox.faults import FaultSet
 from ssmssh.sandbox.jsoncall import JsonCall
 from ssmssh.sandbox.pages import listing
@@ -84,7 +84,7 @@ class DocumentCalls:
     async def create_document(self, call: JsonCall) -> object:
         """``CreateDocument``, of type Session."""
         name = call.text("Name")
-        if name.lower().startswith(("aws-", "amazon", "amzn")):
+        if is_reserved(name):
             raise ApiError("ValidationException", f"The name {name} begins with a prefix that AWS has reserved.")
         store = self._store(call.place)
         if name in store:

@@ -16,6 +16,11 @@ PORT_PATTERN = "^([1-9]|[1-9][0-9]{1,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9
 _LOCAL_PORT_PATTERN = PORT_PATTERN.replace("[1-9]|", "[0-9]|", 1)
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a document's name is one that only AWS's have (Systems Manager API Reference, CreateDocument)."""
+    return name.lower().startswith(("aws", "amazon", "amzn"))
+
+
 class ParameterError(Exception):
     """A parameter of StartSession is not what the document allows; the text is the service's."""
 

@@ -70,8 +70,8 @@ class MotoBackend:
             self._load()
             return call()
 
-    def decrypt(self, place: Place, blob: bytes, context: Mapping[str, str]) -> bytes:
-        """What KMS's Decrypt gives for `blob`, which it has encrypted itself; blocks.
+    def decrypt(self, place: Place, blob: bytes, context: Mapping[str, str]) -> tuple[bytes, str]:
+        """What KMS's Decrypt gives for `blob`, which it has encrypted itself, and the key's ARN; blocks.
 
         Raises:
             ControlError: It refuses.
@@ -85,7 +85,7 @@ class MotoBackend:
                 raise ControlError(f"{type(error).__name__.removesuffix('Exception')}Exception: {error}") from None
             if not backend.describe_key(arn).enabled:  # moto does not look
                 raise ControlError(f"DisabledException: {arn} is disabled.")
-            return bytes(plain)
+            return bytes(plain), str(arn)
 
     def _load(self) -> Callable[..., Iterable[bytes]]:
         if self._application is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ssmssh.sandbox.accounts import Caller, Place
-from ssmssh.sandbox.documents import SHELL_DOCUMENT
+from ssmssh.sandbox.documents import SHELL_DOCUMENT, is_reserved
 from ssmssh.sandbox.inventory import Inventory
 from ssmssh.sandbox.sessionhomes import SessionHomes
 
@@ -163,7 +163,7 @@ def _document(asked: Asked, name: str) -> Need:
     """A document: those of AWS have no account in their ARN."""
     if name.startswith("arn:"):
         return Need(name)
-    account_id = "" if name.startswith(("AWS-", "Amazon", "AWSEC2")) else asked.place.account_id
+    account_id = "" if is_reserved(name) else asked.place.account_id
     return Need(f"arn:aws:ssm:{asked.place.region}:{account_id}:document/{name}")
 
 
