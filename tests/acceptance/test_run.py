@@ -224,15 +224,19 @@ def test_an_agent_that_was_paused_unseen_is_told_of(client: Client, sandbox: San
     program = client.directory / "impatient.py"
     program.write_text(IMPATIENT)
     words = ("run", EC2_HOST, "sh", "-c", "while :; do echo on and on; done")
-    process = client.start(sys.executable, program, *words, stdout=subprocess.DEVNULL)
-    assert process.stderr is not None
+    told = client.directory / "told"
+    with told.open("wb") as stderr:
+        process = client.start(sys.executable, program, *words, stdout=subprocess.DEVNULL, stderr=stderr)
     wait_until(lambda: any(each.is_open and each.messages_down > 12 for each in sandbox.sessions()), "its output")
-    sandbox.faults.set("pause:away=0.5")
-    said = process.stderr.readline()
-    assert b"has said nothing for 1 s or more" in said
-    assert b"(3.3.987.0) was paused and does not read its output any more; Ctrl-C twice ends it" in said
+
+    def is_told() -> bool:
+        sandbox.faults.set("pause:away=0.5")  # an acknowledgement ends a pause, so that one may come to nothing
+        return b"has said nothing for 1 s or more" in told.read_bytes()
+
+    wait_until(is_told, "the word of silence", 45)
+    assert b"(3.3.987.0) was paused and does not read its output any more; Ctrl-C twice ends it" in told.read_bytes()
     process.send_signal(signal.SIGINT)
-    assert b"once more ends the session" in process.stderr.readline()
+    wait_until(lambda: b"once more ends the session" in told.read_bytes(), "the first Ctrl-C")
     assert end(process, signal.SIGINT) == 128 + signal.SIGINT
 
 
