@@ -8,6 +8,7 @@ import ssmssh
 from ssmssh.aws import ec2, rds, ssm
 from ssmssh.aws.autoscaling import instances_of_group
 from ssmssh.aws.client import AwsClient
+from ssmssh.aws.documents import document_content
 from ssmssh.aws.instanceconnect import send_ssh_public_key
 from ssmssh.aws.kms import data_key
 from ssmssh.aws.managed import instance_information, instance_properties
@@ -43,6 +44,7 @@ OF_FEATURE: Mapping[str, frozenset[str]] = {
         {
             *("properties", "information", "instances", "images", "regions", "read the console"),
             *("connection status", "instance profile", "role", "simulation"),
+            *("health", "endpoints", "activations", "setting", "a document"),
         }
     ),
 }
@@ -71,6 +73,10 @@ OF_STATEMENT: Mapping[str, frozenset[str]] = {
     "DescribeRegions": frozenset({"regions"}),
     "DescribeGroups": frozenset({"groups"}),
     "AskForConnections": frozenset({"connection status"}),
+    "LookAtNetworks": frozenset({"health", "endpoints"}),
+    "LookAtActivations": frozenset({"activations"}),
+    "ReadSettings": frozenset({"setting"}),
+    "ReadDocuments": frozenset({"a document"}),
     "ReadInstanceProfiles": frozenset({"instance profile"}),
     "ReadRoles": frozenset({"role"}),
     "SimulatePolicies": frozenset({"simulation"}),
@@ -115,6 +121,13 @@ class Tries:
             "regions": lambda: ec2.enabled_regions(pager),
             "groups": lambda: instances_of_group(pager, "none"),
             "connection status": lambda: pager.call("ssm", "get_connection_status", "ask", Target=target),
+            "health": lambda: ec2.instance_status(pager, target),
+            "endpoints": lambda: pager.call("ec2", "describe_vpc_endpoints", "ask"),
+            "activations": lambda: pager.call("ssm", "describe_activations", "ask"),
+            "setting": lambda: pager.call(
+                "ssm", "get_service_setting", "ask", SettingId="/ssm/managed-instance/activation-tier"
+            ),
+            "a document": lambda: document_content(pager, "AWS-StartSSHSession"),
             "instance profile": lambda: pager.call(
                 "iam", "get_instance_profile", "ask", InstanceProfileName="ssmssh-sandbox-instance"
             ),

