@@ -5,6 +5,7 @@ from ssmssh.doctor.checks import (
     allowed,
     console,
     documents,
+    hostkey,
     hybrid,
     instance,
     leftovers,
@@ -14,6 +15,7 @@ from ssmssh.doctor.checks import (
     remote,
     role,
     sshfiles,
+    sshkeys,
     target,
     wayout,
     who,
@@ -40,6 +42,8 @@ CHECKS: tuple[Check, ...] = (
     *remote.CHECKS,
     *instance.AGENT_CHECKS,
     *realsession.CHECKS,
+    *hostkey.CHECKS,
+    *sshkeys.CHECKS,
 )
 
 

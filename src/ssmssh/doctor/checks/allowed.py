@@ -24,6 +24,9 @@ START = "ssm:StartSession"
 LATER = ("ssm:ResumeSession", "ssm:TerminateSession")
 
 _ARN = re.compile(r"arn:(?P<partition>[\w-]+):(?:sts|iam)::(?P<account>\d{12}):(?P<kind>[\w-]+)/?(?P<name>.*)")
+_BECAUSE = re.compile(r"(because no .*? allows|with an explicit deny in .*?)(?: the ssm:\S+ action)?[.;]?$")
+_ACCESS_PAGE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"
+_ENDPOINT_PAGE = "https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html"
 _DENIED_ON = re.compile(r"on resource: (?P<arn>\S+)")
 
 
@@ -39,14 +42,23 @@ def _look_at_start(examination: Examination) -> Finding:
             said, f"{_who(examination)} may start a session, but not open its channel (ssmmessages:OpenDataChannel)",
             _policy(examination),
         )  # fmt: skip
+    if "HTTP 403" in said:
+        return failed(
+            said,
+            "Something on the way to the service refuses ssm:StartSession with a bare 403: the policy of a VPC "
+            "endpoint, or a proxy",
+            f"{_ENDPOINT_PAGE} (have the endpoint's policy allow it, or leave the proxy out for it)",
+        )
     resource = _DENIED_ON.search(said)
     what = "on the document" if resource and ":document/" in resource["arn"] else "on the instance"
     what = f"{what} ({resource['arn'].rstrip('.,;')})" if resource else "on the instance or on the document"
-    why = _why(examination)
+    told = _BECAUSE.search(said)
+    why = f"{told[1]} it" if told and told[1].startswith("because") else told[1] if told else _why(examination)
+    is_theirs = told is None or ("identity-based" in told[1] and "deny" not in told[1])
     return failed(
         said,
         f"{_who(examination)} may not do {START} {what}{f': {why}' if why else ''}",
-        _policy(examination),
+        _policy(examination) if is_theirs else f"{_ACCESS_PAGE} (for whoever may change that policy)",
     )
 
 

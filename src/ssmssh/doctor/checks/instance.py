@@ -13,7 +13,18 @@ from ssmssh.aws.pages import Item
 from ssmssh.doctor.check import Check, Finding, failed, ok, unknown, warning
 from ssmssh.doctor.examination import Examination
 from ssmssh.doctor.facts.asking import options, pager
-from ssmssh.doctor.facts.instance import ago, channel, information, is_hybrid, is_online, known, machine, node_id, state
+from ssmssh.doctor.facts.instance import (
+    ago,
+    channel,
+    information,
+    is_heard,
+    is_hybrid,
+    is_online,
+    known,
+    machine,
+    node_id,
+    state,
+)
 from ssmssh.nodes.features import lacking
 
 ASKABLE = ("credentials", "clock", "identity", "ssm-endpoint", "target-text", "target-found")
@@ -103,7 +114,7 @@ def _look_at_metadata(examination: Examination) -> Finding:
     found = examination.fact(machine).get("MetadataOptions", {})
     if found.get("HttpEndpoint") != "disabled":
         return ok(f"on, tokens {found.get('HttpTokens', 'unknown')}" if found else "nothing is said of it")
-    if is_online(examination):
+    if is_heard(examination):
         return ok("off, yet the agent is in touch")
     instance_id = examination.fact(node_id)
     return failed(
@@ -208,7 +219,7 @@ def _named(found: Item) -> str:
 CHECKS = (
     Check("instance-state", "state of the instance", _look_at_state, ASKABLE, needs_target=True),
     Check(
-        "instance-status-checks", "EC2's status checks", _look_at_status, ASKABLE, ("instance-state",),
+        "instance-status-checks", "EC2's status checks", _look_at_status, ASKABLE, ("instance-state", "serial-console"),
         needs_target=True,
     ),
     Check("instance-metadata", "metadata service", _look_at_metadata, ASKABLE, ("instance-state",), needs_target=True),
@@ -217,7 +228,9 @@ CHECKS = (
 AGENT_CHECKS = (
     Check("managed", "known to Systems Manager", _look_at_managed, ASKABLE, WHY_SILENT, needs_target=True),
     Check("ping", "agent", _look_at_ping, (*ASKABLE, "managed"), WHY_SILENT, needs_target=True),
-    Check("control-channel", "channel for sessions", _look_at_channel, (*ASKABLE, "managed", "ping"), WHY_SILENT,
-          needs_target=True),
     Check("agent-version", "version of the agent", _look_at_version, (*ASKABLE, "managed"), needs_target=True),
+    Check(
+        "control-channel", "channel for sessions", _look_at_channel, (*ASKABLE, "managed", "ping"),
+        (*WHY_SILENT, "agent-version"), needs_target=True,
+    ),
 )  # fmt: skip

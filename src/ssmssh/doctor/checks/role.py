@@ -9,7 +9,7 @@ from ssmssh.doctor.check import Check, Finding, failed, ok, unknown
 from ssmssh.doctor.checks.instance import ASKABLE, of_ec2
 from ssmssh.doctor.examination import Examination
 from ssmssh.doctor.facts.asking import options, pager
-from ssmssh.doctor.facts.instance import is_online, machine, node_id
+from ssmssh.doctor.facts.instance import is_heard, is_online, machine, node_id
 from ssmssh.doctor.facts.role import Profile, default_role, profile, profile_name
 from ssmssh.doctor.policyreading import Verdict, trusts, verdict
 from ssmssh.errors import AccessDeniedError, SsmsshError
@@ -46,7 +46,7 @@ def _look_at_profile(examination: Examination) -> Finding:
     role = str(found.role.get("RoleName", ""))
     if role and trusts(_document(found.role.get("AssumeRolePolicyDocument")), "ec2.amazonaws.com"):
         return ok(f"{name} with the role {role}")
-    if is_online(examination):
+    if is_heard(examination):
         return ok(f"{name}, which gives no credentials, yet the agent is in touch")
     return _useless_profile(examination, found, role)
 
@@ -86,12 +86,12 @@ def _without_profile(examination: Examination) -> Finding:
     try:
         role = examination.fact(default_role)
     except SsmsshError as error:
-        if is_online(examination):
+        if is_heard(examination):
             return ok("none, yet the agent is in touch")
         return unknown(f"no instance profile; whether there is default host management: {error}")
     if role:
         return ok(f"none; default host management with the role {role}")
-    if is_online(examination):
+    if is_heard(examination):
         return ok("none, and no default host management, yet the agent is in touch")
     instance_id = examination.fact(node_id)
     return failed(
@@ -155,10 +155,16 @@ def _document(value: object) -> Item:
     return value if isinstance(value, dict) else {}
 
 
+SECONDS = 6.0
+"""IAM is asked up to four times, one after the other, and lives in one region of the world."""
+
 CHECKS = (
-    Check("instance-profile", "instance profile", _look_at_profile, ASKABLE, ("instance-state",), needs_target=True),
+    Check(
+        "instance-profile", "instance profile", _look_at_profile, ASKABLE, ("instance-state",), needs_target=True,
+        seconds=SECONDS,
+    ),
     Check(
         "instance-policies", "policies of its role", _look_at_policies, (*ASKABLE, "instance-profile"),
-        ("instance-state",), needs_target=True,
+        ("instance-state",), needs_target=True, seconds=SECONDS,
     ),
 )  # fmt: skip

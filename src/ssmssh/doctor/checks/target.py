@@ -5,6 +5,8 @@ import re
 import shlex
 
 from ssmssh.aws.ec2 import describe_instances
+from ssmssh.aws.managed import activations, instance_information
+from ssmssh.aws.pages import Item
 from ssmssh.doctor.check import Check, Finding, failed, ok, unknown
 from ssmssh.doctor.examination import Examination
 from ssmssh.doctor.facts.asking import options, pager
@@ -23,6 +25,7 @@ ALIKE = 0.85
 
 _NEARLY_ID = re.compile(r"m?i-[0-9a-z]+(?:\.|$)", re.IGNORECASE)
 _SHOWN = 40
+_THROTTLED = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|Rate exceeded")
 
 
 def _look_at_text(examination: Examination) -> Finding:
@@ -46,6 +49,13 @@ def _look_for_it(examination: Examination) -> Finding:
             tags = {tag.get("Key"): tag.get("Value") for tag in found.get("Tags", [])}
             name = str(tags.get("Name") or found.get("Name") or "")
             return ok(" ".join(filter(None, (instance_id, f"({name})" if name else "", where))))
+    if throttled := _throttled(examination):
+        return throttled
+    return _elsewhere(examination, instance_id, where)
+
+
+def _elsewhere(examination: Examination, instance_id: str, where: str) -> Finding:
+    """It is not here, or nobody may see it."""
     elsewhere = examination.fact(search)
     asked = f"asked in {elsewhere.answered} of {elsewhere.asked} other regions and profiles"
     if elsewhere.sightings:
@@ -61,19 +71,19 @@ def _look_for_it(examination: Examination) -> Finding:
         examination.fact(information if is_hybrid(examination) else machine)
     except SsmsshError as error:
         return unknown(f"{error}; {asked}")
-    alike = _alike(examination, instance_id)
-    if alike:
-        return failed(
-            f"not {where}; alike is {alike}; {asked}",
-            f"There is no {instance_id} {where}, but there is {alike}: mistyped",
-            f"ssmssh doctor{options(examination)} {alike}",
-        )
-    return failed(
-        f"not {where}; {asked}",
-        f"There is no {instance_id} {where}, nor where else it could be looked for: it is mistyped, was terminated, or "
-        "is in an account to which another profile leads",
-        f"ssmssh list{options(examination)}",
+    cause = f"There is no {instance_id} {where}"
+    if expired := _expired(examination):
+        cause += f": it is not registered, and the activation {expired['ActivationId']} has expired"
+        step = f"aws ssm create-activation --iam-role {expired.get('IamRole')} --registration-limit 1"
+        return failed(f"not {where}; {asked}", cause, f"{step}{options(examination)}")
+    if alike := _alike(examination, instance_id):
+        cause += f", but there is {alike}: mistyped"
+        return failed(f"not {where}; {asked}", cause, f"ssmssh doctor{options(examination)} {alike}")
+    cause += (
+        ", nor where else it could be looked for: it is mistyped, was terminated, or is in an account to which another "
+        "profile leads"
     )
+    return failed(f"not {where}; {asked}", cause, f"ssmssh list{options(examination)}")
 
 
 def _unfound_name(examination: Examination, error: TargetError) -> Finding:
@@ -90,12 +100,38 @@ def _unfound_name(examination: Examination, error: TargetError) -> Finding:
 
 def _alike(examination: Examination, instance_id: str) -> str:
     """The id of this place that is most like one that is not there; empty if none is."""
-    pages = describe_instances(pager(examination))
+    if instance_id.startswith("mi-"):
+        pages = instance_information(pager(examination), are_hybrid=True)
+    else:
+        pages = describe_instances(pager(examination))
     try:
         ids = [item["InstanceId"] for item in next(pages, [])]
     except SsmsshError:
         return ""
     return next(iter(difflib.get_close_matches(instance_id, ids, 1, ALIKE)), "")
+
+
+def _throttled(examination: Examination) -> Finding | None:
+    """A failure if it is not known for that reason; None if it is another."""
+    try:
+        examination.fact(information if is_hybrid(examination) else machine)
+    except SsmsshError as error:
+        if _THROTTLED.search(error.sentence):
+            cause = f"AWS refuses the account's calls because there are too many (throttling): {error.sentence}"
+            step = f"# find out what else calls so often, wait a minute, then: ssmssh doctor {examination.asked.target}"
+            return failed(error.sentence, cause, step)
+    return None
+
+
+def _expired(examination: Examination) -> Item | None:
+    """An activation for hybrid machines that has expired, if all have; None for an EC2 instance."""
+    if not is_hybrid(examination):
+        return None
+    try:
+        found = [item for page in activations(pager(examination)) for item in page]
+    except SsmsshError:
+        return None
+    return found[-1] if found and all(each.get("Expired") for each in found) else None
 
 
 def _where(examination: Examination) -> str:

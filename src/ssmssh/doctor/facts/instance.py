@@ -77,6 +77,12 @@ def is_online(examination: Examination) -> bool:
     return known(examination, channel) == "connected" or (ping == "Online" and known(examination, channel) is None)
 
 
+def is_heard(examination: Examination) -> bool:
+    """Whether its agent is known to have come through with credentials lately, if for ``ssm`` alone."""
+    ping = (known(examination, information) or {}).get("PingStatus")
+    return ping == "Online" or is_online(examination)
+
+
 def state(examination: Examination) -> str:
     """EC2's: ``running``, ``stopped`` ...; empty where it is not known."""
     return str((known(examination, machine) or {}).get("State", {}).get("Name", ""))
