@@ -11,10 +11,16 @@ from tests import commandcalls
 from tests.acceptance.clients import Client, Terminal
 from tests.complaints import Complaints
 
+PREFERENCES = {
+    "schemaVersion": "1.0",
+    "sessionType": "Standard_Stream",
+    "inputs": {"idleSessionTimeout": "5", "maxSessionDuration": "60"},
+}
+
 
 @pytest.fixture(scope="module")
 def box(complaints: Complaints) -> Iterator[Sandbox]:
-    with Sandbox(unpaced=True) as box:
+    with Sandbox(unpaced=True, preferences=PREFERENCES) as box:
         yield box
 
 
@@ -128,6 +134,7 @@ def test_what_cannot_be_is_refused(words: tuple[str, ...], reason: str) -> None:
 def test_the_preferences_are_explained_and_left_alone() -> None:
     before = call("preferences", "--json")
     out, _ = call("preferences")
-    assert "Idle time-out: a session that carries nothing for 20 minutes" in out
+    assert "Idle time-out: a session that carries nothing for 5 minutes is ended" in out
+    assert "every session is ended after 60 minutes" in out
     assert "aws ssm update-document --name SSM-SessionManagerRunShell" in out
     assert call("preferences", "--json") == before

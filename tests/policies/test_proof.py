@@ -8,8 +8,11 @@ from botocore.exceptions import ClientError
 
 from ssmssh.aws import ssm
 from ssmssh.aws.client import AwsClient, AwsSettings
-from ssmssh.errors import AccessDeniedError
+from ssmssh.aws.managed import instance_information
+from ssmssh.aws.pages import Pager
+from ssmssh.errors import AccessDeniedError, TargetError
 from ssmssh.policies.needs import FEATURES, needs
+from ssmssh.policies.node import Logging, node_needs
 from ssmssh.policies.scope import Scope
 from ssmssh.policies.statement import Statement, policy_of
 from ssmssh.sandbox import Instance, Sandbox
@@ -178,3 +181,65 @@ def test_the_call_that_names_no_document(box: Sandbox, under: Under, key_id: str
         nameless.terminate_session(SessionId=nameless.start_session(Target=EC2_HOST)["SessionId"])
     with under(statements), pytest.raises(ClientError, match="SSM-SessionManagerRunShell"):
         nameless.start_session(Target=EC2_HOST)
+
+
+def test_a_user_of_iam(monkeypatch: pytest.MonkeyPatch, complaints: Complaints) -> None:
+    """Whose sessions the policy can name by their ids."""
+    with Sandbox(unpaced=True, caller="user") as box:
+        enter(box, monkeypatch)
+        user = AwsClient(AwsSettings(profile="sandbox", region="us-east-1"))
+        tries = Tries(user, "")
+        tries.prepare()
+        box.policies.attach("it", policy_of(needs(["ssh"], Scope())))
+        # "end" is the last: what it ends cannot be resumed.
+        assert [name for name in ("start ssh", "start shell", "connect", "resume", "end") if tries.may(name)] == [
+            "start ssh",
+            "connect",
+            "resume",
+            "end",
+        ]
+        box.policies.detach("it")
+
+
+def test_a_simulator_says_the_same_of_shells(box: Sandbox, key_id: str) -> None:
+    """IAM's SimulatePrincipalPolicy, as the sandbox answers it, with a wider policy beside the one without shells."""
+    statements = needs(["ssh"], scope_for(key_id), is_ssh_only=True)
+    box.policies.attach("wide", EVERYTHING)
+    box.policies.attach("it", policy_of(statements))
+    try:
+        documents = [name or "SSM-SessionManagerRunShell" for name in STARTED.values()]
+        arns = [
+            f"arn:aws:ssm:us-east-1:{'' if name.startswith('AWS-') else ACCOUNT}:document/{name}" for name in documents
+        ]
+        answer = aws_client(box, "iam").simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/sandbox", ActionNames=["ssm:StartSession"], ResourceArns=arns
+        )
+    finally:
+        box.policies.detach("it")
+        box.policies.detach("wide")
+    decisions = [each["EvalDecision"] for each in answer["EvaluationResults"]]
+    assert dict(zip(documents, decisions, strict=True)) == {
+        name: "allowed" if name == "AWS-StartSSHSession" else "explicitDeny" for name in documents
+    }
+
+
+def test_the_role_of_an_instance(box: Sandbox, client: AwsClient, key_id: str) -> None:
+    """With what is printed its agent takes sessions; without its channels none, and it is not heard of unregistered."""
+    statements = node_needs(["ssh"], Scope(), Logging())
+    tries = Tries(client, key_id)
+    try:
+        box.policies.attach_to_instances(policy_of(statements))
+        tries.all["connect"]()
+        box.policies.attach_to_instances(policy_of([each for each in statements if each.sid != "OpenChannels"]))
+        with pytest.raises(TargetError, match="TargetNotConnected"):
+            tries.all["start ssh"]()
+        assert _ping_status(client) == "Online"
+        box.policies.attach_to_instances(policy_of([each for each in statements if each.sid != "RegisterAgent"]))
+        assert _ping_status(client) != "Online"
+    finally:
+        box.policies.attach_to_instances("AmazonSSMManagedInstanceCore")
+
+
+def _ping_status(client: AwsClient) -> str:
+    nodes = [node for page in instance_information(Pager(client)) for node in page]
+    return str({node["InstanceId"]: node["PingStatus"] for node in nodes}.get(EC2_HOST))

@@ -218,11 +218,20 @@ def create(
         if not yes and not _agreed(pager.client.region):
             click.echo("Nothing was changed.", err=True)
             return ExitStatus.DONE
-        create_document(pager, name, text)
+        _create(pager, name, made, text)
         click.echo(f"Made: {name} in {pager.client.region}", err=True)
     for use in uses_of(name, made):
         click.echo(visible(f"{use.program}: {use.command or f'not for it: {use.reason}'}"))
     return ExitStatus.DONE
+
+
+def _create(pager: Pager, name: str, made: Content, text: str) -> None:
+    """Make it; that it is there by now is no failure if it is this one: the answer to a first attempt was lost."""
+    try:
+        create_document(pager, name, text)
+    except UsageError:
+        if _readable(document_content(pager, name) or "") != made:
+            raise
 
 
 def _made(
