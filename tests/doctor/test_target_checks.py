@@ -108,6 +108,16 @@ def test_from_within() -> None:
     assert {finding.outcome for finding in found.values()} == {Outcome.OK}, found
 
 
+def test_from_within_by_ssh(here: Sandbox) -> None:
+    """Where Run Command is not permitted; the agent that ssh has come through is there."""
+    with here.faults.during("deny:ssm:SendCommand"):
+        found = {
+            each.check.name: each.finding for each in results(["agent-state", "remote-clock"], WEB, is_remote=True)
+        }
+    assert {finding.outcome for finding in found.values()} == {Outcome.OK}, found
+    assert "by ssh" in found["agent-state"].evidence
+
+
 @pytest.mark.usefixtures("here")
 def test_a_user_that_is_not_there() -> None:
     found = look("remote-user", WEB, user="nobody-of-that-name", is_remote=True)

@@ -7,7 +7,7 @@ from ssmssh.doctor.check import Check, Finding, failed, ok, unknown, warning
 from ssmssh.doctor.checks.instance import INSTALL_PAGE
 from ssmssh.doctor.examination import Examination
 from ssmssh.doctor.facts.asking import options
-from ssmssh.doctor.facts.instance import information, known, node_id
+from ssmssh.doctor.facts.instance import information, is_online, known, node_id
 from ssmssh.doctor.facts.remote import RUN_COMMAND, SECONDS, Report, report
 from ssmssh.doctor.remotereport import AWAY_SECONDS, FAR_SECONDS, FULL, NEARLY_FULL
 from ssmssh.nodes.loginuser import login_user
@@ -58,7 +58,8 @@ def _look_at_agent(examination: Examination) -> Finding:
 def _without_unit(examination: Examination) -> Finding:
     """Systemd says nothing of an agent, or there is no systemd."""
     way = examination.fact(report).way
-    if way == RUN_COMMAND or any("amazon-ssm" in line for line in _lines(examination, "agent")):
+    is_seen = any("amazon-ssm" in line for line in _lines(examination, "agent"))
+    if way == RUN_COMMAND or is_seen or is_online(examination):
         return ok(f"it runs, and no unit of systemd is told (by {way})")
     return failed(
         "no unit of systemd, and no process", f"There is no SSM Agent on {examination.fact(node_id)}", INSTALL_PAGE
