@@ -113,7 +113,7 @@ def test_an_endpoint_that_nobody_listens_on(client: Client) -> None:
 def test_a_certificate_that_nobody_vouches_for(client: Client) -> None:
     public = Path(botocore.__file__).parent / "cacert.pem"
     line = fail(client, EC2_HOST, "22", status=6, variables={"AWS_CA_BUNDLE": str(public)})
-    assert "AWS_CA_BUNDLE" in line
+    assert f"to find out why, run: ssmssh doctor {EC2_HOST}" in line
 
 
 @pytest.mark.parametrize(
