@@ -14,7 +14,7 @@ from ssmssh.aws.errors import mapped
 from ssmssh.doctor.check import Check, Finding, ok, unknown, warning
 from ssmssh.doctor.checks.who import NETWORK
 from ssmssh.doctor.facts import caller
-from ssmssh.errors import FileError, SsmsshError
+from ssmssh.errors import AccessDeniedError, FileError, SsmsshError
 from ssmssh.sshconfig.document import Document
 from ssmssh.sshconfig.patterns import SAMPLE_IDS, matches
 from ssmssh.sshconfig.places import default_place, read
@@ -172,8 +172,10 @@ def _open_sessions(examination: "Examination") -> str:
         with mapped(client.context("list open sessions")):
             only = [{"key": "Owner", "value": who.arn}]
             answer = client.ssm.describe_sessions(State="Active", Filters=only, MaxResults=100)
-    except SsmsshError:
+    except AccessDeniedError:
         return "how many are open in all is not known (needs ssm:DescribeSessions)"
+    except SsmsshError:
+        return "how many are open in all is not known"
     return f"{len(answer.get('Sessions') or ())}{' or more' if answer.get('NextToken') else ''} open in all"
 
 

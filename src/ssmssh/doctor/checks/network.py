@@ -24,6 +24,7 @@ _AWS = "Amazon"
 """How those are called who sign the certificates of AWS's endpoints."""
 
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+_ENDPOINT_VARIABLES = ("SSMSSH_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL")
 _CONNECTION = ("offline", "proxy-settings", "endpoint-settings", "region")
 
 
@@ -133,6 +134,10 @@ def _stream_endpoint(examination: "Examination") -> Finding:
 
 def _reached(probe: "Probe") -> Finding:
     if probe.error is not None:
+        names = [name for name in _ENDPOINT_VARIABLES if settings.read().get(name)]
+        if names and not probe.is_untrusted:
+            sentence = f"The endpoint that {names[0]} names cannot be reached: {probe.error.sentence}"
+            return failed(sentence, sentence, f"unset {' '.join(names)}  # or correct it")
         sentence = f"{probe.route.url.host} cannot be reached: {probe.error.sentence}"
         return failed(sentence, sentence, f"# {probe.error.hint}")
     return ok(f"{_way(probe.route)}: name, TCP and TLS are fine")

@@ -102,8 +102,17 @@ def _config_blocks(examination: "Examination") -> Finding:
         if plan.changes:
             called = f"The block {name} of" if name else "The block of"
             sentence = f"{called} ssmssh in {place.config} is not as this version and installation would write it"
+            wanted = job.text(place, current).deciding()["proxycommand"].decode()
+            if unknown_options := _options(examination.fact(facts.proxy_command)) - _options(wanted):
+                sentence += f": the proxy may not know {', '.join(sorted(unknown_options))}"
+                return failed(sentence, sentence, shlex.join(words))
             return warning(sentence, sentence, shlex.join(words))
     return ok(f"{', '.join(name or 'the block' for name in names)} in {place.config}, as it would be written now")
+
+
+def _options(proxy_command: str) -> set[str]:
+    """The names of the options that our proxy is given; none where it is not ours."""
+    return {word for word in proxy_command.split() if word.startswith("--")} if not misses(proxy_command) else set()
 
 
 def _without_block(examination: "Examination", place: Place) -> Finding:
