@@ -117,6 +117,9 @@ arguments_of = {
     "DescribeInstanceInformation": st.fixed_dictionaries(
         {}, optional={"MaxResults": st.integers(0, 60) | anything, "NextToken": text, "Filters": filters}
     ),
+    "DescribeSessions": st.fixed_dictionaries(
+        {"State": text}, optional={"MaxResults": st.integers(0, 300), "NextToken": text, "Filters": filters}
+    ),
     "SendCommand": st.fixed_dictionaries(
         {"DocumentName": text},
         optional={"InstanceIds": texts, "Parameters": st.dictionaries(text, texts, max_size=2), "Comment": anything},
@@ -164,6 +167,7 @@ def test_every_error_of_the_service(wires: tuple[Wire, Wire], stock: Loader, ope
         "StartSession": {"Target": "i-0123456789abcdef0"},
         "ResumeSession": {"SessionId": "s-1"},
         "TerminateSession": {"SessionId": "s-1"},
+        "DescribeSessions": {"State": "Active"},
         "SendCommand": {"DocumentName": "d"},
         "GetCommandInvocation": {"CommandId": "0" * 36, "InstanceId": "i-0123456789abcdef0"},
     }

@@ -20,7 +20,7 @@ from ssmssh.doctor.registry import chosen
 from ssmssh.doctor.summary import report, summarize
 from ssmssh.errors import ExitStatus, FileError, UsageError
 from ssmssh.sshconfig.diff import visible
-from ssmssh.sshconfig.verify import end_asking
+from ssmssh.sshconfig.verify import ending_with_block
 
 LOCAL_SECONDS = 5.0
 """For all that needs no target: what a person waits for without a thought."""
@@ -89,11 +89,9 @@ def doctor(
     checks = chosen(with_target=target is not None, is_remote=remote)
     seconds = REMOTE_SECONDS if remote else TARGET_SECONDS if target else LOCAL_SECONDS
     findings = Findings(checks, tells=not as_json)
-    try:
+    with ending_with_block():
         for result in examine(Examination(asked), checks, seconds=seconds):
             findings.add(result)
-    finally:
-        end_asking()
     findings.conclude()
     summary = summarize(findings.results, checks)
     if as_json:

@@ -17,8 +17,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,12 @@ host's name, or in a spelling that is known."""
 
 _running: set["subprocess.Popen[bytes]"] = set()
 """Those that are being waited for: one for each thread that asks."""
+
+_starting = threading.Lock()
+"""Held until an ssh that has been started is in `_running`, and for a look at `_is_over`."""
+
+_is_over = threading.Event()
+"""Set when no ssh is to be started any more."""
 
 _OCTAL = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
@@ -226,14 +233,7 @@ def _call(
 ) -> tuple[dict[str, list[str]], bytes]:
     files = [] if config is None else ["-F", str(config)]
     patience = CALL_SECONDS if deadline is None else min(CALL_SECONDS, deadline - time.monotonic())
-    with subprocess.Popen(
-        [ssh, *words, *files, "--", host],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        _running.add(process)
+    with _start([ssh, *words, *files, "--", host]) as process:
         try:
             output, complaint = process.communicate(timeout=max(0.0, patience))
         except subprocess.TimeoutExpired:
@@ -253,11 +253,33 @@ def _call(
     return answer, complaint
 
 
-def end_asking() -> None:
-    """Kill each ssh that another thread waits for, with all it has started; for a program that ends without waiting."""
-    for process in list(_running):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            _kill(process)
+def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    with _starting:
+        if _is_over.is_set():
+            raise UnansweredError("nobody waits for ssh's answer any more")
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        _running.add(process)
+    return process
+
+
+@contextlib.contextmanager
+def ending_with_block() -> Iterator[None]:
+    """No ssh that threads ask in the block outlives it, nor what it has started; for a program that ends then."""
+    _is_over.clear()
+    try:
+        yield
+    finally:
+        with _starting:
+            _is_over.set()
+        for process in list(_running):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                _kill(process)
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

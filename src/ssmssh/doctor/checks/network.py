@@ -25,6 +25,8 @@ _AWS = "Amazon"
 
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 _ENDPOINT_VARIABLES = ("SSMSSH_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL")
+"""The first that is set counts."""
+
 _CONNECTION = ("offline", "proxy-settings", "endpoint-settings", "region")
 
 
@@ -136,8 +138,9 @@ def _reached(probe: "Probe") -> Finding:
     if probe.error is not None:
         names = [name for name in _ENDPOINT_VARIABLES if settings.read().get(name)]
         if names and not probe.is_untrusted:
-            sentence = f"The endpoint that {names[0]} names cannot be reached: {probe.error.sentence}"
-            return failed(sentence, sentence, f"unset {' '.join(names)}  # or correct it")
+            where = f"{probe.route.url.authority}, the endpoint that {names[0]} names,"
+            sentence = f"{where} cannot be reached: {probe.error.sentence}"
+            return failed(sentence, sentence, f"unset {names[0]}  # or correct it")
         sentence = f"{probe.route.url.host} cannot be reached: {probe.error.sentence}"
         return failed(sentence, sentence, f"# {probe.error.hint}")
     return ok(f"{_way(probe.route)}: name, TCP and TLS are fine")
@@ -161,7 +164,10 @@ def _interception(examination: "Examination") -> Finding:
     sentence = f"TLS to {probe.route.url.host} is answered by a certificate of {probe.issuer}, and "
     if bundle:
         sentence += f"the CA bundle {bundle} does not have that authority"
-        return failed(sentence, sentence, f"# add the certificate of {probe.issuer} to {bundle}")
+        step = (
+            f"# if this network inspects TLS, add that certificate to {bundle}, which AWS_CA_BUNDLE or ca_bundle names"
+        )
+        return failed(sentence, sentence, f"{step}; if it does not, unset AWS_CA_BUNDLE")
     sentence += "nothing trusts that here: something on the way inspects TLS, or answers in the place of AWS"
     step = "export AWS_CA_BUNDLE=FILE  # with the certificate of that authority, from whoever runs this network"
     return failed(sentence, sentence, step)

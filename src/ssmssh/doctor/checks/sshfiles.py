@@ -1,6 +1,7 @@
 """The files that ssh reads: whether it will, what our blocks say, and whether it comes to our proxy."""
 
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _SECONDS = 3.5
 """For all calls of ssh of one check; then they are ended, a little before the check is given up."""
 
+_REFUSED = re.compile(r"Bad owner or permissions on (/.+)$")
+"""What ssh says of an included file that others may write."""
+
 _MOST_KEYS = 20
 """Keys that are looked at; ssh itself tries six before servers refuse more."""
 
@@ -46,6 +50,12 @@ def _ssh_directory(examination: "Examination") -> Finding:
             sentence, hint = found
             step = hint.removeprefix("run: ") or f"sudo chown {os.geteuid()} {shlex.quote(str(path))}"
             return failed(sentence, sentence, step)
+    try:
+        examination.fact(facts.settings)
+    except FileError as error:
+        if (refused := _REFUSED.search(error.sentence)) is not None:
+            sentence = f"ssh refuses to start, because others may write {refused[1]}, which it reads"
+            return failed(sentence, sentence, _chmod("go-w", Path(refused[1])))
     return _keys(examination, place)
 
 
@@ -91,23 +101,32 @@ def _config_blocks(examination: "Examination") -> Finding:
         return failed_with(error)
     until = time.monotonic() + _SECONDS
     for name in names:
-        words = ["ssmssh", "install-config", *(["--name", name] if name else [])]
         job = install.Installation(name, BlockOptions(), reset=False, script=program, is_target=facts.is_target)
         try:
-            plan, doubt = job.proved(place, current, until)
+            found = _of_block(examination, job, place, until)
         except (FileError, UsageError) as error:
             return failed_with(error)
-        if doubt and "could not be proved" in doubt:
-            return unknown(doubt)
-        if plan.changes:
-            called = f"The block {name} of" if name else "The block of"
-            sentence = f"{called} ssmssh in {place.config} is not as this version and installation would write it"
-            wanted = job.text(place, current).deciding()["proxycommand"].decode()
-            if unknown_options := _options(examination.fact(facts.proxy_command)) - _options(wanted):
-                sentence += f": the proxy may not know {', '.join(sorted(unknown_options))}"
-                return failed(sentence, sentence, shlex.join(words))
-            return warning(sentence, sentence, shlex.join(words))
+        if found is not None:
+            return found
     return ok(f"{', '.join(name or 'the block' for name in names)} in {place.config}, as it would be written now")
+
+
+def _of_block(examination: "Examination", job: install.Installation, place: Place, until: float) -> Finding | None:
+    """What is to be said of a block; None if it is as it should be. Raises what its proof does."""
+    current = read(place)[0]
+    plan, doubt = job.proved(place, current, until)
+    if doubt and "could not be proved" in doubt:
+        return unknown(doubt)
+    if not plan.changes:
+        return None
+    called = f"The block {job.name} of" if job.name else "The block of"
+    sentence = f"{called} ssmssh in {place.config} is not as this version and installation would write it"
+    step = shlex.join(["ssmssh", "install-config", *(["--name", job.name] if job.name else [])])
+    wanted = job.text(place, current).deciding()["proxycommand"].decode()
+    if surplus := _options(examination.fact(facts.proxy_command)) - _options(wanted):
+        sentence += f": the proxy may not know {', '.join(sorted(surplus))}"
+        return failed(sentence, sentence, step)
+    return warning(sentence, sentence, step)
 
 
 def _options(proxy_command: str) -> set[str]:

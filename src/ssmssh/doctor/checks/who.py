@@ -10,7 +10,7 @@ from ssmssh.aws.client import RegionError, known_partitions, profile_names
 from ssmssh.aws.endpoints import EndpointError
 from ssmssh.doctor.check import Check, Finding, failed, ok, unknown
 from ssmssh.doctor.facts import caller as facts
-from ssmssh.doctor.steps import failed_with
+from ssmssh.doctor.steps import failed_with, step_of
 from ssmssh.errors import AccessDeniedError, CredentialsError, FileError, NetworkError, SsmsshError, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def _region(examination: "Examination") -> Finding:
 def _credentials(examination: "Examination") -> Finding:
     try:
         made = examination.fact(facts.client)
-    except (CredentialsError, AccessDeniedError, NetworkError, UsageError) as error:
+    except CredentialsError as error:
+        cause = _cause_of(error, examination.fact(facts.settings).profile)
+        return failed(error.sentence, cause, step_of(error))
+    except (AccessDeniedError, NetworkError, UsageError) as error:
         return failed_with(error)
     origin = made.origin
     evidence = describe(origin) if origin else "found"
@@ -71,6 +74,16 @@ def _credentials(examination: "Examination") -> Finding:
         left = (made.expires_at - dt.datetime.now(dt.UTC)).total_seconds()
         evidence += f", good for {_duration(left)}"
     return ok(evidence)
+
+
+def _cause_of(error: CredentialsError, profile: str | None) -> str:
+    """The sentence of an error, for somebody who has not tried to do anything."""
+    whose = f" of the profile {profile}" if profile else ""
+    if step_of(error).startswith("aws sso login"):
+        return f"The log-in{whose} at IAM Identity Center (SSO) is over: {error.sentence}"
+    if "Unable to locate credentials" in error.sentence:
+        return f"There are no credentials{whose}, neither in the environment nor in the files of AWS"
+    return error.sentence
 
 
 def _duration(seconds: float) -> str:
