@@ -15,7 +15,7 @@ import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -280,13 +280,12 @@ class FrontServer:
         return port
 
     async def _change_instance(self, *, instance_id: str, changes: dict[str, Any]) -> dict[str, object]:
-        """Have an instance be otherwise; what it was, of what is changed."""
+        """Have an instance be otherwise; what it was."""
         instance = self._inventory.get(instance_id)
         if instance is None:
             raise ControlError(f"there is no instance {instance_id}")
-        before = {name: getattr(instance, name) for name in changes}
         self._inventory.replace(replace(instance, **changes))
-        return before
+        return asdict(instance)
 
     async def _change_network(self, *, changes: dict[str, object]) -> None:
         if self._dispatch is not None:

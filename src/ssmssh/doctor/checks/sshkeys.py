@@ -112,7 +112,9 @@ def _look_at_bundle(examination: Examination) -> Finding:
 
 
 CHECKS = (
-    Check("ssh-keys", "keys that ssh offers", _look_at_keys, AFTER, needs_target=True, seconds=SECONDS),
+    Check(
+        "ssh-keys", "keys that ssh offers", _look_at_keys, AFTER, ("ssh-directory",), needs_target=True, seconds=SECONDS
+    ),
     Check("push-key", "a key that is pushed", _look_at_push, ("target-found",), needs_target=True),
     Check("sessions-bundle", "several sessions", _look_at_bundle, ("target-found", "credentials"), needs_target=True),
 )

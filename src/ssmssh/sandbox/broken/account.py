@@ -16,6 +16,26 @@ def _wrong_place(world: World) -> None:
     world.set_environment(AWS_REGION=_DISABLED, AWS_DEFAULT_REGION=_DISABLED)
 
 
+_REST = {"Effect": "Allow", "NotAction": "ssm:StartSession", "Resource": "*"}
+
+
+def _allow_no_document(world: World) -> None:
+    """As where a policy is written that thinks of instances alone."""
+    start = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "arn:aws:ec2:*:*:instance/*"}
+    world.policy(_REST, start)
+
+
+def _want_tags(world: World) -> None:
+    """Sessions with what has the tag of production alone, which this instance does not have."""
+    tagged = {"StringEquals": {"ssm:resourceTag/Environment": "production"}}
+    start = {"Effect": "Allow", "Action": "ssm:StartSession"}
+    world.policy(
+        _REST,
+        start | {"Resource": "arn:aws:ec2:*:*:instance/*", "Condition": tagged},
+        start | {"Resource": "arn:aws:ssm:*:*:document/*"},
+    )
+
+
 ACCOUNT = (
     Broken(
         "start-denied",
@@ -24,6 +44,24 @@ ACCOUNT = (
         lambda world: world.fault("access-denied"),
         cause=r"ssm:StartSession",
         next_step=r"ssmssh policy|ssm:StartSession",
+        mending=Mending.ELSEWHERE,
+    ),
+    Broken(
+        "document-denied",
+        Kind.AWS,
+        "the caller may start sessions with every instance, but with no document",
+        _allow_no_document,
+        cause=r"ssm:StartSession on the document",
+        next_step=r"ssmssh policy user",
+        mending=Mending.ELSEWHERE,
+    ),
+    Broken(
+        "tags-denied",
+        Kind.AWS,
+        "the caller may start sessions with instances of one tag, which this one does not have",
+        _want_tags,
+        cause=r"ssm:StartSession on the instance",
+        next_step=r"ssmssh policy user",
         mending=Mending.ELSEWHERE,
     ),
     Broken(
@@ -59,8 +97,8 @@ ACCOUNT = (
         "the session document that the block names does not exist in the region",
         lambda world: world.block("--document-name", "Company-SSH"),
         cause=r"Company-SSH",
-        next_step=r"document",
-        mending=Mending.COMMAND,
+        next_step=r"--document-name",
+        mending=Mending.ELSEWHERE,
     ),
     Broken(
         "document-wrong-type",
@@ -68,8 +106,8 @@ ACCOUNT = (
         "the session document that the block names is one for shells",
         lambda world: world.block("--document-name", "SSM-SessionManagerRunShell"),
         cause=r"SSM-SessionManagerRunShell",
-        next_step=r"document",
-        mending=Mending.COMMAND,
+        next_step=r"--document-name",
+        mending=Mending.ELSEWHERE,
     ),
     Broken(
         "document-parameters",
@@ -77,8 +115,8 @@ ACCOUNT = (
         "the session document that the block names takes no portNumber",
         _portless,
         cause=r"Company-SSH",
-        next_step=r"document",
-        mending=Mending.COMMAND,
+        next_step=r"--document-name",
+        mending=Mending.ELSEWHERE,
     ),
     Broken(
         "wrong-region",
@@ -94,9 +132,9 @@ ACCOUNT = (
         Kind.AWS,
         "the instance is in another account, to which another profile leads",
         lambda world: world.instance(TARGET, profile="other"),
-        cause=r"\bother\b",
-        next_step=r"\bother\b",
-        mending=Mending.COMMAND,
+        cause=r"\bprofile\b",
+        next_step=r"^ssmssh ",
+        mending=Mending.PAGE,
     ),
     Broken(
         "region-not-enabled",

@@ -43,6 +43,11 @@ def _cut_off(world: World, **network: object) -> None:
     world.network(**network)
 
 
+def _without_rights(world: World) -> None:
+    world.instance_policies()
+    world.instance(TARGET, managed=False)
+
+
 def _unreachable(world: World, *endpoints: str, **network: object) -> None:
     _cut_off(world, gateway="", endpoints=endpoints, **network)
 
@@ -80,7 +85,7 @@ INSTANCE = (
         Kind.INSTANCE,
         "EC2's check of the host on which the instance runs has failed",
         lambda world: _lost(world, system_status="impaired"),
-        cause=r"status check|system status|host",
+        cause=r"system status check",
         next_step=r".",
         mending=Mending.ELSEWHERE,
     ),
@@ -89,7 +94,7 @@ INSTANCE = (
         Kind.INSTANCE,
         "EC2's check of the instance itself has failed, and its console does not say why",
         lambda world: _lost(world, instance_status="impaired"),
-        cause=r"status check|instance status",
+        cause=r"instance status check",
         next_step=r".",
         mending=Mending.ELSEWHERE,
     ),
@@ -98,7 +103,7 @@ INSTANCE = (
         Kind.INSTANCE,
         "the kernel finds no root file system, and panics",
         lambda world: _lost(world, _PANIC, instance_status="impaired"),
-        cause=r"kernel panic",
+        cause=r"kernel",
         next_step=r".",
         mending=Mending.PAGE,
     ),
@@ -116,7 +121,7 @@ INSTANCE = (
         Kind.INSTANCE,
         "no space is left on the instance's disk, so that the agent does not start",
         lambda world: _lost(world, _FULL),
-        cause=r"no space left|disk is full",
+        cause=r"file system of it is full",
         next_step=r".",
         mending=Mending.PAGE,
     ),
@@ -146,6 +151,24 @@ INSTANCE = (
         cause=r"agent",
         next_step=r".",
         mending=Mending.PAGE,
+    ),
+    Broken(
+        "no-instance-profile",
+        Kind.INSTANCE,
+        "the instance has no instance profile, and so its agent no credentials",
+        lambda world: world.instance(TARGET, managed=False, instance_profile=False),
+        cause=r"no instance profile",
+        next_step=r"instance-permissions|associate-iam-instance-profile",
+        mending=Mending.PAGE,
+    ),
+    Broken(
+        "profile-without-policies",
+        Kind.INSTANCE,
+        "the role of the instance profile has no policy, so Systems Manager does not take its agent",
+        _without_rights,
+        cause=r"role .*ssm:|may not|does not allow|policies",
+        next_step=r"attach-role-policy|ssmssh policy",
+        mending=Mending.ELSEWHERE,
     ),
     Broken(
         "agent-too-old",
@@ -249,10 +272,10 @@ INSTANCE = (
     Broken(
         "activation-expired",
         Kind.INSTANCE,
-        "a machine outside EC2 cannot register any more: its activation has expired",
+        "a machine outside EC2 was set up anew, and cannot register: its activation has expired",
         _unregister,
         cause=r"activation",
-        next_step=r"create-activation|activation",
+        next_step=r"aws ssm create-activation",
         mending=Mending.ELSEWHERE,
         target=HYBRID_TARGET,
     ),

@@ -1,6 +1,6 @@
 """Set-ups that are broken on this computer: the ssh config and its files, the way to AWS."""
 
-from ssmssh.sandbox.broken.setup import Broken, Kind, Mending
+from ssmssh.sandbox.broken.setup import HYBRID_TARGET, Broken, Kind, Mending
 from ssmssh.sandbox.broken.world import World
 from ssmssh.sandbox.certificates import make_server_certificate
 
@@ -70,9 +70,19 @@ LOCAL = (
         Kind.LOCAL,
         "the block has an option that the proxy of today does not know",
         lambda world: world.replace("ssh_config", " %h %p", " --fast %h %p"),
-        cause=r"block of ssmssh .* is not as",
+        cause=r"block of ssmssh .* is not as .*--fast",
         next_step=r"^ssmssh install-config",
         mending=Mending.COMMAND,
+    ),
+    Broken(
+        "block-too-narrow",
+        Kind.LOCAL,
+        "the block is one for EC2 instances alone, and a machine outside EC2 is none of its hosts",
+        lambda world: world.replace("ssh_config", "Host i-* mi-*", "Host i-*"),
+        cause=rf"will not come to ssmssh.*{HYBRID_TARGET}",
+        next_step=r"^ssmssh install-config",
+        mending=Mending.COMMAND,
+        target=HYBRID_TARGET,
     ),
     Broken(
         "shadowed-block",
@@ -133,8 +143,8 @@ LOCAL = (
         Kind.LOCAL,
         "AWS_CA_BUNDLE has the certificate of a company through which the way no longer leads",
         _wrong_bundle,
-        cause=r"certificate|company\.pem",
-        next_step=r"AWS_CA_BUNDLE",
+        cause=r"company\.pem does not have",
+        next_step=r"company\.pem",
         mending=Mending.ELSEWHERE,
     ),
     Broken(
@@ -160,7 +170,7 @@ LOCAL = (
         Kind.LOCAL,
         "AWS_ENDPOINT_URL_SSM names a port at which nothing listens, that of a tunnel that has ended",
         lambda world: world.set_environment(AWS_ENDPOINT_URL_SSM=f"https://{_NOBODY}"),
-        cause=r"127\.0\.0\.1:9\b",
+        cause=r"AWS_ENDPOINT_URL_SSM|127\.0\.0\.1(:| port )9\b",
         next_step=r"AWS_ENDPOINT_URL_SSM",
         mending=Mending.COMMAND,
     ),
@@ -169,8 +179,8 @@ LOCAL = (
         Kind.LOCAL,
         "something on the way inspects TLS, with a certificate that this computer's AWS programs do not trust",
         lambda world: world.intercept("Example Corp Inspection"),
-        cause=r"Example Corp Inspection",
-        next_step=r"AWS_CA_BUNDLE",
+        cause=r"certificate of Example Corp Inspection",
+        next_step=r"inspects TLS, add that certificate",
         mending=Mending.ELSEWHERE,
     ),
 )

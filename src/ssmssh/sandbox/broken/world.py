@@ -5,21 +5,30 @@ whatever a program did to it meanwhile that somebody told to mend something.
 """
 
 import contextlib
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
+
+import botocore.session
+from botocore.config import Config
 
 from ssmssh.errors import SsmsshError
 from ssmssh.sandbox import environment
+from ssmssh.sandbox.accounts import PROFILES
 from ssmssh.sandbox.certificates import make_server_certificate
 from ssmssh.sandbox.control import ControlError
 from ssmssh.sandbox.faults import parse
 from ssmssh.sandbox.files import make_directory, write_file
+from ssmssh.sandbox.keys import AccessKey
+from ssmssh.sandbox.motoiam import INSTANCE_ROLE, MANAGED_POLICY
 from ssmssh.sandbox.network import Network
 
+_WAKE_SECONDS = 60.0
+"""For the first answer of moto's IAM, which takes three where there is nothing else to do."""
 _INSTALL_SECONDS = 60.0
 """For install-config, which takes a second on a machine that has nothing else to do."""
 _KEPT = ("ssh_config", "aws_config", "aws_credentials", "known_hosts", "authorized_keys", "id_ed25519", "ca.pem")
@@ -50,6 +59,18 @@ class Box(Protocol):
     @property
     def region(self) -> str:
         """The region of what names none."""
+
+    @property
+    def endpoint_url(self) -> str:
+        """The URL of the API."""
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The certificate authority to trust."""
+
+    @property
+    def credentials(self) -> AccessKey:
+        """The credential of its own profile."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,6 +120,23 @@ class World:
         """Have a session document of the account's own, everywhere."""
         self._box.call("put_document", name=name, session_type=session_type, parameters=parameters)
         self._undo.append(lambda: self._box.call("remove_document", name=name))
+
+    def policy(self, *statements: Mapping[str, object]) -> None:
+        """Have the caller have one policy, of these statements, and what that does not allow is not allowed."""
+        name, account = "broken", PROFILES["sandbox"]
+        text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self._box.call("attach_policy", account_id=account, name=name, document=text)
+        self._undo.append(lambda: self._box.call("detach_policy", account_id=account, name=name))
+
+    def instance_policies(self, *names: str) -> None:
+        """Have the role of the instances have AWS's policies of these names, and no others."""
+
+        def give(policies: tuple[str, ...]) -> None:
+            named = [[f"policy-{number}", each] for number, each in enumerate(policies, 1)]
+            self._box.call("give_instances_policies", account_id=PROFILES["sandbox"], policies=named)
+
+        give(names)
+        self._undo.append(lambda: give((MANAGED_POLICY,)))
 
     def set_environment(self, **values: str | None) -> None:
         """Have variables of the environment be otherwise; None: not set."""
@@ -163,7 +201,24 @@ class World:
         """
         self.remove_block()
         self.block()
+        self._wake_iam()
         self._files["ssh_config"] = self.path("ssh_config").read_bytes(), 0o600
+
+    def _wake_iam(self) -> None:
+        """Have moto's IAM have answered once: the first time takes seconds, longer than doctor waits for an answer."""
+        key = self._box.credentials
+        session = botocore.session.Session()
+        client: Any = session.create_client(
+            "iam",
+            region_name=self.region,
+            endpoint_url=self._box.endpoint_url,
+            verify=str(self._box.ca_bundle),
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+            aws_session_token=key.session_token,
+            config=Config(read_timeout=_WAKE_SECONDS, retries={"total_max_attempts": 1}, proxies={}),
+        )
+        client.get_instance_profile(InstanceProfileName=INSTANCE_ROLE)
 
     def block(self, *words: str) -> None:
         """Have the block in the ssh config with more options of ``install-config``."""
