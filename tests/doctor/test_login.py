@@ -1,16 +1,21 @@
 """What ``ssh -v`` says of a log-in, and the checks that rest on it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from ssmssh.doctor.check import Outcome
 from ssmssh.doctor.facts.login import Login, judged
 from ssmssh.sandbox import Sandbox
+from ssmssh.sandbox.files import write_file
 from tests.doctor.looking import look
 from tests.doctor.programs import inside
 
 WEB = "i-0123456789abcdef0"
 OFFER = "debug1: Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:abc agent\r\n"
 BEGINNING = "OpenSSH_9.2p1\r\ndebug1: Authentications that can continue: publickey\r\n"
+CLOSED = "Connection closed by UNKNOWN port 65535\r\n"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,14 @@ BEGINNING = "OpenSSH_9.2p1\r\ndebug1: Authentications that can continue: publick
         (
             f'{OFFER}debug1: Server accepts key: x\r\nAuthenticated to i-1 (via proxy) using "publickey".\r\n',
             Login(("/home/me/.ssh/id_ed25519 ED25519 SHA256:abc agent",), True, ""),
+        ),
+        (
+            "Unable to negotiate with UNKNOWN port 65535: no matching cipher found. Their offer: aes128-ctr\r\n",
+            Login((), False, "no matching cipher found. Their offer: aes128-ctr"),
+        ),
+        (
+            f"{BEGINNING}wrap: exec: /gone: not found\nkex_exchange_identification: {CLOSED}{CLOSED}",
+            Login((), False, "", "wrap: exec: /gone: not found"),
         ),
     ],
 )
@@ -77,3 +90,44 @@ def test_the_host_key_is_known_or_another_one(here: Sandbox) -> None:
     assert found.outcome is Outcome.FAILED, found
     assert "is another one than" in found.cause
     assert "# if you know why" in found.next_step
+
+
+@contextmanager
+def lines_above(box: Sandbox, text: str) -> Iterator[None]:
+    """More lines at the top of the ssh config."""
+    path = box.directory / "ssh_config"
+    before = path.read_text()
+    path.write_text(f"{text}\n{before}")
+    yield
+    path.write_text(before)
+
+
+def test_no_method_in_common(here: Sandbox) -> None:
+    with lines_above(here, "Host i-*\n    HostKeyAlgorithms ssh-rsa"):
+        found = look("ssh-keys", WEB)
+    assert found.outcome is Outcome.FAILED, found
+    assert "no method in common: no matching host key type found" in found.cause
+
+
+def test_a_script_around_the_proxy_that_fails(here: Sandbox) -> None:
+    wrapper = here.directory / "wrapper"
+    write_file(wrapper, '#!/bin/sh\nexec /no/such/ssmssh-proxy "$@"\n', 0o700)
+    with lines_above(here, f"Host i-*\n    ProxyCommand {wrapper} %h %p"):
+        found = look("ssh-keys", WEB)
+    wrapper.unlink()
+    assert found.outcome is Outcome.FAILED, found
+    assert "ssh's ProxyCommand does not: " in found.cause
+    assert "/no/such/ssmssh-proxy" in found.cause
+
+
+def test_no_proxy_command_at_all(here: Sandbox) -> None:
+    with lines_above(here, "Host i-*\n    ProxyCommand none\n    HostName 127.0.0.1\n    Port 1"):
+        assert [look(name, WEB).outcome for name in ("push-key", "ssh-keys")] == [Outcome.OK, Outcome.UNKNOWN]
+
+
+def test_the_port_is_the_one_of_the_ssh_config(here: Sandbox) -> None:
+    with lines_above(here, "Host i-*\n    Port 1"):
+        found = look("ssh-banner", WEB)
+        assert found.outcome is Outcome.FAILED, found
+        assert "Nothing answers on port 1 of" in found.cause
+        assert look("ssh-banner", WEB, port=22).outcome is Outcome.OK

@@ -24,7 +24,7 @@ def home(sandbox: Sandbox, tmp_path: Path) -> Iterator[Client]:
     wrapper = tmp_path / "bin" / "ssh"
     wrapper.write_text(f'#!/bin/sh\nexec {ssh} -F {tmp_path}/ssh_config "$@"\n')
     wrapper.chmod(0o700)
-    (tmp_path / "key").write_text("a key\n")
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     (tmp_path / "key").chmod(0o600)
     write(tmp_path, f"Host i-* mi-*\n    ProxyCommand {PROXY} %h %p\n    IdentityFile {tmp_path}/key\n")
     environment = sandbox.environment | {"SSMSSH_SANDBOX": str(tmp_path), "SSMSSH_HOME": str(tmp_path / "ssmssh")}
@@ -135,3 +135,54 @@ def test_ctrl_c_ends_it_and_what_it_has_started(home: Client, tmp_path: Path) ->
     assert end(process, signal.SIGINT) == 130
     assert process.stderr is not None
     assert process.stderr.read() == b"ssmssh: interrupted\n"
+
+
+def test_an_ssh_that_is_elsewhere(home: Client, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found, causes = examined(home, variables={"PATH": str(tmp_path / "empty")})
+    assert causes == ["ssh"]
+    directory = found["ssh"]["next_step"].removeprefix('export PATH="$PATH:').removesuffix('"')
+    assert (Path(directory) / "ssh").exists()
+
+
+def test_a_public_key_may_be_read_by_all(home: Client, tmp_path: Path) -> None:
+    """IdentityFile may name one: the private one is an agent's."""
+    (tmp_path / "key").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me\n")
+    (tmp_path / "key").chmod(0o644)
+    assert examined(home)[1] == []
+
+
+@pytest.mark.parametrize(
+    "command", ["{wrapper} %h %p", f"sh -c 'exec {PROXY} %h %p'"], ids=["in a script", "in its words"]
+)
+def test_a_proxy_within_another_program_is_no_fault(home: Client, tmp_path: Path, command: str) -> None:
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nexec {PROXY} "$@"\n')
+    wrapper.chmod(0o700)
+    write(tmp_path, f"Host i-*\n    ProxyCommand {command.format(wrapper=wrapper)}\n")
+    found, causes = examined(home)
+    assert causes == []
+    assert "was not looked into" in found["config-effective"]["evidence"]
+    assert found["proxy-runs"]["outcome"] == "could not tell"
+
+
+def test_a_line_that_ssh_does_not_know_is_named_with_its_file(home: Client, tmp_path: Path) -> None:
+    write(tmp_path, "Host other\n    IdentityFil key\n" + (tmp_path / "ssh_config").read_text())
+    found, causes = examined(home)
+    assert causes == ["ssh-directory"]
+    assert f"line 2 of {tmp_path}/ssh_config: Bad configuration option" in found["ssh-directory"]["cause"]
+
+
+def test_shared_connections(home: Client, temporary_directory: Path, tmp_path: Path) -> None:
+    alone = (tmp_path / "ssh_config").read_text()
+    sockets = temporary_directory / "s"  # whose path is short
+    write(tmp_path, f"{alone}    ControlMaster auto\n    ControlPath {sockets}/%C\n")
+    found, causes = examined(home)
+    assert causes == ["shared-connections"]
+    home.run("sh", "-c", found["shared-connections"]["next_step"])
+    assert examined(home)[1] == []
+    sockets.rmdir()
+    write(tmp_path, f"{alone}    ControlMaster auto\n    ControlPath {sockets}/{'x' * 60}-%C\n")
+    found, causes = examined(home)
+    assert causes == ["shared-connections"]
+    assert "is too long for a socket" in found["shared-connections"]["cause"]

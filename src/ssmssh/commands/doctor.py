@@ -45,7 +45,7 @@ a file that names no person, no machine and no account.
 
 @click.command("doctor", epilog=_EXAMPLES)
 @caller_options
-@click.option("--port", type=click.IntRange(1, 65535), default=22, show_default=True, help="Of the SSH server.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the SSH server, instead of what ssh has.")
 @click.option("--user", metavar="USER", help="User to log in as.")
 @click.option("--endpoint-url", metavar="URL", help="The ssm API, instead of AWS's.")
 @click.option("--stream-endpoint-url", metavar="URL", help="The ssmmessages service, instead of AWS's.")
@@ -66,7 +66,7 @@ def doctor(
     target: str | None,
     profile: str | None,
     region: str | None,
-    port: int,
+    port: int | None,
     user: str | None,
     endpoint_url: str | None,
     stream_endpoint_url: str | None,

@@ -37,7 +37,7 @@ class Asked:
     region: str | None = None
     endpoint_url: str | None = None
     stream_endpoint_url: str | None = None
-    port: int = 22
+    port: int | None = None
     user: str | None = None
     is_remote: bool = False
 

@@ -14,6 +14,7 @@ from ssmssh.doctor.checks import (
     realsession,
     remote,
     role,
+    sharing,
     sshfiles,
     sshkeys,
     target,
@@ -25,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     # This computer
     *programs.CHECKS,
     *sshfiles.CHECKS,
+    *sharing.CHECKS,
     *who.CHECKS[:2],
     *network.CHECKS,
     *who.CHECKS[2:],

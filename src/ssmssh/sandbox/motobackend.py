@@ -4,7 +4,8 @@ Moto is imported when the first such call comes, because that takes longer than 
 ids at random, so the instances get theirs by hand, in `seed`, which is the only place that touches moto's insides.
 
 It takes the longer over an instance the more it has (five thousand take four minutes), so it gets to know them as
-they are spoken of: a call that names an id finds that one there, and the three that every sandbox has.
+they are spoken of: a call that names an id finds that one there, and the three that every sandbox has. IAM knows no
+instances, so its calls do not wait for all that, which takes longer than doctor waits for an answer.
 """
 
 import importlib
@@ -54,9 +55,10 @@ class MotoBackend:
         """
         with self._lock:
             application = self._load()
-            self._seed(place, request.body)
             if service == "iam":
                 motoiam.seed(self._own_callers[place.account_id])
+            else:
+                self._seed(place, request.body)
             host = f"{service}.{place.region}.amazonaws.com"
             return _through_wsgi(application, request, host, place.account_id)
 

@@ -92,7 +92,7 @@ def _unknown(shown: str, strictness: str, trust: str, instance_id: str) -> Findi
 def _known(examination: Examination, aliases: list[str]) -> Iterator[Known]:
     """What the known_hosts files of ssh have for the names by which it looks."""
     settings = examination.fact(sshconfig.settings)
-    host, port = examination.fact(sshconfig.host), examination.asked.port
+    host, port = examination.fact(sshconfig.host), examination.fact(sshconfig.port)
     names = aliases[:1] or list(names_of(host, port, host))[:1]
     files = [
         word

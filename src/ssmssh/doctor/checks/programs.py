@@ -29,6 +29,9 @@ _VERSION_SECONDS = 3.0
 _OLDEST_SSH = (8, 4)
 """The oldest OpenSSH that what is written into configs is proved with."""
 
+_USUAL_PLACES = ("/usr/bin", "/bin", "/usr/local/bin")
+"""Where systems have their ssh."""
+
 _INSTALL_SSH = {
     "apt-get": "sudo apt-get install openssh-client",
     "dnf": "sudo dnf install openssh-clients",
@@ -111,6 +114,10 @@ def _version(path: str) -> str:
 def _ssh(_examination: "Examination") -> Finding:
     path = verify.find_ssh()
     if path is None:
+        elsewhere = next((found for each in _USUAL_PLACES if (found := shutil.which("ssh", path=each))), None)
+        if elsewhere is not None:
+            sentence = f"There is no ssh on the PATH, though {elsewhere} is there"
+            return failed(sentence, sentence, f'export PATH="$PATH:{Path(elsewhere).parent}"')
         manager = next((name for name in _INSTALL_SSH if shutil.which(name)), None)
         step = _INSTALL_SSH[manager] if manager else "# install an OpenSSH client"
         return failed("there is no ssh on the PATH", "No ssh is installed on this computer", step)

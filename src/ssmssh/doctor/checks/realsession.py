@@ -4,6 +4,7 @@ from ssmssh.aws.errors import quote
 from ssmssh.doctor.check import Check, Finding, failed, ok, unknown, warning
 from ssmssh.doctor.checks.instance import ASKABLE, WHY_SILENT
 from ssmssh.doctor.examination import Examination
+from ssmssh.doctor.facts import sshconfig
 from ssmssh.doctor.facts.asking import options
 from ssmssh.doctor.facts.attempt import SECONDS, Attempt, attempt, is_ssh
 from ssmssh.doctor.facts.instance import node_id
@@ -48,7 +49,7 @@ def _next_step(examination: Examination, seen: Attempt) -> str:
 
 def _listen(examination: Examination) -> Finding:
     seen = examination.fact(attempt)
-    instance_id, port = examination.fact(node_id), examination.asked.port
+    instance_id, port = examination.fact(node_id), examination.fact(sshconfig.port)
     if not seen.is_open:
         return unknown("no session was opened")
     if is_ssh(seen.greeting):

@@ -32,6 +32,12 @@ _SECONDS = 3.5
 _REFUSED = re.compile(r"Bad owner or permissions on (/.+)$")
 """What ssh says of an included file that others may write."""
 
+_BAD_LINE = re.compile(r": (line \d+ of .+)$")
+"""What it says of a line that it does not understand."""
+
+_PRIVATE = b"-----BEGIN "
+"""How the file of a private key begins, in each of the formats that ssh reads."""
+
 _MOST_KEYS = 20
 """Keys that are looked at; ssh itself tries six before servers refuse more."""
 
@@ -56,6 +62,9 @@ def _ssh_directory(examination: "Examination") -> Finding:
         if (refused := _REFUSED.search(error.sentence)) is not None:
             sentence = f"ssh refuses to start, because others may write {refused[1]}, which it reads"
             return failed(sentence, sentence, _chmod("go-w", Path(refused[1])))
+        if (bad := _BAD_LINE.search(error.sentence)) is not None:
+            sentence = f"ssh refuses its configuration: {bad[1]}"
+            return failed(sentence, sentence, "# correct that line, or take it out")
     return _keys(examination, place)
 
 
@@ -67,7 +76,7 @@ def _keys(examination: "Examination", place: Place) -> Finding:
     keys = {path: status for path in map(path_for_ssh, named[:_MOST_KEYS]) if (status := _status(path))}
     for path, status in keys.items():
         mode = stat.S_IMODE(status.st_mode)
-        if CAN_TELL_OWNER and status.st_uid == os.geteuid() and mode & 0o077:
+        if CAN_TELL_OWNER and status.st_uid == os.geteuid() and mode & 0o077 and _is_private(path):
             sentence = f"ssh does not use the key {path}, because others may read it (mode {mode:04o})"
             return failed(sentence, sentence, _chmod("600", path))
     directory = place.config.parent
@@ -75,6 +84,15 @@ def _keys(examination: "Examination", place: Place) -> Finding:
         sentence = f"others may write the directory {directory}, and with it what ssh does"
         return warning(sentence, sentence, _chmod("go-w", directory))
     return ok(f"{directory} is as ssh wants it, and so are {len(keys)} keys that it offers")
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a file has a private key: IdentityFile may name a public one, whose private one an agent has."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PRIVATE)) == _PRIVATE
+    except OSError:
+        return False
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -136,10 +154,10 @@ def _options(proxy_command: str) -> set[str]:
 
 def _without_block(examination: "Examination", place: Place) -> Finding:
     try:
-        is_reached = not misses(examination.fact(facts.proxy_command))
+        command = examination.fact(facts.proxy_command)
     except FileError as error:
         return failed_with(error)
-    if is_reached:
+    if not misses(command) or facts.is_wrapped(command):
         return ok(f"no block of ssmssh's own in {place.config}; another line leads to it")
     evidence = f"there is no block of ssmssh in {place.config}"
     return failed(evidence, f"The ssh config {place.config} does not know of ssmssh yet", "ssmssh install-config")
@@ -154,6 +172,10 @@ def _config_effective(examination: "Examination") -> Finding:
     found = report(name, None, facts.is_target, _SECONDS)
     if not misses(command) and (not found.trouble or found.trouble == defect(command)):
         return ok(f"ssh {name} comes to {program_of(command)}")
+    if facts.is_wrapped(command):
+        return unknown(
+            f"ssh {name} comes to {program_of(command)}, which has {script.PROGRAM} in it, and was not looked into"
+        )
     decides = next((each.decided_by for each in found.settings if each.keyword in {"ProxyCommand", "ProxyJump"}), None)
     where = f", because of {decides}" if decides else ""
     sentence = f"{found.trouble} ({name}){where}"
@@ -164,7 +186,7 @@ def _proxy_runs(examination: "Examination") -> Finding:
     command = examination.fact(facts.proxy_command)
     program = program_of(command)
     if misses(command):
-        return unknown("ssh does not come to the proxy")
+        return unknown("ssh does not come to it, or by another program, which may be started by ssh alone")
     began_at = time.monotonic()
     try:
         done = subprocess.run([program, "--version"], capture_output=True, check=True, timeout=_SECONDS)

@@ -1,5 +1,6 @@
 """Whether the server lets the user in: keys that ssh offers, one that is pushed; and a relay for several sessions."""
 
+import itertools
 import shlex
 
 from ssmssh.aws.identity import identity_of
@@ -10,9 +11,10 @@ from ssmssh.doctor.facts import sshconfig
 from ssmssh.doctor.facts.attempt import SECONDS
 from ssmssh.doctor.facts.caller import client
 from ssmssh.doctor.facts.instance import information, is_hybrid, known, node_id
-from ssmssh.doctor.facts.login import Login, login
+from ssmssh.doctor.facts.login import NO_METHOD, Login, login
 from ssmssh.errors import FileError
 from ssmssh.settings import state_directory
+from ssmssh.sshconfig.show import program_of
 
 AFTER = ("real-session", "ssh-banner")
 MANY_KEYS = 5
@@ -28,7 +30,7 @@ def _user(examination: Examination) -> str:
 def _push_way(examination: Examination) -> str:
     """The way of ``--push-key`` in the ProxyCommand; empty where nothing is pushed. Raises FileError."""
     words = shlex.split(examination.fact(sshconfig.proxy_command))
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*words, ""]):
         if word.startswith("--push-key"):
             return word.partition("=")[2] or following
     return ""
@@ -48,14 +50,28 @@ def _look_at_keys(examination: Examination) -> Finding:
     if seen.is_done:
         return ok(f"{user} is let in ({evidence})")
     if not seen.refusal:
-        return unknown(f"ssh has not come to an end of it ({evidence})")
+        return _unfinished(examination, seen, evidence)
     return _refused(examination, user, seen, evidence)
+
+
+def _unfinished(examination: Examination, seen: Login, evidence: str) -> Finding:
+    """The server has said neither yes nor no, though a session of our own has led to it."""
+    instance_id, command = examination.fact(node_id), examination.fact(sshconfig.proxy_command)
+    if seen.is_over and sshconfig.is_wrapped(command):
+        cause = f"A session leads to {instance_id}, and ssh's ProxyCommand does not: {seen.last_words or command}"
+        return failed(command, cause, f"ssh -v {instance_id}  # and correct {program_of(command)}")
+    return unknown(f"ssh has not come to an end of it ({evidence}){seen.last_words and ': '}{seen.last_words}")
 
 
 def _refused(examination: Examination, user: str, seen: Login, evidence: str) -> Finding:
     instance_id, number = examination.fact(node_id), len(seen.offered)
     step = f"ssmssh install-config --push-key{'=run-command' if is_hybrid(examination) else ''}"
-    if not number:
+    if seen.refusal.startswith(NO_METHOD):
+        cause = f"ssh and the SSH server of {instance_id} have no method in common: {seen.refusal}"
+        step = (
+            f"ssh -G {examination.fact(sshconfig.host)} | grep -iE 'algorithms|ciphers|macs'  # the server has others"
+        )
+    elif not number:
         cause = f"ssh has no key to offer to {instance_id} as {user}: {seen.refusal}"
     elif number > MANY_KEYS:
         cause = f"ssh offers {number} keys to {instance_id}, more than a server looks at: {seen.refusal}"
@@ -94,7 +110,7 @@ def _look_at_bundle(examination: Examination) -> Finding:
         return unknown(str(error))
     if not any(word.split("=")[0] == "--sessions" for word in words):
         return ok("one session for each connection: --sessions is not used")
-    purpose = (examination.fact(node_id), user, examination.asked.port)
+    purpose = (examination.fact(node_id), user, examination.fact(sshconfig.port))
     places = Places(state_directory() / "relays", str(identity_of(examination.fact(client))), purpose)
     if refusal := places.refusal():
         return warning(

@@ -8,7 +8,7 @@ than all of this.
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ssmssh.aws.errors import mapped
-from ssmssh.doctor.facts.sshconfig import pinned
+from ssmssh.doctor.facts.sshconfig import pinned, port
 from ssmssh.errors import UsageError
 from ssmssh.request import caller_settings, prepare, understand_any
 from ssmssh.session.caller import Caller
@@ -37,8 +37,8 @@ def typed(examination: "Examination") -> "Target | Named":
 
 def request(examination: "Examination") -> "Request":
     """What a connection to TARGET would ask for. Raises UsageError as `typed`."""
-    asked, options = examination.asked, examination.fact(pinned)
-    made = prepare(examination.fact(typed), asked.port, document_name=options.get("--document-name"))
+    options = examination.fact(pinned)
+    made = prepare(examination.fact(typed), examination.fact(port), document_name=options.get("--document-name"))
     return made._replace(aws=examination.fact(settings))
 
 

@@ -33,7 +33,15 @@ _LONGEST_BYTES = 1 << 20
 _OFFERED = re.compile(r"debug1: Offering public key: (.*)")
 _ACCEPTED = re.compile(r"debug1: Server accepts key: (.*)")
 _DONE = re.compile(r"(?m)^(?:debug1: )?Authenticated to |^Authenticated to ")
-_DENIED = re.compile(r"Permission denied \(([^)]*)\)|Too many authentication failures")
+NO_METHOD = "no matching "
+"""How ssh begins to say that its configuration leaves no algorithm that the server has."""
+
+_DENIED = re.compile(rf"Permission denied \([^)]*\)|Too many authentication failures|{NO_METHOD}[^\r\n]*")
+_LAST_WORDS = re.compile(
+    r"(?m)^(?!debug\d: |OpenSSH_|Warning: |Connection closed by |kex_exchange_identification: )\S.*$"
+)
+"""What ssh and its proxy say of a failure; the server's farewells come behind it, and say nothing."""
+_LONGEST_WORDS = 300
 _OPTIONS = (
     "BatchMode=yes", "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no",
     "ForwardX11=no", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null",
@@ -48,11 +56,15 @@ class Login(NamedTuple):
         offered: Keys that ssh has offered, as it calls them.
         is_done: Whether the server has let somebody in.
         refusal: Why it has not, in ssh's words; empty if it has, or it is not known.
+        last_words: What ssh or its proxy has said last where there is no refusal; empty for nothing.
+        is_over: Whether ssh has ended by itself.
     """
 
     offered: tuple[str, ...]
     is_done: bool
     refusal: str
+    last_words: str = ""
+    is_over: bool = False
 
 
 def login(examination: Examination) -> Login | None:
@@ -63,7 +75,7 @@ def login(examination: Examination) -> Login | None:
     asked = examination.asked
     words = [ssh, "-v", "-N", "-T", *(word for option in _OPTIONS for word in ("-o", option))]
     words += ["-l", asked.user] if asked.user else []
-    words += ["-p", str(asked.port)] if asked.port != 22 else []
+    words += ["-p", str(asked.port)] if asked.port else []
     with tempfile.TemporaryFile("a+b") as said:  # at its end, wherever it is being read
         process = subprocess.Popen(
             [*words, "--", examination.fact(sshconfig.host)],
@@ -78,11 +90,11 @@ def login(examination: Examination) -> Login | None:
 def _watch(process: "subprocess.Popen[bytes]", said: IO[bytes]) -> Login:
     gives_up_at = time.monotonic() + LOGIN_SECONDS
     while True:
-        is_over = process.poll() is not None or time.monotonic() >= gives_up_at
+        is_over = process.poll() is not None
         said.seek(0)
         text = said.read(_LONGEST_BYTES).decode("utf-8", "replace")
-        if is_over or _DONE.search(text) or _DENIED.search(text):
-            return judged(text)
+        if is_over or _DONE.search(text) or _DENIED.search(text) or time.monotonic() >= gives_up_at:
+            return judged(text)._replace(is_over=is_over)
         time.sleep(_LOOK_SECONDS)
 
 
@@ -91,7 +103,8 @@ def judged(text: str) -> Login:
     offered = tuple(dict.fromkeys(line.strip() for line in _OFFERED.findall(text)))
     is_done = _DONE.search(text) is not None
     denied = None if is_done else _DENIED.search(text)
-    return Login(offered, is_done, denied[0] if denied else "")
+    said = [] if is_done or denied else _LAST_WORDS.findall(text)
+    return Login(offered, is_done, denied[0] if denied else "", said[-1].strip()[:_LONGEST_WORDS] if said else "")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -80,7 +80,7 @@ def _by_ssh(examination: Examination, script: str) -> str:
     if ssh is None or target.startswith("-"):
         raise TargetError("there is no ssh to try")
     login = ["-l", examination.asked.user] if examination.asked.user else []
-    port = ["-p", str(examination.asked.port)] if examination.asked.port != 22 else []
+    port = ["-p", str(examination.asked.port)] if examination.asked.port else []
     words = [ssh, "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", *login, *port, "--", target, _AS_ROOT]
     try:
         done = subprocess.run(words, input=script.encode(), capture_output=True, timeout=SSH_SECONDS, check=False)

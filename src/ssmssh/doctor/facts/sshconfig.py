@@ -3,13 +3,15 @@
 import itertools
 import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssmssh.errors import FileError, SsmsshError, UsageError
 from ssmssh.request import understand
 from ssmssh.sshconfig import verify
 from ssmssh.sshconfig.patterns import SAMPLE_IDS
-from ssmssh.sshconfig.show import is_ours
+from ssmssh.sshconfig.script import PROGRAM
+from ssmssh.sshconfig.show import is_ours, program_of
 from ssmssh.target import is_instance_id
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 2.0
 """For ssh to tell, with the ``Match exec`` commands that it runs: half of what a check may take."""
+
+SCRIPT_BYTES = 1 << 16
+"""Of a script, in which a name is looked for."""
 
 
 def is_target(name: str) -> bool:
@@ -59,6 +64,29 @@ def settings(examination: "Examination") -> "Mapping[str, list[str]]":
 def proxy_command(examination: "Examination") -> str:
     """The ProxyCommand, empty if there is none; raises as `settings`."""
     return _command(examination.fact(settings))
+
+
+def is_wrapped(command: str) -> bool:
+    """Whether a ProxyCommand that does not start our proxy names it: in its words, or in the script that it starts."""
+    if not command or is_ours(command):
+        return False
+    if PROGRAM in command:
+        return True
+    try:
+        with Path(program_of(command)).open("rb") as file:
+            return PROGRAM.encode() in file.read(SCRIPT_BYTES)
+    except OSError:
+        return False
+
+
+def port(examination: "Examination") -> int:
+    """The port of the SSH server: ``--port``, else what ssh arrives at, else 22. Blocks as `settings`."""
+    if examination.asked.port is not None:
+        return examination.asked.port
+    try:
+        return int(examination.fact(settings).get("port", ["22"])[0])
+    except (SsmsshError, ValueError):
+        return 22
 
 
 def pinned(examination: "Examination") -> "Mapping[str, str]":
