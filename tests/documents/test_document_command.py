@@ -20,7 +20,7 @@ PREFERENCES = {
 
 @pytest.fixture(scope="module")
 def box(complaints: Complaints) -> Iterator[Sandbox]:
-    with Sandbox(unpaced=True, preferences=PREFERENCES) as box:
+    with commandcalls.data_read_once(), Sandbox(unpaced=True, preferences=PREFERENCES) as box:
         yield box
 
 

@@ -10,11 +10,12 @@ from ssmssh.policies.scope import Scope
 from ssmssh.policies.statement import policy_of
 from ssmssh.sandbox import Sandbox
 from tests import commandcalls
-from tests.acceptance.clients import EC2_HOST
+from tests.acceptance.clients import EC2_HOST, HYBRID_HOST
 from tests.complaints import Complaints
 
 SSH = policy_of(needs(["ssh"], Scope(is_role=True)))
-LOOKING = ["iam:GetRole", "iam:GetInstanceProfile", "ec2:DescribeInstances", "ssm:GetDocument"]
+LOOKING = ["iam:GetRole", "iam:GetInstanceProfile", "ec2:DescribeInstances", "ssm:GetDocument",
+           "ssm:DescribeInstanceInformation"]  # fmt: skip
 READING = [*LOOKING, "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:GetPolicy*", "iam:GetRolePolicy"]
 
 
@@ -24,7 +25,7 @@ def allowing(*actions: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def box(complaints: Complaints) -> Iterator[Sandbox]:
-    with Sandbox(unpaced=True) as box:
+    with commandcalls.data_read_once(), Sandbox(unpaced=True) as box:
         yield box
 
 
@@ -82,6 +83,12 @@ def test_the_role_of_the_instance_is_looked_at(box: Sandbox, how: str) -> None:
         assert check(EC2_HOST)[0] == ""
     finally:
         box.policies.attach_to_instances("AmazonSSMManagedInstanceCore")
+
+
+def test_a_role_that_is_gone_is_said_to_be(how: str) -> None:
+    _, said = check(HYBRID_HOST, status=1)
+    assert "  ok       StartSessions" in said
+    assert said.endswith(f"of {HYBRID_HOST} is none that IAM has.\n")
 
 
 def test_what_is_denied_no_policy_mends(box: Sandbox, how: str) -> None:

@@ -29,8 +29,10 @@ from ssmssh.policies.statement import (
     characters_of,
     literally,
     place_for,
+    policy_of,
 )
 from ssmssh.sandbox.documents import DOCUMENTS as SANDBOX_DOCUMENTS
+from ssmssh.sandbox.policies import decide
 from ssmssh.session.remote import DEFAULT_SHELL_DOCUMENT
 from ssmssh.session.remotecommand import DOCUMENT as COMMAND_DOCUMENT
 from ssmssh.settings import DEFAULT_DOCUMENT
@@ -183,6 +185,14 @@ def test_own_documents_take_the_place_of_the_features() -> None:
     assert not any("AWS-" in resource for resource in found)
 
 
+def test_documents_of_like_names_have_statements_of_their_own() -> None:
+    shared = "arn:aws:ssm:eu-west-1:210987654321:document/my-ssh"
+    names = {each.sid: each.resources for each in needs(["ssh"], Scope(documents=["my-ssh", "my_ssh", shared]))}
+    assert names["Usemyssh"] == ("arn:aws:ssm:*:*:document/my-ssh",)
+    assert names["Usemyssh2"] == ("arn:aws:ssm:*:*:document/my_ssh",)
+    assert names["Usemyssh3"] == (shared,)
+
+
 def test_own_sessions_only() -> None:
     for name, policy in policies().items():
         for statement in policy:
@@ -192,6 +202,26 @@ def test_own_sessions_only() -> None:
                     "ssm:resourceTag/aws:ssmmessages:session-id": "${aws:userid}"
                 }
                 assert by_tag or not resource.endswith("session/*"), name
+
+
+@pytest.mark.parametrize(("owner", "may"), [("ann", True), ("ann-lee", True), ("lee", False), ("annlee", False)])
+def test_whose_sessions_a_name_stands_for(owner: str, may: bool) -> None:
+    """Those of a user whose name goes on after a dash are among them, which the documentation says."""
+    policy = policy_of(needs(["ssh"], Scope()))
+    caller = {"aws:username": "ann", "aws:userid": "AIDAEXAMPLE"}
+    session = f"arn:aws:ssm:eu-west-1:123456789012:session/{owner}-0123456789abcdef0"
+    assert decide([policy], "ssm:TerminateSession", session, caller).is_allowed is may
+
+
+def test_without_shells_in_one_region_there_is_none_elsewhere() -> None:
+    everywhere, here = (needs(["ssh"], Scope(region=region), is_ssh_only=True) for region in ("*", "eu-west-1"))
+    wide = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    elsewhere = "arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0"
+    for statements, is_denied in ((everywhere, False), (here, True)):
+        (denial,) = [each for each in statements if each.sid == "DenyOtherDocuments"]
+        assert ("outside of eu-west-1" in denial.explanation) is is_denied
+        decision = decide([policy_of(statements), wide], "ssm:StartSession", elsewhere, {})
+        assert decision.is_allowed is not is_denied
 
 
 def test_nothing_without_shells_is_a_way_to_one() -> None:

@@ -122,6 +122,9 @@ def _instance_side(pager: Pager, machine: _Machine, statements: Sequence[Stateme
     except SsmsshError as error:
         click.echo(visible(f"The role {machine.role} of {instance_id} cannot be looked at: {error}."), err=True)
         return False
+    if not arn:
+        click.echo(visible(f"The role {machine.role} of {instance_id} is none that IAM has."), err=True)
+        return False
     return _report(pager, f"The role {machine.role} of {instance_id}", Principal(arn), statements, {})
 
 

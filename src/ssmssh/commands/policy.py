@@ -33,9 +33,10 @@ Examples:
 _COLUMNS = 100
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _KEY_ARN = re.compile(r"arn:[\w-]+:kms:[\w*-]+:[0-9*]+:key/[\w*-]+")
+_PREFIX = re.compile(r"[^*?${}\x00-\x1f]*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LOG_GROUP = re.compile(r"[\w./#-]{1,512}", re.ASCII)
-_DOCUMENT = re.compile(r"[\w.:/-]{3,128}", re.ASCII)
+_DOCUMENT = re.compile(r"(arn:[\w-]+:ssm:[\w-]+:([0-9]{12})?:document/)?[\w.-]{3,128}", re.ASCII)
 _OS_USER = re.compile(r"[A-Za-z_][\w.-]{0,31}", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 """As the APIs' references have them."""
@@ -110,7 +111,7 @@ def user(
     if session_name is not None and not role:
         raise UsageError("--session-name is of a role's sessions", "give --role, too")
     scope = _scope(common)._replace(
-        tags=[_tag(text) for text in tags],
+        tags=_tags(tags),
         documents=[_fitting(name, _DOCUMENT, "--documents", "the name of a document") for name in names],
         is_role=role,
         session_name=session_name
@@ -141,7 +142,7 @@ def instance(*, s3_bucket: str | None, s3_kms_key: str | None, log_group: str | 
     bucket, _, prefix = (s3_bucket or "").partition("/")
     logging = Logging(
         bucket=_fitting(bucket, _BUCKET, "--s3-bucket", "the name of a bucket") if s3_bucket is not None else None,
-        prefix=prefix.strip("/"),
+        prefix=_fitting(prefix.strip("/"), _PREFIX, "--s3-bucket", "a bucket and a prefix without wildcards"),
         log_group=log_group and _fitting(log_group, _LOG_GROUP, "--log-group", "the name of a log group"),
         logs_key=s3_kms_key and _fitting(s3_kms_key, _KEY_ARN, "--s3-kms-key", "the ARN of a key"),
     )
@@ -174,11 +175,15 @@ def _fitting(text: str, pattern: re.Pattern[str], option: str, kind: str) -> str
     return text
 
 
-def _tag(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise UsageError(f"--tag {excerpt(text, 80)} is no tag", "write KEY=VALUE")
-    return key, value
+def _tags(texts: Sequence[str]) -> list[tuple[str, str]]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise UsageError(f"--tag {excerpt(text, 80)} is no tag", "write KEY=VALUE")
+        if tags.setdefault(key, value) != value:
+            raise UsageError(f"--tag {excerpt(key, 80)} is given with two values, and an instance has one of them")
+    return list(tags.items())
 
 
 def _print(name: str, statements: Sequence[Statement], form: str) -> None:

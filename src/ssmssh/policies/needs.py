@@ -20,6 +20,8 @@ is two questions of the service's, one about the instance and one about the docu
 of the document, so a condition on them would refuse the document in a common statement.
 """
 
+import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -49,6 +51,8 @@ FEATURES: Final = (*DOCUMENTS, "push-key", "run-command-key", "host-keys", "list
 SSH_ONLY_FEATURES: Final = frozenset({"ssh", "push-key", "host-keys", "list", "doctor"})
 """What can be had where shells are denied: the others are shells, commands, or lead around sshd."""
 
+_AROUND_SSH: Final = frozenset(name for feature in DOCUMENTS if feature != "ssh" for name in DOCUMENTS[feature])
+
 SCRIPT_DOCUMENT: Final = "AWS-RunShellScript"
 
 
@@ -65,7 +69,7 @@ def needs(features: Sequence[str], scope: Scope, *, is_ssh_only: bool = False) -
     """The statements for `features`, each once.
 
     Raises:
-        UsageError: A feature is a way around `is_ssh_only`.
+        UsageError: A feature, or one of the scope's documents, is a way around `is_ssh_only`.
     """
     if is_ssh_only and (others := [feature for feature in features if feature not in SSH_ONLY_FEATURES]):
         raise UsageError(
@@ -79,10 +83,22 @@ def needs(features: Sequence[str], scope: Scope, *, is_ssh_only: bool = False) -
     }
     sessions = [feature for feature in features if feature in DOCUMENTS]
     documents = _documents(sessions, scope)
+    if is_ssh_only and (others := [name for name in documents if name in _AROUND_SSH]):
+        raise UsageError(f"{others[0]} is a way around ssh", "leave it out, or leave out --ssh-only")
     statements = [*_sessions(sessions, documents, scope), *found.values()]
     if is_ssh_only:
         statements += _denials(tuple(documents), scope)
-    return tuple(statements)
+    return tuple(_named_apart(statements))
+
+
+def _named_apart(statements: Sequence[Statement]) -> Iterator[Statement]:
+    """With a number where two Sids would be the same, as of ``my-ssh`` and ``my_ssh``: IAM takes none twice."""
+    seen: set[str] = set()
+    for statement in statements:
+        sids = itertools.chain([statement.sid], (f"{statement.sid}{number}" for number in itertools.count(2)))
+        sid = next(sid for sid in sids if sid not in seen)
+        seen.add(sid)
+        yield dataclasses.replace(statement, sid=sid)
 
 
 def _documents(features: Sequence[str], scope: Scope) -> dict[str, str]:
@@ -305,10 +321,11 @@ def _looking(scope: Scope) -> Iterator[Statement]:
 
 
 def _denials(documents: Sequence[str], scope: Scope) -> Iterator[Statement]:
+    elsewhere = "" if scope.region == "*" else f" It denies all sessions outside of {scope.region}, too."
     yield Statement(
         "DenyOtherDocuments",
         "No session with any other document, whatever else is attached: no shell, no command, no forwarding around "
-        "sshd; without it a wider policy beside this one would permit them.",
+        f"sshd; without it a wider policy beside this one would permit them.{elsewhere}",
         ("ssm:StartSession",),
         (*scope.nodes, *(scope.document(name) for name in documents)),
         effect="Deny",

@@ -1,7 +1,8 @@
 """What an instance's role must be permitted, so that its agent takes sessions and commands and keeps the logs.
 
 Sources: User Guide of Systems Manager, "Create a custom IAM role for Session Manager" (the channels, logs, keys);
-``AmazonSSMManagedInstanceCore`` (what agents older than 3.0.196.0 fetch commands with).
+``AmazonSSMManagedInstanceCore`` and "Reference: ec2messages, ssmmessages, and other API operations" (what agents before
+3.3.40.0 fetch commands with, and later ones where the other way is closed).
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def _statements(features: Sequence[str], scope: Scope, logging: Logging) -> Iter
     if COMMAND_FEATURES & set(features):
         yield Statement(
             "FetchCommands",
-            "Commands of Run Command, for agents older than 3.0.196.0; without it those take none.",
+            "Commands of Run Command, for agents before 3.3.40.0; without it those may take none.",
             (
                 "ec2messages:AcknowledgeMessage",
                 "ec2messages:DeleteMessage",
