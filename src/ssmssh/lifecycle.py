@@ -224,15 +224,20 @@ def child_status(returncode: int) -> int:
 
 
 def complete_standard_streams() -> None:
-    """Have a descriptor 0, 1 and 2, which what is opened next would be otherwise: those that were closed are empty."""
-    null = os.open(os.devnull, os.O_RDWR)
-    while null < 3:
+    """Have a descriptor 0, 1 and 2, which what is opened next would be otherwise: those that were closed are empty.
+
+    What is printed then goes nowhere. A write to a standard output that was closed fails all the same (EBADF).
+    """
+    null = os.open(os.devnull, os.O_RDONLY)
+    while null < 2:
         null = os.dup(null)
     os.close(null)
-    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+    null = os.open(os.devnull, os.O_RDWR)
+    if null > 2:
+        os.close(null)
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
         if getattr(sys, name) is None:
-            mode = "w" if descriptor else "r"
-            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the process's life
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - no `pathlib` yet; for the process's life
             setattr(sys, name, stream)
 
 

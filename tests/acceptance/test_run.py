@@ -136,6 +136,39 @@ def test_nobody_reads(client: Client) -> None:
     assert client.run("bash", "-c", f"set -o pipefail; {script}").stdout == b"y\n141\n"
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        ">&-",
+        pytest.param(
+            ">/dev/full",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux' device that is always full"),
+        ),
+    ],
+)
+def test_output_that_cannot_be_written_is_a_failure(client: Client, where: str) -> None:
+    for words in EC2_HOST, f"--binary {EC2_HOST}", f"--targets {EC2_HOST}":
+        said = client.run("sh", "-c", f"ssmssh run {words} -- echo lost {where}", status=255).stderr.decode()
+        assert re.search(r"^ssmssh: Cannot write the output: .* \(status 9\)", said, re.MULTILINE)
+    assert client.run("sh", "-c", f"ssmssh run {EC2_HOST} true {where}").stderr == b""
+    said = client.run("sh", "-c", f"echo exit | ssmssh shell {EC2_HOST} {where}", status=9).stderr.decode()
+    assert "Cannot write the output" in said
+
+
+@pytest.mark.parametrize("words", [[], ["--binary"]])
+def test_somebody_else_ends_the_session(client: Client, sandbox: Sandbox, words: list[str]) -> None:
+    """The service gives no reason, but the agent has not said that the command has ended."""
+    up = client.directory / "up"
+    process = client.start("ssmssh", "run", *words, EC2_HOST, "sh", "-c", f"touch {up}; echo up; sleep 1000")
+    wait_until(up.exists, "the command")
+    with sandbox.faults.during("session-terminated-elsewhere"):
+        output, said = process.communicate(timeout=60)
+    assert process.returncode == 255
+    assert output == (b"" if words else b"up\n")
+    assert re.search(rb"^ssmssh: The session with \S+ in \S+ ended before the command had \(status 7\)", said)
+    assert said.count(b"\n") == 1
+
+
 def test_several_targets(client: Client) -> None:
     output, said = run(
         client, "--targets", f"{EC2_HOST},db-1,nope,{HYBRID_HOST}", "--shell", "--", "echo one; echo two; exit 3",

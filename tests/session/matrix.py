@@ -91,7 +91,7 @@ CLIENT_FAILED = 1
 ENDED = 7
 INTERRUPTED = 128 + 2
 """By who was told that nothing more might come, and pressed Ctrl-C."""
-CUT_OFF = ("is not whole", "no longer holds", "ended before everything")
+CUT_OFF = ("is not whole", "no longer holds", "ended before everything", "ended before the command")
 """What is said of a command's output of which some is missing: of one that the agent has not read to its end, and of
 one that has ended while there was no connection, or while the agent had none."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssmssh.descriptors import has_reader, has_writer, writer_at_once
@@ -116,6 +116,7 @@ def test_room_for_less_than_is_to_be_written(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("kind", [a_pipe, a_socket, a_terminal])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # what else runs here is no fault of it
 @given(steps=st.lists(st.tuples(st.integers(0, 2 * AT_ONCE_BYTES), st.integers(0, 40_000)), max_size=60))
 def test_nothing_is_lost_or_waited_for(
     kind: Callable[[], contextlib.AbstractContextManager[Ends]], steps: list[Ends]

@@ -1,11 +1,13 @@
 """The pumps at their limits: real pipes and sockets, real threads, nothing that waits for time to pass."""
 
 import contextlib
+import errno
 import os
 import select
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +184,19 @@ def test_output_to_a_reader_that_left(wakeup: Wakeup, pipe: tuple[int, int]) -> 
         wait_for_wake(wakeup)
     pump.put([b"dropped"])
     assert pump.queued_bytes == 0
+    assert pump.failure is None
+
+
+def test_output_that_cannot_be_written_for_another_reason(wakeup: Wakeup, tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    pump = OutputPump(fd, wakeup)
+    pump.start()
+    pump.put([b"x"])
+    while not pump.is_broken:
+        wait_for_wake(wakeup)
+    assert pump.failure is not None
+    assert pump.failure.errno == errno.EBADF
+    os.close(fd)
 
 
 def test_output_through_a_non_blocking_description(wakeup: Wakeup, pipe: tuple[int, int]) -> None:

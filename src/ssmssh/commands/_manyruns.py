@@ -16,8 +16,9 @@ from ssmssh.commands._reports import failures_of, tell
 from ssmssh.commands._runoutputs import ClosedOutput, File, Lines
 from ssmssh.commands._runstatus import status_of, told
 from ssmssh.commands._target import Reached, TargetOptions, reach_each
+from ssmssh.commands._written import status_of_writing
 from ssmssh.errors import FileError, SsmsshError, TargetError
-from ssmssh.lifecycle import NO_READER_STATUS, Program
+from ssmssh.lifecycle import Program
 from ssmssh.nodes.filters import parse_filters
 from ssmssh.nodes.node import alphabetical
 from ssmssh.nodes.survey import Survey
@@ -50,9 +51,9 @@ class _Runs:
             pump.start()
 
     @property
-    def has_reader(self) -> bool:
-        """Whether standard output is still read."""
-        return not self._pumps[0].is_broken
+    def status_of_writing(self) -> int:
+        """What has become of what was written; raises FileError."""
+        return status_of_writing(*self._pumps)
 
     def all(
         self, targets: Mapping[str, Reached | SsmsshError], on_side: Callable[[CommandSide], None]
@@ -146,7 +147,7 @@ def run(program: Program, order: Order, options: TargetOptions, names: Sequence[
     with Interrupts(program) as interrupts:
         results = runs.all(targets, interrupts.add)
     _tell(program, results)
-    return max(map(status_of, results.values())) if runs.has_reader else NO_READER_STATUS
+    return runs.status_of_writing or max(map(status_of, results.values()))
 
 
 def _reached_once(

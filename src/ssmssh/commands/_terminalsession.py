@@ -2,7 +2,8 @@
 
 from ssmssh.commands._group import current_program
 from ssmssh.commands._rawterminal import RawTerminal
-from ssmssh.errors import SsmsshError
+from ssmssh.commands._written import status_of_writing
+from ssmssh.errors import ExitStatus, SsmsshError
 from ssmssh.session.caller import Caller
 from ssmssh.session.link import Connected, Lost
 from ssmssh.session.outage import PERSONAL_RESUME_SECONDS
@@ -12,10 +13,11 @@ from ssmssh.session.sides.terminal import TerminalSide
 from ssmssh.session.streams import InputPump, OutputPump, Wakeup
 
 
-def run_in_terminal(caller: Caller, request: SessionRequest, terminal: RawTerminal) -> None:
-    """Run one session until it has ended; the terminal is as before then. Blocks.
+def run_in_terminal(caller: Caller, request: SessionRequest, terminal: RawTerminal) -> int:
+    """Run one session until it has ended; the terminal is as before then. The status of its output's writing. Blocks.
 
     Raises:
+        FileError: The output cannot be written.
         SsmsshError: As `Session.run`.
     """
     program = current_program()
@@ -54,3 +56,4 @@ def run_in_terminal(caller: Caller, request: SessionRequest, terminal: RawTermin
         except SsmsshError:
             if not side.has_left:  # who has left need not be told that the session did not end well
                 raise
+    return ExitStatus.DONE if side.has_left else status_of_writing(sink)

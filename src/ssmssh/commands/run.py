@@ -13,8 +13,9 @@ from ssmssh.commands._rawterminal import RawTerminal
 from ssmssh.commands._runstatus import FAILED_STATUS, status_of, told
 from ssmssh.commands._target import TargetOptions, reach, target_options
 from ssmssh.commands._terminalsession import run_in_terminal
+from ssmssh.commands._written import status_of_writing
 from ssmssh.errors import SsmsshError, UsageError
-from ssmssh.lifecycle import NO_READER_STATUS, Program
+from ssmssh.lifecycle import Program
 from ssmssh.session.commandline import quoted, sendable
 from ssmssh.session.remote import RemoteSession
 from ssmssh.session.remotecommand import DOCUMENT, UNKNOWN_STATUS, Command, run_command
@@ -119,8 +120,7 @@ def _command(words: Sequence[str]) -> Sequence[str]:
 def _in_terminal(target: str, command: Command, document_name: str, options: TargetOptions) -> int:
     text = sendable(" ".join(command.argv)) if command.has_shell else quoted(command.argv)
     reached = reach(target, options, document_name=document_name, parameters={"command": [text]})
-    run_in_terminal(reached.caller, reached.session, RawTerminal(0, 1))
-    return UNKNOWN_STATUS
+    return run_in_terminal(reached.caller, reached.session, RawTerminal(0, 1)) or UNKNOWN_STATUS
 
 
 def _on_one(program: Program, target: str, command: Command, document_name: str, options: TargetOptions) -> int:
@@ -145,4 +145,4 @@ def _on_one(program: Program, target: str, command: Command, document_name: str,
         pump.drain(lambda: bool(program.stop))
     for note in outcome.notes:
         program.say(note)
-    return NO_READER_STATUS if output.is_broken else status_of(outcome)
+    return status_of_writing(output, errors) or status_of(outcome)

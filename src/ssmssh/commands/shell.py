@@ -7,7 +7,6 @@ import click
 from ssmssh.commands._rawterminal import RawTerminal
 from ssmssh.commands._target import TargetOptions, reach, target_options
 from ssmssh.commands._terminalsession import run_in_terminal
-from ssmssh.errors import ExitStatus
 from ssmssh.request import parse_parameters
 
 _EPILOG = """\b
@@ -36,5 +35,4 @@ def shell(
     minutes. What is shown is also in the session logs of the account, if it keeps them.
     """
     reached = reach(target, options, document_name=document_name, parameters=parse_parameters(parameters))
-    run_in_terminal(reached.caller, reached.session, RawTerminal(0, 1))
-    return ExitStatus.DONE
+    return run_in_terminal(reached.caller, reached.session, RawTerminal(0, 1))

@@ -109,6 +109,7 @@ def run_command(
     Session(remote, side, wakeup, on_connection=note, on_open=note).run()
     if side.is_gone():
         return Outcome(side.status, ())
+    _check_ended(side, remote.description)
     if decoder is not None:
         _check_whole(decoder, remote.description)
     return _outcome(side, decoder, remote.description)
@@ -146,6 +147,15 @@ def capture(
         raise SessionEndedError(f"The output of the command on {remote.description} is too large", "use scp for files")
     status = UNKNOWN_STATUS if outcome.status is None else outcome.status
     return subprocess.CompletedProcess(list(command.argv), status, output.getvalue(), errors.getvalue())
+
+
+def _check_ended(side: CommandSide, target: str) -> None:
+    """An agent that tells statuses tells one of every command that has ended: else only the session has."""
+    if not side.has_status and supports(side.agent_version, SEPARATED_OUTPUT_AFTER):
+        raise SessionEndedError(
+            f"The session with {target} ended before the command had",
+            "somebody may have ended it; look there how far the command came",
+        )
 
 
 def _check_whole(decoder: Base64Output, target: str) -> None:

@@ -19,9 +19,11 @@ The threads are daemons: one that blocks in a read of an idle pipe cannot be end
 """
 
 import contextlib
+import errno
 import os
 import select
 import socket
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -277,6 +279,8 @@ class OutputPump:
         self._chunks: deque[Chunk] = deque()
         self._queued_bytes = 0
         self._is_broken = False
+        self.failure: OSError | None = None
+        """Why something could not be written although somebody may want it: a full disk, a closed descriptor."""
         self.has_written = False
         """Whether a byte has been passed on, after which nothing but the far side's bytes may follow."""
 
@@ -296,7 +300,7 @@ class OutputPump:
 
     @property
     def is_broken(self) -> bool:
-        """Whether the local program no longer reads (EPIPE); what is put from then on is dropped."""
+        """Whether the local program no longer reads (EPIPE), or there is a `failure`; what is put then is dropped."""
         return self._is_broken
 
     def has_reader(self) -> bool:
@@ -314,8 +318,8 @@ class OutputPump:
                 data = b"".join(chunks)
                 try:
                     written = self._write_at_once(data)
-                except OSError:
-                    self._break()
+                except OSError as error:
+                    self._break(error)
                     return
                 if written == size:
                     return
@@ -351,20 +355,24 @@ class OutputPump:
             with self._changed:
                 self._changed.wait_for(lambda: self._chunks)
                 piece = next_piece(self._chunks)
-            if not self._write(piece):
+            try:
+                self._write(piece)
+            except OSError as error:
                 with self._changed:
-                    self._break()
+                    self._break(error)
                 return
 
-    def _break(self) -> None:
-        """Take note that nobody reads any more; to be called with the lock held."""
+    def _break(self, error: OSError) -> None:
+        """Take note that nothing more can be written; to be called with the lock held."""
+        if not _is_for_want_of_a_reader(self._fd, error):
+            self.failure = error
         self._is_broken = True
         self._chunks.clear()
         self._queued_bytes = 0
         self._changed.notify_all()
         self._wakeup.wake()
 
-    def _write(self, piece: Chunk) -> bool:
+    def _write(self, piece: Chunk) -> None:
         view = memoryview(piece)
         while view:
             try:
@@ -372,8 +380,6 @@ class OutputPump:
             except BlockingIOError:
                 select.select([], [self._fd], [])  # the description was made non-blocking by somebody else
                 continue
-            except OSError:
-                return False
             view = view[written:]
             with self._changed:
                 was_full = self.is_full
@@ -383,4 +389,10 @@ class OutputPump:
                     self._changed.notify_all()
             if has_room_again:
                 self._wakeup.wake()
-        return True
+
+
+def _is_for_want_of_a_reader(fd: int, error: OSError) -> bool:
+    """Whether a write has failed because nobody reads any more; a terminal that went away says EIO, as bad disks do."""
+    if error.errno == errno.EIO:
+        return stat.S_ISCHR(os.fstat(fd).st_mode)
+    return error.errno in (errno.EPIPE, errno.ECONNRESET)

@@ -169,6 +169,11 @@ class CommandSide:
         return bool(self._interrupts)
 
     @property
+    def has_status(self) -> bool:
+        """Whether the agent has said that the command has ended; it may not have known its `status`."""
+        return self._has_status
+
+    @property
     def is_at_end(self) -> bool:
         """Whether the command has ended, and its last words are over."""
         return self._has_ended
