@@ -1,4 +1,4 @@
-"""What consoles say, and what that means. The lines are those of real machines, shortened."""
+"""What consoles say, and what that means. The lines are written by hand, like those of kernel and systemd."""
 
 import pytest
 from hypothesis import given

@@ -74,6 +74,7 @@ def test_who_may_not_look_anywhere_is_told_nothing_wrong(here: Sandbox) -> None:
     [
         ("target-not-connected", "ping", "last heard of"),
         ("access-denied", "start-session-allowed", "may not do ssm:StartSession on the instance"),
+        ("one-port:port=443", "real-session", 'Parameter "portNumber" has value "22" not matching'),
     ],
 )
 def test_the_cause_is_one(here: Sandbox, fault: str, name: str, words: str) -> None:
@@ -82,7 +83,7 @@ def test_the_cause_is_one(here: Sandbox, fault: str, name: str, words: str) -> N
     (cause,) = causes(found, CHECKS)
     assert cause.check.name == name
     assert words in cause.finding.cause
-    assert cause.finding.next_step
+    assert cause.finding.next_step.startswith(("ssmssh ", "aws ", "# "))  # and no words that a shell would take
 
 
 @pytest.mark.usefixtures("here")

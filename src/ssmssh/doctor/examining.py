@@ -32,7 +32,7 @@ class _Run:
         self._gives_up_at = time.monotonic() + seconds
         self._names = {check.name for check in checks}
         self._waiting = list(checks)
-        self._running: dict[str, tuple[Check, float]] = {}
+        self._running: dict[str, tuple[Check, float, float]] = {}  # until when, and for how long
         self._over: dict[str, Result] = {}
         self._answers: queue.SimpleQueue[Result] = queue.SimpleQueue()
 
@@ -62,7 +62,8 @@ class _Run:
 
     def _start(self, check: Check) -> None:
         now = time.monotonic()
-        self._running[check.name] = check, min(now + check.seconds, self._gives_up_at)
+        until = min(now + check.seconds, self._gives_up_at)
+        self._running[check.name] = check, until, max(0.0, until - now)
         threading.Thread(target=self._look, args=(check, now), name=f"check {check.name}", daemon=True).start()
 
     def _look(self, check: Check, began_at: float) -> None:
@@ -76,20 +77,23 @@ class _Run:
 
     def _wait(self) -> list[Result]:
         """What is over, or has taken too long."""
-        soonest = min(until for _, until in self._running.values())
+        soonest = min(until for _, until, _ in self._running.values())
         try:
             result = self._answers.get(timeout=max(0.0, soonest - time.monotonic()))
         except queue.Empty:
-            return [self._end(self._late(check)) for check, until in list(self._running.values()) if until <= soonest]
+            return [
+                self._end(_late(check, took)) for check, until, took in list(self._running.values()) if until <= soonest
+            ]
         return [self._end(result)] if result.check.name in self._running else []  # else it came too late
-
-    def _late(self, check: Check) -> Result:
-        return Result(check, unknown(f"no answer within {check.seconds:g} s"), seconds=check.seconds)
 
     def _end(self, result: Result) -> Result:
         self._running.pop(result.check.name)
         self._over[result.check.name] = result
         return result
+
+
+def _late(check: Check, seconds: float) -> Result:
+    return Result(check, unknown(f"no answer within {seconds:.2g} s"), seconds=seconds)
 
 
 def _keeps(result: Result) -> bool:

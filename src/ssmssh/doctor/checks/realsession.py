@@ -8,6 +8,7 @@ from ssmssh.doctor.facts import sshconfig
 from ssmssh.doctor.facts.asking import options
 from ssmssh.doctor.facts.attempt import SECONDS, Attempt, attempt, is_ssh
 from ssmssh.doctor.facts.instance import node_id
+from ssmssh.doctor.steps import step_of
 from ssmssh.errors import AccessDeniedError, NetworkError, SessionEndedError, TargetError
 
 WHY_NO_SESSION = (
@@ -40,11 +41,11 @@ def _next_step(examination: Examination, seen: Attempt) -> str:
         case TargetError():
             return f"aws ssm get-connection-status --target {instance_id}{where}"
         case AccessDeniedError() as error:
-            return error.hint
+            return step_of(error)
         case NetworkError():
             return f"ssh -v {examination.asked.target}"
         case error:
-            return (error.hint if error else "") or f"ssh -v {examination.asked.target}"
+            return (step_of(error) if error else "") or f"ssh -v {examination.asked.target}"
 
 
 def _listen(examination: Examination) -> Finding:

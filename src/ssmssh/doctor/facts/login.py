@@ -19,11 +19,11 @@ from ssmssh.doctor.examination import Examination
 from ssmssh.doctor.facts import sshconfig
 from ssmssh.sshconfig.verify import find_ssh
 
-LOGIN_SECONDS = 6.0
-"""For a session, the key exchange and the keys."""
+LOGIN_SECONDS = 5.0
+"""For a session, the key exchange and the keys: with `END_SECONDS` twice it is over before its check is given up."""
 
-END_SECONDS = 2.0
-"""For ssh, and the proxy that it has started, to end when told to."""
+END_SECONDS = 1.5
+"""For ssh to end when told to, and then for the proxy that it has started."""
 
 _LOOK_SECONDS = 0.05
 
@@ -45,7 +45,7 @@ _LONGEST_WORDS = 300
 _OPTIONS = (
     "BatchMode=yes", "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes", "ForwardAgent=no",
     "ForwardX11=no", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null",
-    "UpdateHostKeys=no", "PermitLocalCommand=no", "RemoteCommand=none", "ConnectTimeout=6",
+    "UpdateHostKeys=no", "PermitLocalCommand=no", "RemoteCommand=none", "ConnectTimeout=5",
 )  # fmt: skip
 
 
