@@ -47,7 +47,7 @@ TABLES = {
     "bundle": {
         "bundle": ["", "MB/s", "/ one", "/ plain", "start s", "ramp s", "CPU ms per MB"],
         "beside one session": ["", "one session", "bundle of up to 8", "/ one", "- one"],
-        "20 files of 2 kB, 20 ms one way": ["", "s", "times as quick"],
+        "5 files of 2 kB, 20 ms one way": ["", "s", "times as quick"],
     },
     "echo": {"echo": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},
     "shell": {"shell": ["", "median ms", "99th percentile ms", "added ms", "/ bare client"]},

@@ -278,3 +278,27 @@ def test_reading_and_giving_back() -> None:
     end.unread(b"")
     assert end.read(100) == b"cdefghi"
     assert not end.is_readable
+
+
+@pytest.mark.parametrize(("members", "least", "most"), [(1, 4, 12), (2, 20, 60)])
+def test_what_a_megabyte_costs_in_acknowledgements(members: int, least: int, most: int) -> None:
+    """Each is a message for whoever sends: few over one member, which nothing but the window holds back."""
+    ends = SplitStream(), SplitStream()
+    for member in range(members):
+        for end in ends:
+            end.join(member)
+    left, acknowledgements = 1_000_000, 0
+    while left or not ends[0].is_flushed:
+        ends[0].write(bytes(room := min(left, ends[0].room)))
+        left -= room
+        if not left:
+            ends[0].end()
+        for member in range(members):
+            ends[1].receive(member, ends[0].take(member, 64 * 1024, 1.0), 1.0)
+        while ends[1].is_readable:
+            ends[1].read(1 << 20)
+        for member in range(members):
+            if ends[1].wants(member, 1.0):
+                acknowledgements += 1
+                ends[0].receive(member, ends[1].take(member, 64 * 1024, 1.0), 1.0)
+    assert least <= acknowledgements <= most

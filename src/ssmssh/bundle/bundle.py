@@ -55,17 +55,13 @@ END_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
-class _First:
-    """Has its turn before the members have theirs: what they are to carry is in the stream then.
-
-    It also has the loop turn in time, while there is no member.
-    """
+class _Clock:
+    """Has the loop turn in time, while there is no member."""
 
     is_over = False
 
-    def __init__(self, near: NearEnd, move: Callable[[], None]) -> None:
+    def __init__(self, near: NearEnd) -> None:
         self._near = near
-        self._move = move
 
     def join(self, selector: selectors.BaseSelector) -> None:
         """Nothing: it waits for time alone."""
@@ -74,9 +70,8 @@ class _First:
         """Until when."""
         return self._near.due
 
-    def turn(self, ready: Collection[object], now: float) -> None:  # noqa: ARG002 - as above
-        """What was woken for may be input: without this it would wait for another turn."""
-        self._move()
+    def turn(self, ready: Collection[object], now: float) -> None:
+        """Nothing: the bundle looks after each turn of the loop."""
 
     def fail(self, error: Exception) -> None:
         """It cannot."""
@@ -117,9 +112,9 @@ class Bundle:
         self._most = most
         self._on_failure = on_failure
         self._name = os.urandom(16)
-        self._near = NearEnd()
+        self._near = NearEnd(self._write)
         self._loop = Loop(wakeup)
-        self._loop.add(_First(self._near, self._write))
+        self._loop.add(_Clock(self._near))
         self._members: dict[Turning, tuple[Session, MemberSide, RemoteSession]] = {}
         self._ending: list[Background[None]] = []
         self._has_begun = False

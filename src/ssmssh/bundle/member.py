@@ -9,7 +9,7 @@ import math
 import os
 import selectors
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ssmssh.bundle.relay import HELLO, MAGIC, proof
 from ssmssh.bundle.splitting import BrokenMemberError, SplitStream
@@ -27,10 +27,16 @@ PROVED_SECONDS = 4.0
 
 
 class NearEnd:
-    """This end of the stream, its members' to share."""
+    """This end of the stream, its members' to share.
 
-    def __init__(self) -> None:
+    Args:
+        fill: Called whenever a member looks for something to carry: what there is of it goes into the stream, so that
+            one turn carries as much as the member takes, and not only what the stream holds.
+    """
+
+    def __init__(self, fill: Callable[[], None]) -> None:
         self.split = SplitStream()
+        self.fill = fill
         self.changes = 0
         """Counted, so that a member that was asked in vain is not asked again before something is another."""
         self.due = math.inf
@@ -136,6 +142,7 @@ class MemberSide:
             return 0
         if self._unsent or not self.is_proved or self.key not in self._near.split.members:
             return len(self._unsent)
+        self._near.fill()
         self._asked_at = self._near.changes
         return int(self._near.split.wants(self.key, time.monotonic()))
 

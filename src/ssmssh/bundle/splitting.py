@@ -36,7 +36,8 @@ FRAME_BYTES = 8 * 1024
 
 ACK_BYTES = 32 * 1024
 ACK_SECONDS = 0.1
-"""After so much, or so long, what has come over a member is confirmed over it; or when something goes there anyway."""
+"""After so much, or so long, what has come over a member is confirmed over it; or when something goes there anyway. So
+much is for several members: of one alone as much may be under way as is asked for, and to ask for more confirms it."""
 
 STALLED_SECONDS = 1.0
 """A frame that is not confirmed for so long is sent over another member."""
@@ -157,19 +158,18 @@ class SplitStream:
         member.input += data
         start, end = 0, len(member.input)
         try:
-            while end - start >= HEAD.size:
-                kind, length, number, checksum, head_checksum = HEAD.unpack_from(member.input, start)
-                if zlib.crc32(member.input[start : start + HEAD.size - 4]) != head_checksum or length > PAYLOAD_BYTES:
-                    raise BrokenMemberError("not a frame")
-                start += HEAD.size
-                if end - start < length:
-                    start -= HEAD.size
-                    break
-                payload = bytes(member.input[start : start + length])
-                start += length
-                if zlib.crc32(payload) != checksum:
-                    raise BrokenMemberError("a frame with a wrong checksum")
-                self._take_in(member, kind, number, payload)
+            with memoryview(member.input) as view:
+                while end - start >= HEAD.size:
+                    kind, length, number, checksum, head_checksum = HEAD.unpack_from(view, start)
+                    if zlib.crc32(view[start : start + HEAD.size - 4]) != head_checksum or length > PAYLOAD_BYTES:
+                        raise BrokenMemberError("not a frame")
+                    if end - start < HEAD.size + length:
+                        break
+                    payload = bytes(view[start + HEAD.size : start + HEAD.size + length])
+                    start += HEAD.size + length
+                    if zlib.crc32(payload) != checksum:
+                        raise BrokenMemberError("a frame with a wrong checksum")
+                    self._take_in(member, kind, number, payload)
         finally:
             del member.input[:start]
 
@@ -298,7 +298,8 @@ class SplitStream:
             frame: Frame = heapq.heappop(self._again)
         elif self._unsent:
             size = min(PAYLOAD_BYTES, len(self._unsent), self._limit - self._next_number)
-            frame = Frame(DATA, self._next_number, bytes(self._unsent[:size]))
+            with memoryview(self._unsent) as view:
+                frame = Frame(DATA, self._next_number, bytes(view[:size]))
             del self._unsent[:size]
             self._next_number += size
             self._unacknowledged.append(frame)
@@ -382,7 +383,9 @@ class SplitStream:
             return True
         if member.untold_since is None:
             return False
-        return self.end_has_come or member.untold_bytes >= ACK_BYTES or self._now >= member.untold_since + ACK_SECONDS
+        if self.end_has_come or self._now >= member.untold_since + ACK_SECONDS:
+            return True
+        return len(self.members) > 1 and member.untold_bytes >= ACK_BYTES
 
     def _acknowledgement(self, member: Member) -> bytes:
         member.told_limit = self._read + WINDOW_BYTES
