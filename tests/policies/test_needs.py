@@ -213,6 +213,11 @@ def test_whose_sessions_a_name_stands_for(owner: str, may: bool) -> None:
     assert decide([policy], "ssm:TerminateSession", session, caller).is_allowed is may
 
 
+def test_a_named_role_session_is_there_in_both_forms() -> None:
+    (opening,) = [each for each in needs(["ssh"], SCOPES["a named role session"]) if each.sid == "OpenOwnSessions"]
+    assert [each.rpartition("/")[2] for each in opening.resources] == ["me@example.com-*", "${aws:userid}-*"]
+
+
 def test_without_shells_in_one_region_there_is_none_elsewhere() -> None:
     everywhere, here = (needs(["ssh"], Scope(region=region), is_ssh_only=True) for region in ("*", "eu-west-1"))
     wide = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
