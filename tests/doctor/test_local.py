@@ -5,9 +5,11 @@ import socket
 import stat
 from pathlib import Path
 
+import pytest
+
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.certificates import make_server_certificate
-from tests.acceptance.clients import PATIENCE_SECONDS, Client
+from tests.acceptance.clients import PATIENCE_SECONDS, Client, Terminal
 from tests.doctor.patient import examined, told, told_in_time
 
 NO_PROXY = {"NO_PROXY": "", "no_proxy": ""}
@@ -150,3 +152,20 @@ def test_a_report(client: Client, sandbox: Sandbox, tmp_path: Path) -> None:
         assert private not in text
     assert "is there already" in client.run("ssmssh", "doctor", "--report", path, "--yes", status=9).stderr.decode()
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "is_there"), [("n", b"Nothing was written.", False), ("", b"Written", True)]
+)
+def test_a_report_is_shown_and_asked_about(
+    client: Client, tmp_path: Path, answer: str, said: bytes, *, is_there: bool
+) -> None:
+    path = tmp_path / "ticket.txt"
+    with Terminal(client, "ssmssh", "doctor", "--report", str(path), columns=200) as terminal:
+        shown = terminal.expect(b"Write it? [Y/n]: ", PATIENCE_SECONDS)
+        assert b"causes: " in shown
+        assert not path.exists()
+        terminal.type(f"{answer}\r".encode())
+        terminal.expect(said, PATIENCE_SECONDS)
+        assert terminal.wait() in (0, 1)  # on a busy machine one thing may be too late
+    assert path.exists() == is_there
