@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import termios
 from collections.abc import Iterator
 
 import psutil
@@ -123,11 +124,15 @@ def test_escapes(shell: Shell) -> None:
     shell.expect_end()
 
 
-def test_a_suspended_shell(shell: Shell) -> None:
-    """``~^Z`` gives the terminal back as it was, and ``fg`` takes it again."""
+@pytest.mark.parametrize("is_typed", [True, False])
+def test_a_suspended_shell(shell: Shell, is_typed: bool) -> None:
+    """``~^Z``, or somebody's signal, gives the terminal back as it was, and ``fg`` takes it again."""
     shell.terminal.type(b"set -m; PS1='here> '\n")
     shell.begin()
-    shell.terminal.type(b"\r~\x1a")
+    if is_typed:
+        shell.terminal.type(b"\r~\x1a")
+    else:
+        _our_process().send_signal(signal.SIGTSTP)
     shell.terminal.expect(b"here> ")
     assert shell._settings() == shell.before
     shell.terminal.type(b"fg\n")
@@ -135,6 +140,22 @@ def test_a_suspended_shell(shell: Shell) -> None:
     wait_until(lambda: b"alive" in shell.do(b"echo alive"), "the shell again")
     shell.terminal.type(b"exit\r")
     shell.terminal.expect(b"here> ")
+
+
+def test_a_shell_that_was_stopped_takes_the_terminal_again(shell: Shell) -> None:
+    """Nobody notices SIGSTOP, and meanwhile the terminal was made what it mostly is; bash does that by itself."""
+    shell.terminal.type(b"set -m; PS1='here> '\n")
+    shell.begin()
+    _our_process().send_signal(signal.SIGSTOP)
+    shell.terminal.expect(b"here> ")
+    shell.terminal.type(b"stty sane; echo sa''ne\n")
+    shell.terminal.expect(b"sane\r\n")
+    shell.terminal.type(b"fg\n")
+    wait_until(lambda: not termios.tcgetattr(shell.terminal._fd)[3] & termios.ICANON, "the terminal to be raw again")
+    wait_until(lambda: b"alive" in shell.do(b"echo alive"), "the shell again")
+    shell.terminal.type(b"exit\r")
+    shell.terminal.expect(b"here> ")
+    assert shell._settings() == shell.before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
