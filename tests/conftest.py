@@ -58,12 +58,14 @@ def _leaves_nothing(
 ) -> Iterator[None]:
     """Fail the test after which a process, a listening socket, a temporary file or an open session is left.
 
-    And the one in which a client did what a correct one would not.
+    And the one in which a client did what a correct one would not. Faults end with their test, whatever became of it.
     """
     box: Sandbox | None = request.getfixturevalue("sandbox") if "sandbox" in request.fixturenames else None
     before = leaks.Traces.take([temporary_directory])
     known = {session.session_id for session in box.sessions()} if box else set()
     yield
+    if box:
+        box.faults.clear()
     left = before.left_since()
     leaks.end_processes(before)
     left += [f"session {session}" for session in leaks.open_sessions(box, known)] if box else []

@@ -1,5 +1,7 @@
 """Reading requests: whole, in pieces, and not at all."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 
 import pytest
@@ -51,5 +53,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 def test_a_response_says_its_length() -> None:
-    text = Response(403, b"no", {"Content-Type": "text/xml"}).serialize()
-    assert text == b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/xml\r\nContent-Length: 2\r\n\r\nno"
+    date = "Thu, 01 Jan 2026 00:00:00 GMT"
+    text = Response(403, b"no", {"Date": date}).serialize()
+    assert text == f"HTTP/1.1 403 Forbidden\r\nDate: {date}\r\nContent-Length: 2\r\n\r\nno".encode()
+
+
+def test_a_response_says_when_it_was_made() -> None:
+    text = Response(200, b"").serialize().decode()
+    made_at = parsedate_to_datetime(text.partition("Date: ")[2].partition("\r\n")[0])
+    assert abs(datetime.now(UTC) - made_at) < timedelta(minutes=5)
