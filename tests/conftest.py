@@ -77,8 +77,5 @@ def _leaves_nothing(
 @pytest.fixture(scope="session")
 def sandbox(temporary_directory: Path, complaints: Complaints) -> Iterator[Sandbox]:
     """The stand-in for Session Manager, without the real agent's pacing; one for the whole run."""
-    before = leaks.Traces.take([temporary_directory])
-    with Sandbox(unpaced=True) as box:
+    with leaks.watched(Sandbox(unpaced=True), temporary_directory) as box:
         yield box
-    left = before.left_since()
-    assert not left, "left behind by the sandbox:\n" + "\n".join(left)

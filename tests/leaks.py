@@ -5,10 +5,11 @@ temporary ones. A fixture takes them before a test and compares after it. On Lin
 the reaper of orphans, so that a process whose parent has gone is still found among its children.
 """
 
+import contextlib
 import ctypes
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,16 @@ class Traces:
             *(f"a socket that listens on port {port}" for port in sorted(now.ports - self.ports)),
             *(f"file {path}" for path in sorted(now.files - self.files)),
         ]
+
+
+@contextlib.contextmanager
+def watched(box: Sandbox, directory: Path) -> Iterator[Sandbox]:
+    """A sandbox that runs meanwhile; fails if it leaves anything behind, its files in `directory` included."""
+    before = Traces.take([directory])
+    with box:
+        yield box
+    left = before.left_since()
+    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
 
 
 def _counts(path: Path) -> bool:

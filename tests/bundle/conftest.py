@@ -14,11 +14,8 @@ from tests.complaints import Complaints
 @pytest.fixture(scope="module")
 def box(temporary_directory: Path, complaints: Complaints) -> Iterator[tuple[Sandbox, int]]:
     """With the real agent's pacing, which is what it is about."""
-    before = leaks.Traces.take([temporary_directory])
-    with Sandbox(seed=1, gateways=2) as box:
+    with leaks.watched(Sandbox(seed=1, gateways=2), temporary_directory) as box:
         yield box, box.open_ssh_port()
-    left = before.left_since()
-    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
 
 
 @pytest.fixture

@@ -49,12 +49,9 @@ def ward() -> Iterator[Ward]:
 
 @pytest.fixture(scope="module")
 def box(temporary_directory: Path, complaints: Complaints) -> Iterator[Sandbox]:
-    before = leaks.Traces.take([temporary_directory])
-    with Sandbox(unpaced=True) as box:
+    with leaks.watched(Sandbox(unpaced=True), temporary_directory) as box:
         box.broken.make()
         yield box
-    left = before.left_since()
-    assert not left, "left behind by the sandbox:\n" + "\n".join(left)
 
 
 def examined(box: Sandbox, ward: Ward, broken: Broken, environment: Mapping[str, str] | None = None) -> Seen:

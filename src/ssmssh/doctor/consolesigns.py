@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Sign(NamedTuple):
-    """A pattern of a line, and what it means: the end of a sentence about the instance."""
+    """A pattern of a line, and what it means: the end of a sentence about whoever printed it."""
 
     pattern: str
     meaning: str

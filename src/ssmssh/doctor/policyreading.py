@@ -5,10 +5,11 @@ knows here. So an answer is *allowed*, *denied* (a statement says so), *not allo
 *depends*.
 """
 
-import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
+
+from ssmssh.policies.reading import is_about_action, statements, texts
 
 
 class Verdict(StrEnum):
@@ -28,10 +29,10 @@ def verdict(documents: Iterable[Mapping[str, Any]], action: str) -> Verdict:
         action: As ``ssm:UpdateInstanceInformation``.
     """
     is_allowed = depends = False
-    for statement in _statements(documents):
-        if not _is_about(statement, action):
+    for statement in statements(documents):
+        if not is_about_action(statement, action):
             continue
-        is_whole = not statement.get("Condition") and "*" in _texts(statement.get("Resource", []))
+        is_whole = not statement.get("Condition") and "*" in texts(statement.get("Resource", []))
         if not is_whole:
             depends = True
         elif statement.get("Effect") == "Deny":
@@ -45,35 +46,10 @@ def verdict(documents: Iterable[Mapping[str, Any]], action: str) -> Verdict:
 
 def trusts(document: Mapping[str, Any], service: str) -> bool:
     """Whether a role's trust policy lets a service (``ec2.amazonaws.com``) assume it, as far as can be read."""
-    for statement in _statements([document]):
+    for statement in statements([document]):
         principal = statement.get("Principal", {})
-        named = _texts(principal.get("Service", [])) if isinstance(principal, Mapping) else _texts(principal)
+        named = texts(principal.get("Service", [])) if isinstance(principal, Mapping) else texts(principal)
         is_named = any(name in (service, f"{service}.cn", "*") for name in named)
-        if statement.get("Effect") == "Allow" and is_named and _is_about(statement, "sts:AssumeRole"):
+        if statement.get("Effect") == "Allow" and is_named and is_about_action(statement, "sts:AssumeRole"):
             return True
     return False
-
-
-def _statements(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for document in documents:
-        given = document.get("Statement", [])
-        for statement in [given] if isinstance(given, Mapping) else given:
-            if isinstance(statement, Mapping):
-                yield statement
-
-
-def _is_about(statement: Mapping[str, Any], action: str) -> bool:
-    if "NotAction" in statement:
-        return not any(_matches(action, each) for each in _texts(statement["NotAction"]))
-    return any(_matches(action, each) for each in _texts(statement.get("Action", [])))
-
-
-def _matches(action: str, pattern: str) -> bool:
-    """Actions are compared without case, with ``*`` and ``?`` (IAM User Guide, "Action"); brackets mean nothing."""
-    return fnmatch.fnmatchcase(action.lower(), pattern.lower().replace("[", "[[]"))
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ssmssh.doctor.consolesigns import Sign
+
 MAX_SHOWN = 200
 """Characters of a line of the instance's that are shown."""
 
@@ -27,28 +29,22 @@ class Diagnostic(NamedTuple):
     note: str
 
 
-class LogSign(NamedTuple):
-    """A pattern in the agent's log, and what it means: the end of a sentence about the agent."""
-
-    pattern: str
-    meaning: str
-
-
 LOG_SIGNS = (
-    LogSign(r"no space left on device", "it cannot write: a file system is full"),
-    LogSign(r"AccessDenied|UnauthorizedRequest|not authorized to perform", "its role lacks permissions"),
-    LogSign(r"ExpiredToken|security token .*(?:expired|invalid)|InvalidClientTokenId", "its credentials are refused"),
-    LogSign(r"SignatureDoesNotMatch|Signature expired|not yet current", "the clock of the instance is wrong"),
-    LogSign(r"EC2RoleRequestError|no EC2 instance role found|failed to find (?:agent )?identity|NoCredentialProviders",
-            "it gets no credentials from the instance's metadata"),
-    LogSign(r"x509: |certificate signed by unknown authority",
-            "it does not trust the certificate that it is shown (TLS inspection)"),
-    LogSign(r"no such host|server misbehaving", "it cannot look up the names of the service (DNS)"),
-    LogSign(r"i/o timeout|connection timed out|network is unreachable|no route to host|connection refused|"
-            r"Client\.Timeout exceeded", "it does not reach the service"),
-    LogSign(r"machine ?fingerprint does not match|InvalidInstanceId|registration .*(?:missing|invalid)",
-            "its registration is not of this machine (a copied image), or was removed"),
+    Sign(r"no space left on device", "it cannot write: a file system is full"),
+    Sign(r"AccessDenied|UnauthorizedRequest|not authorized to perform", "its role lacks permissions"),
+    Sign(r"ExpiredToken|security token .*(?:expired|invalid)|InvalidClientTokenId", "its credentials are refused"),
+    Sign(r"SignatureDoesNotMatch|Signature expired|not yet current", "the clock of the instance is wrong"),
+    Sign(r"EC2RoleRequestError|no EC2 instance role found|failed to find (?:agent )?identity|NoCredentialProviders",
+         "it gets no credentials from the instance's metadata"),
+    Sign(r"x509: |certificate signed by unknown authority",
+         "it does not trust the certificate that it is shown (TLS inspection)"),
+    Sign(r"no such host|server misbehaving", "it cannot look up the names of the service (DNS)"),
+    Sign(r"i/o timeout|connection timed out|network is unreachable|no route to host|connection refused|"
+         r"Client\.Timeout exceeded", "it does not reach the service"),
+    Sign(r"machine ?fingerprint does not match|InvalidInstanceId|registration .*(?:missing|invalid)",
+         "its registration is not of this machine (a copied image), or was removed"),
 )  # fmt: skip
+"""Of lines in the agent's log; a meaning is the end of a sentence about the agent."""
 
 
 class Mount(NamedTuple):

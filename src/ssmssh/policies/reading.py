@@ -6,7 +6,7 @@ for one action on one resource, since a policy for sessions is about documents a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -40,30 +40,42 @@ def judge(documents: Iterable[Mapping[str, Any]], request: Request) -> Verdict:
     return Verdict.UNSURE if outcomes else Verdict.MISSING
 
 
-def _matching(documents: Iterable[Mapping[str, Any]], request: Request) -> Iterator[tuple[str, bool | None]]:
-    """The effects of the statements about the request, and whether their conditions are met; None if nobody knows."""
-    context = {key.lower(): value for key, value in request.context.items()}
+def statements(documents: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The statements of parsed policies; a single one may stand without a list, and what is none is passed over."""
     for document in documents:
         given = document.get("Statement", [])
         for statement in [given] if isinstance(given, Mapping) else given:
-            if _is_about(statement, request, context):
-                yield str(statement.get("Effect")), _is_met(statement.get("Condition") or {}, context)
+            if isinstance(statement, Mapping):
+                yield statement
 
 
-def _is_about(statement: Mapping[str, Any], request: Request, context: Mapping[str, str]) -> bool:
-    def is_action(text: str) -> bool:
-        return _pattern(text, {}, re.IGNORECASE).fullmatch(request.action) is not None
+def is_about_action(statement: Mapping[str, Any], action: str) -> bool:
+    """Whether a statement's Action or NotAction takes in an action, whose case does not count (IAM User Guide)."""
+    return _takes_in(statement, "Action", lambda text: _pattern(text, {}, re.IGNORECASE).fullmatch(action) is not None)
 
-    def is_resource(text: str) -> bool:
-        return _pattern(text, context).fullmatch(request.resource) is not None
 
-    for name, is_it in (("Action", is_action), ("Resource", is_resource)):
-        if f"Not{name}" in statement:
-            if any(map(is_it, _texts(statement[f"Not{name}"]))):
-                return False
-        elif not any(map(is_it, _texts(statement.get(name, [])))):
-            return False
-    return True
+def texts(value: object) -> list[str]:
+    """The strings of an element that may be one or a list; none of anything else."""
+    return [each for each in _values(value) if isinstance(each, str)]
+
+
+def _matching(documents: Iterable[Mapping[str, Any]], request: Request) -> Iterator[tuple[str, bool | None]]:
+    """The effects of the statements about the request, and whether their conditions are met; None if nobody knows."""
+    context = {key.lower(): value for key, value in request.context.items()}
+    for statement in statements(documents):
+        if is_about_action(statement, request.action) and _is_about_resource(statement, request.resource, context):
+            yield str(statement.get("Effect")), _is_met(statement.get("Condition") or {}, context)
+
+
+def _is_about_resource(statement: Mapping[str, Any], resource: str, context: Mapping[str, str]) -> bool:
+    return _takes_in(statement, "Resource", lambda text: _pattern(text, context).fullmatch(resource) is not None)
+
+
+def _takes_in(statement: Mapping[str, Any], name: str, is_it: Callable[[str], bool]) -> bool:
+    """Whether one of an element's texts is it, or none of the element's that says which are not."""
+    if f"Not{name}" in statement:
+        return not any(map(is_it, texts(statement[f"Not{name}"])))
+    return any(map(is_it, texts(statement.get(name, []))))
 
 
 def _is_met(conditions: Mapping[str, Any], context: Mapping[str, str]) -> bool | None:
@@ -76,11 +88,11 @@ def _is_met(conditions: Mapping[str, Any], context: Mapping[str, str]) -> bool |
             if value is None or plain not in ("StringEquals", "StringLike", "Bool"):
                 is_sure = False
                 continue
-            texts = [str(each).lower() if isinstance(each, bool) else each for each in _values(wanted)]
+            choices = [str(each).lower() if isinstance(each, bool) else each for each in _values(wanted)]
             if plain == "StringLike":
-                is_met = any(_pattern(text, context).fullmatch(value) for text in texts)
+                is_met = any(_pattern(text, context).fullmatch(value) for text in choices)
             else:
-                is_met = any(_filled(text, context) == value for text in texts)
+                is_met = any(_filled(text, context) == value for text in choices)
             if not is_met:
                 return False
     return True if is_sure else None
@@ -101,10 +113,6 @@ def _filled(text: str, context: Mapping[str, str]) -> str:
         return match[1] if match[1] in ("$", "*", "?") else context.get(match[1].lower(), match[0])
 
     return re.sub(r"\$\{([^}]*)\}", value, text)
-
-
-def _texts(value: object) -> list[str]:
-    return [each for each in _values(value) if isinstance(each, str)]
 
 
 def _values(value: object) -> list[Any]:
