@@ -10,7 +10,7 @@ from ssmssh.doctor.facts.login import Login, judged
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.files import write_file
 from tests.doctor.looking import look
-from tests.doctor.programs import inside
+from tests.inside import inside
 
 WEB = "i-0123456789abcdef0"
 OFFER = "debug1: Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:abc agent\r\n"

@@ -11,7 +11,7 @@ from ssmssh.doctor.registry import CHECKS
 from ssmssh.sandbox import Sandbox
 from ssmssh.sandbox.motoiam import INSTANCE_ROLE, MANAGED_POLICY
 from tests.doctor.looking import results
-from tests.doctor.programs import inside
+from tests.inside import inside
 
 WEB = "i-0123456789abcdef0"
 ROLE = ["instance-profile", "instance-policies"]

@@ -7,7 +7,7 @@ from ssmssh.doctor.diagnosis import causes
 from ssmssh.doctor.registry import CHECKS
 from ssmssh.sandbox import Sandbox
 from tests.doctor.looking import look, results
-from tests.doctor.programs import inside
+from tests.inside import inside
 
 WEB = "i-0123456789abcdef0"
 HYBRID = "mi-0123456789abcdef0"

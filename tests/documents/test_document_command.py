@@ -10,6 +10,7 @@ from ssmssh.sandbox import Sandbox
 from tests import commandcalls
 from tests.acceptance.clients import Client, Terminal
 from tests.complaints import Complaints
+from tests.inside import inside
 
 PREFERENCES = {
     "schemaVersion": "1.0",
@@ -33,11 +34,7 @@ def user(box: Sandbox, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture(autouse=True)
 def in_box(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in box.environment_changes.items():
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+    inside(box, monkeypatch)
 
 
 def call(*words: str, status: int = 0) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import pytest
 
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import Client, wait_until
+from tests.inside import inside
 from tests.library.farside import FarSide
 from tests.library.programs import Program, our_threads
 
@@ -18,11 +19,7 @@ PORTS = itertools.count(4500)
 @pytest.fixture
 def here(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """The sandbox, with this process in it; in the end no session is open, and no thread of ours is left."""
-    for name, value in sandbox.environment_changes.items():
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+    inside(sandbox, monkeypatch)
     yield sandbox
     wait_until(lambda: not our_threads(), "the end of our threads", explain=lambda: str(threading.enumerate()))
 

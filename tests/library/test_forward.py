@@ -9,6 +9,7 @@ import pytest
 import ssmssh
 from ssmssh.sandbox import Sandbox
 from tests.acceptance.clients import EC2_HOST, accepts, echo_server, wait_until
+from tests.inside import inside
 from tests.library.programs import Program
 
 ECHO = 7
@@ -16,11 +17,7 @@ ECHO = 7
 
 @pytest.fixture(autouse=True)
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in sandbox.environment_changes.items():
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+    inside(sandbox, monkeypatch)
 
 
 def is_gone() -> bool:

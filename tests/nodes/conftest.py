@@ -11,6 +11,7 @@ from ssmssh.aws.client import AwsClient, AwsSettings
 from ssmssh.sandbox import Instance, Sandbox, generate
 from tests import leaks
 from tests.complaints import Complaints
+from tests.inside import inside
 
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 
@@ -67,11 +68,7 @@ ClientMaker = Callable[..., AwsClient]
 
 def maker(box: Sandbox, patch: pytest.MonkeyPatch) -> ClientMaker:
     """Have this process be in `box`; what makes clients there."""
-    for name, value in box.environment_changes.items():
-        if value is None:
-            patch.delenv(name, raising=False)
-        else:
-            patch.setenv(name, value)
+    inside(box, patch)
 
     def make(profile: str | None = "sandbox", region: str | None = REGION) -> AwsClient:
         return AwsClient(AwsSettings(profile=profile, region=region, data_cache=box.directory / "ssmssh" / "cache"))

@@ -14,6 +14,7 @@ from ssmssh.errors import AccessDeniedError, TargetError, UsageError
 from ssmssh.request import caller_settings
 from ssmssh.sandbox import Instance, Sandbox
 from ssmssh.session.remote import RemoteSession
+from tests.inside import inside
 from tests.nodes.test_reaching import options
 
 RUNNING = "i-0123456789abcdef0"
@@ -28,11 +29,7 @@ def box(temporary_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         Instance(f"i-0000000000000000{number}", f"{state}-{number}", state=state) for number, state in enumerate(states)
     ]
     with Sandbox(unpaced=True, instances=instances) as box:
-        for name, value in box.environment_changes.items():
-            if value is None:
-                monkeypatch.delenv(name, raising=False)
-            else:
-                monkeypatch.setenv(name, value)
+        inside(box, monkeypatch)
         yield box
 
 

@@ -12,6 +12,7 @@ from ssmssh.sandbox import Sandbox
 from tests import commandcalls
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST
 from tests.complaints import Complaints
+from tests.inside import inside
 
 SSH = policy_of(needs(["ssh"], Scope(is_role=True)))
 LOOKING = ["iam:GetRole", "iam:GetInstanceProfile", "ec2:DescribeInstances", "ssm:GetDocument",
@@ -31,11 +32,7 @@ def box(complaints: Complaints) -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def in_box(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in box.environment_changes.items():
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
+    inside(box, monkeypatch)
     box.policies.attach("ssh", SSH)
     yield
     box.policies.detach("ssh")

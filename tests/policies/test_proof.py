@@ -19,6 +19,7 @@ from ssmssh.sandbox import Instance, Sandbox
 from ssmssh.sandbox.keys import AccessKey
 from tests.acceptance.clients import EC2_HOST, HYBRID_HOST, OTHER_HOST
 from tests.complaints import Complaints
+from tests.inside import inside
 from tests.policies.proofs import OF_FEATURE, OF_STATEMENT, STARTED, Tries
 from tests.sandbox.client import aws_client
 
@@ -40,22 +41,14 @@ def key_id(box: Sandbox) -> str:
 
 @pytest.fixture(autouse=True)
 def in_box(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    enter(box, monkeypatch)
-
-
-def enter(box: Sandbox, patch: pytest.MonkeyPatch) -> None:
-    for name, value in box.environment_changes.items():
-        if value is None:
-            patch.delenv(name, raising=False)
-        else:
-            patch.setenv(name, value)
+    inside(box, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def client(box: Sandbox) -> Iterator[AwsClient]:
     """One for all: to make those of so many services takes longer than what they are used for."""
     with pytest.MonkeyPatch.context() as patch:
-        enter(box, patch)
+        inside(box, patch)
         client = AwsClient(AwsSettings(profile="sandbox", region="us-east-1"))
         client.credentials()
         for name in ("ssm", "ec2", "iam", "rds", "kms", "autoscaling", "ec2-instance-connect"):
@@ -195,7 +188,7 @@ def test_the_call_that_names_no_document(box: Sandbox, under: Under, key_id: str
 def test_a_user_of_iam(monkeypatch: pytest.MonkeyPatch, complaints: Complaints) -> None:
     """Whose sessions the policy can name by their ids."""
     with Sandbox(unpaced=True, caller="user") as box:
-        enter(box, monkeypatch)
+        inside(box, monkeypatch)
         user = AwsClient(AwsSettings(profile="sandbox", region="us-east-1"))
         tries = Tries(user, "")
         tries.prepare()
